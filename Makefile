@@ -1,0 +1,53 @@
+# Everything a fresh machine with Python 3.11+, pip and make needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export DAGSTER_HOME := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format clean lock bench
+
+help:  ## List what can be made.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## Make .venv with exactly the locked packages.
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("leadpipe needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
+	$(BIN)/leadpipe demo
+
+up: $(READY)  ## Start the Dagster UI and daemon on http://127.0.0.1:3000.
+	$(BIN)/leadpipe up
+
+test: $(READY)  ## Run all tests.
+	$(BIN)/pytest
+
+check: $(READY)  ## Format, lint, type-check and test: what CI runs, in order.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/pytest
+
+format: $(READY)  ## Format and fix what can be fixed.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## Measure speed and memory side by side with what one would use instead.
+	$(BIN)/python -m benchmarks
+
+lock:  ## Lock the newest allowed packages, with hashes (needs uv).
+	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra sandbox --group dev \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+
+clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
+	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \
+		data/first_day data/sandbox.json

@@ -1,0 +1,120 @@
+"""Every error leadpipe raises on purpose, in one tree.
+
+    LeadpipeError
+    ├── ConfigurationError        settings or files a person wrote; fix and start again
+    ├── WarehouseError
+    │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
+    │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
+    │   └── NotPublished          nothing has been materialised yet
+    ├── UnknownLead               no lead has that id
+    └── PostHogError              carries status, code and the request's name
+        ├── PostHogRefused        final: repeating the request cannot help
+        │   ├── KeyRejected           401: wrong or wrong kind of key
+        │   ├── ScopeMissing          403: the key lacks a scope, named
+        │   ├── ProjectNotFound       404 or a project the key may not see
+        │   ├── QuotaExceeded         402: the plan's API quota is used up
+        │   └── QueryRejected         400: HogQL that PostHog does not take
+        ├── QueryTooHeavy         504, 512, 513: ask for less at once
+        └── PostHogUnavailable    passing: network, 5xx or limits, after all retries
+            ├── RateLimited           429 until the deadline
+            └── DeadlineExceeded      the overall deadline of a request passed
+
+A message names the thing, its value if that is no secret, and the next step. Errors are translated
+for people only at the rims: an asset, a command, a route.
+"""
+
+
+class LeadpipeError(Exception):
+    """Root of the tree; catch this to catch everything leadpipe raises on purpose."""
+
+
+class ConfigurationError(LeadpipeError):
+    """A setting or a file that a person wrote cannot be used."""
+
+
+class WarehouseError(LeadpipeError):
+    """The DuckDB warehouse cannot be opened or read."""
+
+
+class WarehouseLocked(WarehouseError):  # noqa: N818 - says what is the case
+    """Another process holds the DuckDB file; `pid` names it where DuckDB said so."""
+
+    def __init__(self, message: str, *, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class WarehouseTooNew(WarehouseError):  # noqa: N818
+    """The file carries migrations that this version of leadpipe does not know."""
+
+
+class NotPublished(WarehouseError):  # noqa: N818
+    """A mart was asked for that no run has published yet."""
+
+
+class UnknownLead(LeadpipeError):  # noqa: N818
+    """No lead has the id that was asked for."""
+
+
+class PostHogError(LeadpipeError):
+    """PostHog answered with an error, or did not answer.
+
+    Args:
+        message: what happened and what to do next; never contains the API key.
+        status: the HTTP status, or None when there was no answer.
+        code: PostHog's own error code (`api_queries_quota_exceeded`), if it sent one.
+        request_name: the name the request was made under (`events of 2026-11-20`).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_name: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_name = request_name
+
+
+class PostHogRefused(PostHogError):  # noqa: N818
+    """PostHog said no for good; repeating the same request cannot help."""
+
+
+class KeyRejected(PostHogRefused):
+    """401: the key is wrong, revoked, or of the wrong kind."""
+
+
+class ScopeMissing(PostHogRefused):
+    """403: the key lacks a scope; the message names it."""
+
+
+class ProjectNotFound(PostHogRefused):
+    """404, or a project that the key may not see."""
+
+
+class QuotaExceeded(PostHogRefused):
+    """402: the plan's quota for API queries is used up."""
+
+
+class QueryRejected(PostHogRefused):
+    """400: PostHog did not accept the query."""
+
+
+class QueryTooHeavy(PostHogError):  # noqa: N818
+    """504, 512 or 513: the query needs more time or memory than PostHog grants; ask for less."""
+
+
+class PostHogUnavailable(PostHogError):  # noqa: N818
+    """The network, a 5xx or a limit stood in the way until all retries were used up."""
+
+
+class RateLimited(PostHogUnavailable):
+    """429 answers lasted until the deadline."""
+
+
+class DeadlineExceeded(PostHogUnavailable):
+    """The overall deadline of the request passed, whatever the socket was doing."""

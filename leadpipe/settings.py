@@ -1,0 +1,187 @@
+"""Everything a person can configure, and the only reader of the environment.
+
+Values come from the environment or from `.env` in the working directory. Secrets are `SecretStr`: no
+repr, log line or error text shows them. What is not set here is not configurable.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from leadpipe.errors import ConfigurationError
+from leadpipe.posthog import checked_name
+
+HISTORY_DAYS = 365
+
+
+def _event_name(value: str) -> str:
+    return checked_name(value, kind="event")
+
+
+class Settings(BaseSettings):
+    """One frozen object with every setting; field descriptions give units and consequences."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    posthog_api_key: SecretStr | None = Field(
+        None, description="Personal API key (phx_…) with the scope query:read."
+    )
+    posthog_project_id: str | None = Field(
+        None, description="The number in the project's URL, also under Settings → Project."
+    )
+    posthog_base_url: str = Field(
+        "https://us.posthog.com",
+        description="https://us.posthog.com, https://eu.posthog.com or your own PostHog.",
+    )
+    posthog_queries_per_hour: int = Field(
+        2_400,
+        ge=1,
+        le=2_400,
+        description="PostHog's limit for the key's organisation; some plans have 120.",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        alias="LEADPIPE_DATA_DIR",
+        description="Folder for the warehouse, the published tables and Dagster's own storage.",
+    )
+    warehouse: str | None = Field(
+        None,
+        alias="LEADPIPE_WAREHOUSE",
+        description="The DuckDB file. Default: leadpipe.duckdb in the data folder.",
+    )
+    dagster_home: Path | None = Field(
+        None,
+        alias="DAGSTER_HOME",
+        description="Folder with dagster.yaml. Default: the working directory.",
+    )
+    start_date: date | None = Field(
+        None,
+        alias="LEADPIPE_START_DATE",
+        description="First day to load (UTC). Default: 365 days before the first run, then kept.",
+    )
+    settle_seconds: int = Field(
+        120,
+        ge=0,
+        le=86_400,
+        alias="LEADPIPE_SETTLE_SECONDS",
+        description="PostHog shows rows out of order for about this long; they are read again.",
+    )
+    overlap_seconds: int = Field(
+        3_600,
+        ge=0,
+        le=604_800,
+        alias="LEADPIPE_OVERLAP_SECONDS",
+        description="How far behind the last read an incremental read begins.",
+    )
+    page_rows: int = Field(
+        20_000,
+        ge=1,
+        le=50_000,
+        alias="LEADPIPE_PAGE_ROWS",
+        description="Rows a request; PostHog gives 50,000 at most.",
+    )
+    fetch_workers: int = Field(
+        3,
+        ge=1,
+        le=3,
+        alias="LEADPIPE_FETCH_WORKERS",
+        description="Queries in flight; PostHog allows three.",
+    )
+    lock_timeout_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3_600,
+        alias="LEADPIPE_LOCK_TIMEOUT_SECONDS",
+        description="How long to wait for another process to let go of the warehouse.",
+    )
+    memory_limit: str = Field(
+        "2GB",
+        pattern=r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$",
+        alias="LEADPIPE_MEMORY_LIMIT",
+        description="Memory DuckDB may use before it spills to disk.",
+    )
+    signup_event: Annotated[str, AfterValidator(_event_name)] = Field(
+        "user_signed_up",
+        alias="LEADPIPE_SIGNUP_EVENT",
+        description="The event counted as a waitlist signup.",
+    )
+    extra_events: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        alias="LEADPIPE_EXTRA_EVENTS",
+        description="Further event names to keep in raw_events, separated by commas.",
+    )
+    scores_file: Path | None = Field(
+        None,
+        alias="LEADPIPE_SCORES_FILE",
+        description="Lead score rules. Default: scores.toml in the data folder, else built in.",
+    )
+    failure_webhook_url: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_FAILURE_WEBHOOK_URL",
+        description="A failed run is posted here as JSON ({text: …}), as chat webhooks take it.",
+    )
+
+    @cached_property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file."""
+        return Path(self.warehouse) if self.warehouse else self.data_dir / "leadpipe.duckdb"
+
+    @property
+    def published_dir(self) -> Path:
+        """Where the published marts lie as Parquet."""
+        return self.data_dir / "published"
+
+    @property
+    def landing_dir(self) -> Path:
+        """Where pages wait between PostHog and the warehouse."""
+        return self.data_dir / "landing"
+
+    @property
+    def scores_path(self) -> Path:
+        """The file with the lead score rules, which need not exist."""
+        return self.scores_file or self.data_dir / "scores.toml"
+
+    def first_day(self, now: datetime) -> date:
+        """The first day leadpipe loads: configured, else fixed once and kept in the data folder.
+
+        It must not move with the calendar: the days before it would leave the Dagster UI.
+        """
+        if self.start_date is not None:
+            return self.start_date
+        kept = self.data_dir / "first_day"
+        try:
+            return date.fromisoformat(kept.read_text().strip())
+        except FileNotFoundError:
+            first = now.date() - timedelta(days=HISTORY_DAYS)
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            kept.write_text(f"{first.isoformat()}\n")
+            return first
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{kept} should hold one date such as 2026-01-31; correct or remove it"
+            ) from error
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment and `.env`; one line a problem when something there cannot be used."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with additions, for a program we start."""
+    return {**os.environ, **extra}
