@@ -1,0 +1,21 @@
+"""The PostHog API client: what leadpipe says to PostHog, and what it makes of the answers.
+
+Belongs here: requests, retries, limits, deadlines, errors, and the literals that may stand in a
+HogQL text. Does not belong here: leads, Dagster, DuckDB, environment variables, HogQL of a domain.
+"""
+
+from leadpipe.posthog.client import PostHog
+from leadpipe.posthog.limits import CallCounts, CallStats, Limits
+from leadpipe.posthog.literals import checked_name, utc_literal
+from leadpipe.posthog.results import Project, QueryResult
+
+__all__ = [
+    "CallCounts",
+    "CallStats",
+    "Limits",
+    "PostHog",
+    "Project",
+    "QueryResult",
+    "checked_name",
+    "utc_literal",
+]

@@ -1,0 +1,224 @@
+"""One exchange with PostHog: send, wait, ask again, give up in time.
+
+Belongs here: the one function through which every request to PostHog's API goes, with its
+deadline, its retries and its care for the key. Does not belong here: paths and bodies
+(`client.py`), what an answer means (`answers.py`), how much may be asked (`limits.py`).
+"""
+
+import contextlib
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import httpx
+import msgspec
+from pydantic import SecretStr
+
+from leadpipe.errors import (
+    ConfigurationError,
+    DeadlineExceeded,
+    PostHogError,
+    PostHogRefused,
+    PostHogUnavailable,
+)
+from leadpipe.posthog import hosts, wire
+from leadpipe.posthog.answers import Answer, Asked, retry_after_seconds, shorten
+from leadpipe.posthog.limits import CallStats, Limiter
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 90.0
+"""Longest silence before a request is repeated: PostHog queues a query up to 30 s behind its
+limit of queries at once, runs it 10 s, and gateways give up after about 60 s."""
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 30.0
+_CROWDED_WAIT_SECONDS = 2.0
+_TOO_MANY_REQUESTS = 429
+_OBEYED_STATUSES = {_TOO_MANY_REQUESTS, 503}
+_JUST_NOW_SECONDS = 0.01
+
+
+class Exchange:
+    """Sends requests to one host with one key; safe to share between threads.
+
+    The arguments are those of `PostHog`.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        api_key: SecretStr,
+        transport: httpx.BaseTransport | None,
+        deadline_seconds: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        jitter: Callable[[], float],
+    ) -> None:
+        self.stats = CallStats()
+        self._key = api_key
+        self._deadline_seconds = _positive(deadline_seconds)
+        self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._deadlines = wire.Deadlines(clock)
+        self._http = httpx.Client(
+            base_url=host,
+            transport=transport,
+            trust_env=not hosts.is_loopback(host),  # a proxy could not reach our loopback
+            headers={
+                "Authorization": f"Bearer {api_key.get_secret_value()}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"leadpipe/{importlib.metadata.version('leadpipe')}",
+            },
+        )
+        wire.install(self._http, self._deadlines)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        read: Callable[[Answer, Asked], T],
+        asked: Asked,
+        body: Mapping[str, object] | None = None,
+        limiter: Limiter | None = None,
+        deadline_seconds: float | None = None,
+    ) -> T:
+        """Ask until `read` takes the answer, an error is final, or the deadline would pass.
+
+        A plain loop and not stamina: that sleeps by itself, knows neither `Retry-After` nor a
+        deadline that stands still while we queue, and logs the arguments of calls unless its
+        global hooks are changed. Only requests that may be repeated come through here.
+
+        Args:
+            method: HTTP method.
+            path: from the host's root, with its slashes.
+            read: makes the result of an answer or raises `PostHogError`; asked again if passing.
+            asked: the request as errors name it.
+            body: sent as JSON.
+            limiter: whose turn to wait for, before each attempt; not counted as time.
+            deadline_seconds: for all attempts and the waits between them.
+        """
+        given = self._deadline_seconds if deadline_seconds is None else deadline_seconds
+        left = _positive(given)
+        content = None if body is None else msgspec.json.encode(body)
+        cause: PostHogUnavailable | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            answer = None
+            try:
+                with limiter.turn() if limiter else contextlib.nullcontext():
+                    deadline = self._clock() + left
+                    self.stats.add(api_calls=1, retries=int(attempt > 1))
+                    answer = self._send(method, path, content, asked=asked, deadline=deadline)
+                return read(answer, asked)
+            except DeadlineExceeded as error:
+                raise _ended(error, f"The deadline was {given:g} s.", earlier=cause) from None
+            except PostHogUnavailable as error:
+                cause = error
+            wait = self._wait_after(answer, attempt)
+            if self._clock() + wait >= deadline:
+                ending = (
+                    f"Gave up after {attempt} attempt{'s'[: attempt > 1]}: the next one would "
+                    f"come {wait:.1f} s later, past the deadline of {given:g} s."
+                )
+                raise _ended(cause, ending) from None
+            self._sleep(wait)
+            left = deadline - self._clock()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _send(
+        self, method: str, path: str, content: bytes | None, *, asked: Asked, deadline: float
+    ) -> Answer:
+        """One attempt, the whole body read; raises only errors of the tree."""
+        left = max(deadline - self._clock(), _JUST_NOW_SECONDS)
+        silence = min(left, SILENCE_SECONDS)
+        chunks: list[bytes] = []
+        try:
+            with (
+                self._deadlines.until(deadline),
+                self._http.stream(
+                    method,
+                    path,
+                    content=content,
+                    headers={"Content-Type": "application/json"} if content else None,
+                    timeout=httpx.Timeout(silence, connect=min(left, CONNECT_SECONDS)),
+                ) as response,
+            ):
+                for chunk in response.iter_bytes():
+                    chunks.append(chunk)
+                    if self._clock() >= deadline:
+                        raise DeadlineExceeded(
+                            f"{asked.name!r}: PostHog was still sending after "
+                            f"{sum(map(len, chunks))} bytes.",
+                            status=response.status_code,
+                            request_name=asked.name,
+                        )
+        except httpx.RequestError as error:
+            # Not chained: the frames of the HTTP library hold the request's headers.
+            raise self._unanswered(error, asked, deadline) from None
+        self.stats.add(rate_limits=int(response.status_code == _TOO_MANY_REQUESTS))
+        body, headers = b"".join(chunks), response.headers
+        if not response.is_success:
+            body = body.replace(self._key.get_secret_value().encode(), b"[key]")
+            headers = httpx.Headers([(k, self._blanked(v)) for k, v in headers.multi_items()])
+        return Answer(status=response.status_code, headers=headers, body=body)
+
+    def _unanswered(self, error: httpx.RequestError, asked: Asked, deadline: float) -> PostHogError:
+        words = shorten(self._blanked(f"{type(error).__name__} {error}".strip()))
+        if "CERTIFICATE_VERIFY_FAILED" in words:
+            return PostHogRefused(
+                f"{asked.name!r}: the certificate of {asked.host} is not trusted ({words}). "
+                "SSL_CERT_FILE can name the bundle of your own authority.",
+                request_name=asked.name,
+            )
+        late = self._clock() >= deadline - _JUST_NOW_SECONDS
+        if late and isinstance(error, httpx.TimeoutException):
+            message = f"{asked.name!r}: {asked.host} had not answered in full ({words})."
+            return DeadlineExceeded(message, request_name=asked.name)
+        return PostHogUnavailable(
+            f"{asked.name!r}: no whole answer from {asked.host} ({words}).",
+            request_name=asked.name,
+        )
+
+    def _wait_after(self, answer: Answer | None, attempt: int) -> float:
+        """Seconds to wait after a failed attempt: as PostHog asked, else longer each time."""
+        spread = self._jitter()
+        if answer is not None and answer.status in _OBEYED_STATUSES:
+            requested = retry_after_seconds(answer.headers)
+            if requested is not None:
+                return max(requested, _FIRST_WAIT_SECONDS) + spread * _FIRST_WAIT_SECONDS
+            if answer.status == _TOO_MANY_REQUESTS:  # too many at once: over when a query ends
+                return _CROWDED_WAIT_SECONDS * (1 + spread) / 2
+        longest = min(_FIRST_WAIT_SECONDS * 2.0 ** min(attempt - 1, 10), _LONGEST_WAIT_SECONDS)
+        return longest * (1 + spread) / 2
+
+    def _blanked(self, text: str) -> str:
+        return text.replace(self._key.get_secret_value(), "[key]")
+
+
+def _ended(
+    error: PostHogError, ending: str, *, earlier: PostHogError | None = None
+) -> PostHogError:
+    """The same error with the end of the story, and what went wrong before it."""
+    before = f" Before that: {earlier}" if earlier else ""
+    return type(error)(
+        f"{error} {ending}{before}",
+        status=error.status,
+        code=error.code,
+        request_name=error.request_name,
+    )
+
+
+def _positive(seconds: float) -> float:
+    if not seconds > 0:
+        raise ConfigurationError(f"A deadline of {seconds} s leaves no time; give seconds above 0")
+    return seconds

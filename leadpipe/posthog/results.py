@@ -1,0 +1,112 @@
+"""Good answers: the shapes of their bodies, and the values that callers get.
+
+Belongs here: what is read of a 200 body. Does not belong here: what any other answer means
+(`answers.py`), and what the rows are about.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from leadpipe.errors import PostHogUnavailable, QueryRejected, QueryTooHeavy
+from leadpipe.posthog.answers import (
+    Answer,
+    Asked,
+    fail,
+    raise_for_failure,
+    shorten,
+    speaks_of_weight,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A PostHog project; `timezone` is the zone that naive date literals are read in."""
+
+    id: int
+    name: str
+    timezone: str
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """The rows of one answer, undecoded.
+
+    Attributes:
+        columns: names, in the order of a row's values.
+        rows: each the raw JSON bytes of one row's array. They are views into the one body, which
+            lives as long as any of them.
+        types: ClickHouse types as PostHog prints them, one a column; empty if it sent none.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[msgspec.Raw] = field(repr=False)
+    types: tuple[str, ...]
+
+    def decoded(self) -> list[list[object]]:
+        """The rows as Python values; for answers of a few rows."""
+        return [msgspec.json.decode(row, type=list[object]) for row in self.rows]
+
+
+class QueryBody(msgspec.Struct):
+    """The parts of a query's 200 body that are read."""
+
+    results: list[msgspec.Raw] | None = None
+    columns: list[str] | None = None
+    types: list[Any] | None = None
+    error: str | None = None
+
+
+class ProjectBody(msgspec.Struct):
+    """The parts of a project that are read."""
+
+    id: int
+    name: str
+    timezone: str
+
+
+class KeyBody(msgspec.Struct):
+    """The parts of a personal API key that are read; a key of old without scopes may do all."""
+
+    scopes: list[str] | None = None
+
+
+def parsed(shape: type[T], answer: Answer, asked: Asked) -> T:
+    """The body of a good answer as `shape`.
+
+    Raises:
+        PostHogError: the answer is none of the good ones; its class says what follows.
+    """
+    raise_for_failure(answer, asked)
+    try:
+        return msgspec.json.decode(answer.body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PostHogUnavailable(
+            f"PostHog's answer to {asked.name!r} ({len(answer.body)} bytes) cannot be read: "
+            f"{shorten(str(error))}. It may have been cut on its way.",
+            status=answer.status,
+            request_name=asked.name,
+        ) from None  # the original holds the body
+
+
+def query_result(answer: Answer, asked: Asked) -> QueryResult:
+    """The result of a query; the errors are those of `parsed`."""
+    body = parsed(QueryBody, answer, asked)
+    if body.error:
+        heavy = speaks_of_weight(body.error)
+        fail(QueryTooHeavy if heavy else QueryRejected, answer, asked, body.error)
+    if body.results is None or body.columns is None:
+        fail(PostHogUnavailable, answer, asked, "The answer has no results yet.")
+    return QueryResult(
+        columns=tuple(body.columns),
+        rows=body.results,
+        types=tuple(_type_name(column) for column in body.types or ()),
+    )
+
+
+def _type_name(column: object) -> str:
+    """PostHog sends `["uuid", "UUID"]` a column; older versions sent the type alone."""
+    return str(column[-1]) if isinstance(column, list) and column else str(column)

@@ -1,0 +1,1 @@
+"""Tests of leadpipe; the folders mirror the package."""

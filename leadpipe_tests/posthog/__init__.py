@@ -1,0 +1,1 @@
+"""Tests of `leadpipe.posthog`, file by file; `builders.py` makes clients, clocks and servers."""
