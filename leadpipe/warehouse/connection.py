@@ -1,0 +1,135 @@
+"""Open the warehouse, briefly, and always close it.
+
+DuckDB lets one process write a file, or many read it. So every writer opens late, commits and closes
+soon, and waits with jitter while somebody else has the file. Readers use the published Parquet files
+instead (`publish.py`) and never wait.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.errors import WarehouseError, WarehouseLocked
+from leadpipe.warehouse.migrations import migrate
+
+_LOCK_PID = re.compile(r"\(PID (\d+)\)")
+_FIRST_WAIT_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 2.0
+
+
+def lock_holder(error: duckdb.Error) -> tuple[bool, int | None]:
+    """Whether the error says that another process has the file, and that process's id."""
+    text = str(error)
+    found = _LOCK_PID.search(text)
+    return "lock" in text.lower(), int(found.group(1)) if found else None
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A DuckDB file and how to open it. Holds no connection: `connect()` does, for a moment.
+
+    Args:
+        path: the DuckDB file; its folder is made when it is first opened.
+        lock_timeout_seconds: how long `connect()` waits while another process has the file.
+        memory_limit: what DuckDB may use before it spills to disk, as DuckDB writes it (`2GB`).
+    """
+
+    path: Path
+    lock_timeout_seconds: float = 60.0
+    memory_limit: str = "2GB"
+    threads: int | None = None
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection with all migrations applied; closed on leaving, whatever happened.
+
+        Raises:
+            WarehouseLocked: another process kept the file longer than `lock_timeout_seconds`.
+            WarehouseTooNew: a newer leadpipe has migrated the file.
+        """
+        connection = self._open()
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            migrate(connection, now=datetime.now(UTC))
+            yield connection
+        finally:
+            connection.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": self.memory_limit,
+            "storage_compatibility_version": "v1.5.0",
+            "preserve_insertion_order": False,
+        }
+        if self.threads:
+            config["threads"] = self.threads
+        give_up_at = self.clock() + self.lock_timeout_seconds
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return duckdb.connect(str(self.path), config=config)
+            except duckdb.IOException as error:
+                is_locked, pid = lock_holder(error)
+                if not is_locked:
+                    raise WarehouseError(
+                        f"Cannot open the warehouse {self.path}: {error}"
+                    ) from error
+                if self.clock() + wait > give_up_at:
+                    who = f"process {pid}" if pid else "another process"
+                    raise WarehouseLocked(
+                        f"The warehouse {self.path} is in use by {who} and stayed so for "
+                        f"{self.lock_timeout_seconds:.0f} s. Wait for it to finish or end it "
+                        "(a DuckDB shell or notebook left open?), then try again.",
+                        pid=pid,
+                    ) from error
+                self.sleep(wait * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            except duckdb.Error as error:
+                raise WarehouseError(
+                    f"{self.path} is not a DuckDB file this version can read: {error}. "
+                    "Move it aside, or restore it from a backup."
+                ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside one transaction: committed on leaving, rolled back on an error."""
+        with self.connect() as connection, transaction(connection):
+            yield connection
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Everything inside commits together or not at all."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def read_parquet(folder: Path, tables: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory connection with a view for each published table: `t.parquet` or `t/*.parquet`."""
+    connection = duckdb.connect()
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        for table in tables:
+            parts = folder / table
+            files = parts / "*.parquet" if parts.is_dir() else folder / f"{table}.parquet"
+            path = str(files).replace("'", "''")
+            connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{path}')")
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,87 @@
+"""Publish tables as Parquet for readers: pages, the CLI, BI tools. They never touch the DuckDB file.
+
+A publication is a folder of Parquet files that is complete before anyone can see it: the link
+`current` is swapped to it in one atomic rename, and the publication before it is kept, so a reader
+that has just opened a file can finish. What did not change is linked, not written again.
+What is published, and from which query, is the caller's business.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+CURRENT = "current"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file to publish.
+
+    Args:
+        name: the file's path inside the publication, without `.parquet` (`listings`, or
+            `listing_analytics/2026-11` for a part of a larger table).
+        query: the SELECT that gives its rows, in a fixed order, so that equal tables give equal files.
+        version: where given, a number that changes whenever the rows do: a file of the same version
+            is linked from the last publication instead of written.
+    """
+
+    name: str
+    query: str
+    version: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The path below the publication's folder."""
+        return (
+            f"{self.name}.parquet"
+            if self.version is None
+            else f"{self.name}.{self.version}.parquet"
+        )
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection, folder: Path, tables: Iterable[Published]
+) -> tuple[str, int]:
+    """Write a publication and make it the current one.
+
+    Returns:
+        The publication's name and how many files had to be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    current = folder / CURRENT
+    previous = current.resolve() if current.is_symlink() else None
+    number = int(previous.name.removeprefix("v")) + 1 if previous else 1
+    fresh = folder / f"v{number:06d}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    written = 0
+    for table in tables:
+        target = fresh / table.file_name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        kept = previous / table.file_name if previous and table.version is not None else None
+        if kept is not None and kept.exists():
+            os.link(kept, target)
+            continue
+        connection.execute(
+            f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)"
+        )
+        written += 1
+    _swap(current, fresh)
+    for old in folder.glob("v[0-9]*"):
+        if old.resolve() not in (fresh.resolve(), previous):
+            shutil.rmtree(old, ignore_errors=True)
+    return fresh.name, written
+
+
+def _swap(link: Path, target: Path) -> None:
+    fresh_link = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh_link.unlink(missing_ok=True)
+    fresh_link.symlink_to(target.name)
+    fresh_link.replace(link)
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

@@ -1,0 +1,34 @@
+"""SQL and HogQL as files beside the code that runs them, and the rows a query gives.
+
+One SELECT a file, `$parameters` (or `{placeholders}` in HogQL) only. No templates.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import duckdb
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The answer to a query: column names, and rows as tuples of Python values."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    def as_dicts(self) -> list[dict[str, object]]:
+        """A dict a row."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def rows_of(result: duckdb.DuckDBPyConnection) -> Rows:
+    """All rows of a query that was just executed."""
+    return Rows(tuple(str(column[0]) for column in result.description), tuple(result.fetchall()))
+
+
+@cache
+def read_sql(package: str, name: str) -> str:
+    """The text of `leadpipe/<package>/<name>`, without its closing semicolon."""
+    text = files("leadpipe").joinpath(package, name).read_text(encoding="utf-8")
+    return text.rstrip().removesuffix(";")
