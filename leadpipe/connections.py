@@ -1,0 +1,67 @@
+"""From settings to the plain objects the cores take: the PostHog client, the warehouse, how to read.
+
+The one place that knows both sides. Dagster's adapters (`resources.py`) and the CLI build on it.
+"""
+
+from datetime import timedelta
+
+from leadpipe.errors import ConfigurationError
+from leadpipe.events.extraction import Selection
+from leadpipe.events.sync import SyncConfig
+from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
+from leadpipe.posthog import Limits, PostHog
+from leadpipe.settings import Settings
+from leadpipe.warehouse import Warehouse
+
+
+def connect_posthog(settings: Settings, *, deadline_seconds: float = 120.0) -> PostHog:
+    """A client for the configured project; the deadline holds for one request with its retries.
+
+    Raises:
+        ConfigurationError: the key or the project is not set, or the host cannot be used.
+    """
+    key, project_id = settings.posthog_api_key, settings.posthog_project_id
+    if key is None or project_id is None:
+        missing = " and ".join(
+            name
+            for name, value in (("POSTHOG_API_KEY", key), ("POSTHOG_PROJECT_ID", project_id))
+            if value is None
+        )
+        raise ConfigurationError(
+            f"{missing} not set. Copy .env.example to .env, fill it in, then run `leadpipe check`; "
+            "or try leadpipe without an account: `make demo`."
+        )
+    return PostHog(
+        host=settings.posthog_base_url,
+        project_id=project_id,
+        api_key=key,
+        deadline_seconds=deadline_seconds,
+        limits=Limits(
+            queries_at_once=settings.fetch_workers, per_hour=settings.posthog_queries_per_hour
+        ),
+    )
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The configured warehouse; opens nothing yet."""
+    return Warehouse(
+        settings.warehouse_path,
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+        memory_limit=settings.memory_limit,
+    )
+
+
+def sync_config(settings: Settings) -> SyncConfig:
+    """How to read events, as configured."""
+    return SyncConfig(
+        selection=Selection(
+            events=event_names(settings),
+            bulky_events=BULKY_EVENTS,
+            bulky_properties=BULKY_PROPERTIES,
+            page_rows=settings.page_rows,
+        ),
+        landing=settings.landing_dir,
+        settle=timedelta(seconds=settings.settle_seconds),
+        overlap=timedelta(seconds=settings.overlap_seconds),
+        workers=settings.fetch_workers,
+    )
