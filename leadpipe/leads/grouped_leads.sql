@@ -1,0 +1,84 @@
+-- Leads as a sales person reads them: all records of one seeker on one listing (or profile) together.
+-- grain: one lead; key: lead_id
+-- inputs: leads, lead_edits
+-- first_response_seconds: from the first action to the first change of status away from new.
+WITH action_list AS (
+    SELECT lead_id, unnest(CAST(lead_actions AS JSON[])) AS action FROM leads
+),
+touches AS (
+    SELECT
+        lead_id,
+        min_by(action, (action ->> 'timestamp', action ->> 'action_id')) AS first_action,
+        max_by(action, (action ->> 'timestamp', action ->> 'action_id')) AS last_action,
+        to_json(list(action ORDER BY action ->> 'timestamp', action ->> 'action_id')) AS lead_actions
+    FROM action_list
+    GROUP BY lead_id
+),
+changes AS (
+    SELECT
+        lead_id,
+        last(value ORDER BY edited_at, value) AS status,
+        last(author ORDER BY edited_at, value) AS status_changed_by,
+        max(edited_at) AS status_changed_at,
+        min(edited_at) FILTER (value <> 'new') AS first_response_at
+    FROM lead_edits
+    WHERE kind = 'status'
+    GROUP BY lead_id
+),
+note_lists AS (
+    SELECT
+        lead_id,
+        to_json(list(
+            {'text': value, 'author': author, 'at': strftime(edited_at, '%Y-%m-%dT%H:%M:%S.%fZ')}
+            ORDER BY edited_at, value
+        )) AS notes
+    FROM lead_edits
+    WHERE kind = 'note'
+    GROUP BY lead_id
+),
+grouped AS (
+    SELECT
+        lead_id,
+        any_value(listing_id) AS listing_id,
+        any_value(seeker_id) AS seeker_id,
+        last(lister_id ORDER BY last_action_at, run_id) FILTER (lister_id IS NOT NULL) AS lister_id,
+        last(lister_type ORDER BY last_action_at, run_id) FILTER (lister_type IS NOT NULL) AS lister_type,
+        last(context_type ORDER BY last_action_at, run_id) AS context_type,
+        count(*) AS records,
+        CAST(sum(total_actions) AS INTEGER) AS total_actions,
+        CAST(sum(lead_score) AS INTEGER) AS lead_score,
+        min(first_action_at) AS first_action_at,
+        max(last_action_at) AS last_action_at
+    FROM leads
+    GROUP BY lead_id
+)
+SELECT
+    lead_id,
+    listing_id,
+    seeker_id,
+    lister_id,
+    lister_type,
+    context_type,
+    records,
+    total_actions,
+    lead_score,
+    first_action_at,
+    last_action_at,
+    last_action ->> 'action_type' AS last_action_type,
+    first_action ->> 'utm_source' AS first_utm_source,
+    first_action ->> 'utm_medium' AS first_utm_medium,
+    first_action ->> 'utm_campaign' AS first_utm_campaign,
+    last_action ->> 'utm_source' AS last_utm_source,
+    last_action ->> 'utm_medium' AS last_utm_medium,
+    last_action ->> 'utm_campaign' AS last_utm_campaign,
+    coalesce(changes.status, 'new') AS status,
+    status_changed_by,
+    status_changed_at,
+    epoch(first_response_at - first_action_at) AS first_response_seconds,
+    lead_actions,
+    coalesce(notes, '[]'::JSON) AS notes
+FROM grouped
+JOIN touches USING (lead_id)
+LEFT JOIN changes USING (lead_id)
+LEFT JOIN note_lists USING (lead_id)
+ORDER BY last_action_at DESC, lead_id

@@ -1,0 +1,153 @@
+"""Build lead records from events, and keep what people say about leads.
+
+Records are a pure function of `raw_events`, the score rules and `lead_edits`; only the edits are
+typed in by people, so everything else can be dropped and built again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+
+from leadpipe.errors import ConfigurationError, UnknownLead
+from leadpipe.leads.scores import ScoreRules
+from leadpipe.warehouse import read_sql
+
+LeadStatus = Literal["new", "contacted", "qualified", "converted", "lost"]
+STATUSES: tuple[LeadStatus, ...] = ("new", "contacted", "qualified", "converted", "lost")
+_LONGEST_NOTE = 10_000
+
+
+@dataclass(frozen=True)
+class LeadsReport:
+    """What a build did: runs built, records written, and the records' actions by type."""
+
+    runs: int
+    records: int
+    actions: int
+
+
+def stale_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Runs whose events changed since their records were built."""
+    return [
+        run_id
+        for (run_id,) in connection.execute("""
+            SELECT run_id FROM runs LEFT JOIN lead_builds USING (run_id)
+            WHERE runs.version > 0 AND runs.version IS DISTINCT FROM lead_builds.version
+            ORDER BY run_id
+        """).fetchall()
+    ]
+
+
+def build_leads(
+    connection: duckdb.DuckDBPyConnection, runs: Sequence[str], *, rules: ScoreRules
+) -> LeadsReport:
+    """Replace the records of the runs; run it inside a transaction.
+
+    A run that was built before keeps the version of the rules it was scored by.
+
+    Raises:
+        ConfigurationError: the rules changed but their version did not.
+    """
+    _register_rules(connection, rules)
+    kept = dict(connection.execute("SELECT run_id, score_version FROM lead_builds").fetchall())
+    by_version: dict[str, list[str]] = {}
+    for run_id in runs:
+        by_version.setdefault(kept.get(run_id, rules.version), []).append(run_id)
+    connection.execute(
+        "DELETE FROM leads WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))", {"runs": list(runs)}
+    )
+    connection.execute(
+        "DELETE FROM lead_builds WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+        {"runs": list(runs)},
+    )
+    for version, ids in sorted(by_version.items()):
+        parameters = {"runs": ids, "score_version": version}
+        connection.execute(f"INSERT INTO leads {read_sql('leads', 'lead_records.sql')}", parameters)
+        connection.execute(
+            "INSERT INTO lead_builds SELECT run_id, version, $score_version FROM runs "
+            "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+            parameters,
+        )
+    found = connection.execute(
+        "SELECT count(*), coalesce(sum(total_actions), 0) FROM leads "
+        "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+        {"runs": list(runs)},
+    ).fetchone()
+    records, actions = found or (0, 0)
+    return LeadsReport(len(runs), int(records), int(actions))
+
+
+def _register_rules(connection: duckdb.DuckDBPyConnection, rules: ScoreRules) -> None:
+    known = dict(
+        connection.execute(
+            "SELECT lead_type, points FROM score_rules WHERE version = ?", [rules.version]
+        ).fetchall()
+    )
+    if not known:
+        connection.executemany(
+            "INSERT INTO score_rules VALUES (?, ?, ?)",
+            [[rules.version, lead_type, points] for lead_type, points in rules.points.items()],
+        )
+    elif known != dict(rules.points):
+        raise ConfigurationError(
+            f"The score rules of version {rules.version!r} were changed after records were scored "
+            "by them. Give the changed rules a new version."
+        )
+
+
+def find_lead(
+    query: Callable[[str, dict[str, object]], Sequence[tuple[object, ...]]], lead: str
+) -> str:
+    """The id of a lead given by id, by the start of an id, or as `listing_seeker`.
+
+    Args:
+        query: runs a SELECT with parameters, on the warehouse or on the published tables.
+        lead: what a person typed.
+
+    Raises:
+        UnknownLead: none or several fit.
+    """
+    found = query(
+        """
+        SELECT DISTINCT lead_id FROM leads
+        WHERE starts_with(lead_id, $lead)
+           OR concat_ws('_', coalesce(listing_id, lister_id), seeker_id) = $lead
+        ORDER BY lead_id
+        """,
+        {"lead": lead},
+    )
+    if len(found) == 1:
+        return str(found[0][0])
+    what = f"{len(found)} leads fit" if found else "No lead fits"
+    raise UnknownLead(f"{what} {lead!r}. `leadpipe leads list` shows the ids.")
+
+
+def add_edit(
+    connection: duckdb.DuckDBPyConnection,
+    lead_id: str,
+    *,
+    kind: Literal["status", "note"],
+    value: str,
+    author: str,
+    now: datetime,
+    rules: ScoreRules,
+) -> None:
+    """Give a lead a status or a note, and show it on the lead's records; in a transaction.
+
+    Raises:
+        ConfigurationError: an unknown status, or a note that is empty or too long.
+    """
+    if kind == "status" and value not in STATUSES:
+        raise ConfigurationError(f"{value!r} is no status; choose one of {', '.join(STATUSES)}")
+    if kind == "note" and not 0 < len(value.strip()) <= _LONGEST_NOTE:
+        raise ConfigurationError(f"A note has 1 to {_LONGEST_NOTE} characters")
+    connection.execute(
+        "INSERT INTO lead_edits VALUES (?, ?, ?, ?, ?)", [lead_id, kind, value.strip(), author, now]
+    )
+    runs = connection.execute(
+        "SELECT DISTINCT run_id FROM leads WHERE lead_id = ?", [lead_id]
+    ).fetchall()
+    build_leads(connection, [run_id for (run_id,) in runs], rules=rules)

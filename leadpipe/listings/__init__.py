@@ -1,0 +1,4 @@
+"""Listings: hourly analytics and all-time totals per listing.
+
+Uses the table `raw_events`; leads as records for people are the leads domain's business.
+"""

@@ -1,0 +1,146 @@
+-- What happened to a listing in an hour.
+-- grain: one listing and one UTC hour with at least one usable event; key: listing_id, date, hour
+-- inputs: raw_events
+-- $first_day, $last_day: the days to compute, both inclusive
+-- Unique counts are exact, in two steps: per actor first, then per hour. A viewer is a person as PostHog
+-- knows them; a lead's actor is its seeker. A saved listing counts when it is added, not when removed.
+WITH actions AS (
+    SELECT
+        listing_id,
+        event_date,
+        event_hour,
+        event,
+        lead_type,
+        viewed_from,
+        is_logged_in,
+        platform,
+        save_action,
+        price,
+        CASE
+            WHEN lead_type IS NOT NULL THEN seeker_id
+            WHEN event = 'property_view' THEN coalesce(person_id, distinct_id)
+        END AS actor
+    FROM raw_events
+    WHERE event_date BETWEEN $first_day AND $last_day
+      AND listing_id IS NOT NULL
+      AND rejected_reason IS NULL
+      AND (
+          lead_type IS NOT NULL
+          OR event IN (
+              'property_view', 'impression_social_media', 'impression_website_visit', 'impression_share',
+              'listing_sold'
+          )
+          OR (event = 'impression_saved_listing' AND save_action = 'add')
+      )
+),
+per_actor AS (
+    SELECT
+        listing_id,
+        event_date,
+        event_hour,
+        lead_type IS NOT NULL AS is_lead,
+        actor,
+        count(*) FILTER (event = 'property_view') AS views,
+        count(*) FILTER (event = 'property_view' AND is_logged_in) AS logged_in_views,
+        count(*) FILTER (event = 'property_view' AND viewed_from = 'home') AS views_from_home,
+        count(*) FILTER (event = 'property_view' AND viewed_from = 'explore') AS views_from_explore,
+        count(*) FILTER (event = 'property_view' AND viewed_from = 'search') AS views_from_search,
+        count(*) FILTER (event = 'property_view' AND viewed_from = 'direct') AS views_from_direct,
+        count(*) FILTER (event = 'impression_social_media') AS impression_social_media,
+        count(*) FILTER (event = 'impression_website_visit') AS impression_website_visit,
+        count(*) FILTER (event = 'impression_share') AS impression_share,
+        count(*) FILTER (event = 'impression_saved_listing') AS impression_saved_listing,
+        count(*) FILTER (lead_type = 'phone') AS phone,
+        count(*) FILTER (lead_type = 'whatsapp') AS whatsapp,
+        count(*) FILTER (lead_type = 'direct_message') AS direct_message,
+        count(*) FILTER (lead_type = 'email') AS email,
+        count(*) FILTER (lead_type = 'appointment') AS appointment,
+        count(*) FILTER (lead_type = 'website') AS website,
+        count(*) FILTER (event = 'listing_sold') AS sales,
+        sum(price) FILTER (event = 'listing_sold') AS sales_value
+    FROM actions
+    GROUP BY ALL
+),
+per_hour AS (
+    SELECT
+        listing_id,
+        event_date,
+        event_hour,
+        sum(views) AS total_views,
+        count(*) FILTER (views > 0) AS unique_views,
+        count(*) FILTER (is_lead) AS unique_leads,
+        sum(logged_in_views) AS logged_in_views,
+        sum(views_from_home) AS views_from_home,
+        sum(views_from_explore) AS views_from_explore,
+        sum(views_from_search) AS views_from_search,
+        sum(views_from_direct) AS views_from_direct,
+        sum(impression_social_media) AS impression_social_media,
+        sum(impression_website_visit) AS impression_website_visit,
+        sum(impression_share) AS impression_share,
+        sum(impression_saved_listing) AS impression_saved_listing,
+        sum(phone) AS phone,
+        sum(whatsapp) AS whatsapp,
+        sum(direct_message) AS direct_message,
+        sum(email) AS email,
+        sum(appointment) AS appointment,
+        sum(website) AS website,
+        sum(sales) AS total_sales,
+        sum(sales_value) AS sales_value
+    FROM per_actor
+    GROUP BY listing_id, event_date, event_hour
+),
+per_platform AS (
+    SELECT listing_id, event_date, event_hour, coalesce(platform, 'unknown') AS platform, count(*) AS shares
+    FROM actions
+    WHERE event = 'impression_share'
+    GROUP BY ALL
+),
+shares AS (
+    SELECT
+        listing_id,
+        event_date,
+        event_hour,
+        to_json(map_from_entries(list((platform, shares) ORDER BY platform))) AS share_breakdown
+    FROM per_platform
+    GROUP BY ALL
+)
+SELECT
+    listing_id,
+    event_date AS date,
+    event_hour AS hour,
+    total_views,
+    unique_views,
+    logged_in_views,
+    total_views - logged_in_views AS anonymous_views,
+    views_from_home,
+    views_from_explore,
+    views_from_search,
+    views_from_direct,
+    impression_social_media + impression_website_visit + impression_share + impression_saved_listing
+        AS total_impressions,
+    impression_social_media,
+    impression_website_visit,
+    impression_share,
+    impression_saved_listing,
+    coalesce(share_breakdown, '{}') AS share_breakdown,
+    phone + whatsapp + direct_message + email + appointment + website AS total_leads,
+    phone AS phone_leads,
+    whatsapp + direct_message AS message_leads,
+    email AS email_leads,
+    appointment AS appointment_leads,
+    website AS website_leads,
+    json_object(
+        'phone', CAST(phone AS BIGINT),
+        'whatsapp', CAST(whatsapp AS BIGINT),
+        'direct_message', CAST(direct_message AS BIGINT),
+        'email', CAST(email AS BIGINT),
+        'appointment', CAST(appointment AS BIGINT),
+        'website', CAST(website AS BIGINT)
+    ) AS leads_breakdown,
+    unique_leads,
+    total_leads * 100.0 / nullif(total_views, 0) AS conversion_rate,
+    total_sales,
+    coalesce(sales_value, 0) AS sales_value
+FROM per_hour
+LEFT JOIN shares USING (listing_id, event_date, event_hour)
+ORDER BY date, hour, listing_id

@@ -1,0 +1,65 @@
+"""Build the listing marts: hours of the days asked, and totals over all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from leadpipe.warehouse import read_sql
+
+
+@dataclass(frozen=True)
+class AnalyticsReport:
+    """What a build did: days replaced, and the rows (listing hours) they now have."""
+
+    days: int
+    rows: int
+
+
+def stale_days(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """Days whose events changed since their hours were built."""
+    return [
+        day
+        for (day,) in connection.execute("""
+            SELECT event_date FROM event_days LEFT JOIN listing_analytics_builds AS builds USING (event_date)
+            WHERE event_days.version > 0 AND event_days.version IS DISTINCT FROM builds.version
+            ORDER BY event_date
+        """).fetchall()
+    ]
+
+
+def build_listing_analytics(
+    connection: duckdb.DuckDBPyConnection, ranges: Sequence[tuple[date, date]]
+) -> AnalyticsReport:
+    """Replace the hours of ranges of days, both ends inclusive; run it inside a transaction."""
+    days = rows = 0
+    for first, last in ranges:
+        span = {"first_day": first, "last_day": last}
+        connection.execute(
+            "DELETE FROM listing_analytics WHERE date BETWEEN $first_day AND $last_day", span
+        )
+        found = connection.execute(
+            f"INSERT INTO listing_analytics {read_sql('listings', 'listing_analytics.sql')}", span
+        ).fetchone()
+        rows += int(found[0]) if found else 0
+        connection.execute(
+            "DELETE FROM listing_analytics_builds WHERE event_date BETWEEN $first_day AND $last_day",
+            span,
+        )
+        connection.execute(
+            "INSERT INTO listing_analytics_builds SELECT event_date, version FROM event_days "
+            "WHERE event_date BETWEEN $first_day AND $last_day",
+            span,
+        )
+        days += (last - first).days + 1
+    return AnalyticsReport(days, rows)
+
+
+def build_listings(connection: duckdb.DuckDBPyConnection) -> int:
+    """Replace the totals of all listings; run it inside a transaction. Returns how many there are."""
+    connection.execute("DELETE FROM listings")
+    found = connection.execute(
+        f"INSERT INTO listings {read_sql('listings', 'listings.sql')}"
+    ).fetchone()
+    return int(found[0]) if found else 0

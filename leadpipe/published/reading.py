@@ -1,0 +1,56 @@
+"""Read published tables, without the warehouse file and without waiting for anybody.
+
+`leadpipe.read("listings")` gives a pandas frame; the CLI's read commands use `query`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leadpipe.errors import NotPublished
+from leadpipe.warehouse import Rows, read_parquet, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = (
+    "leads",
+    "grouped_leads",
+    "listings",
+    "listing_analytics",
+    "runs",
+    "event_days",
+    "events_by_day",
+    "rejected_events",
+)
+
+
+def query(folder: Path, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Rows:
+    """Run a SELECT over the published tables, each a view of its name.
+
+    Raises:
+        NotPublished: no run has published anything yet.
+    """
+    with read_parquet(_current(folder), TABLES) as connection:
+        return rows_of(connection.execute(sql, parameters or None))
+
+
+def read_frame(folder: Path, table: str) -> "pd.DataFrame":
+    """A published table as a pandas frame.
+
+    Raises:
+        NotPublished: no such table, or nothing published yet.
+    """
+    if table not in TABLES:
+        raise NotPublished(f"{table!r} is not published; choose one of {', '.join(TABLES)}")
+    with read_parquet(_current(folder), TABLES) as connection:
+        return connection.execute(f"SELECT * FROM {table}").df()
+
+
+def _current(folder: Path) -> Path:
+    current = folder / "current"
+    if not current.exists():
+        raise NotPublished(
+            f"Nothing is published in {folder} yet. Run `leadpipe sync` (or `make demo`) first."
+        )
+    return current.resolve()

@@ -1,0 +1,63 @@
+"""Which tables are published, in which order their rows lie, and how large ones are cut."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.warehouse import Published, publish, read_sql
+
+# Whole tables: small, or rewritten anyway. `events` alone stays in the warehouse: it is the source.
+_WHOLE = {
+    "leads": "SELECT * FROM leads ORDER BY run_id, first_action_at, lead_id",
+    "listings": "SELECT * FROM listings ORDER BY listing_id",
+    "runs": "SELECT * EXCLUDE (version, host, pid) FROM runs ORDER BY started_at, run_id",
+    "event_days": """
+        SELECT event_date, read_until, posthog_events, warehouse_events, checked_at,
+               posthog_events = warehouse_events AS is_complete
+        FROM event_days ORDER BY event_date
+    """,
+    "rejected_events": """
+        SELECT event, rejected_reason AS reason, count(*) AS events, min(timestamp) AS first_at,
+               max(timestamp) AS last_at
+        FROM raw_events WHERE rejected_reason IS NOT NULL GROUP BY ALL
+        UNION ALL
+        SELECT NULL, reason, count(*), min(rejected_at), max(rejected_at)
+        FROM rejected_events GROUP BY ALL
+        ORDER BY events DESC, event, reason
+    """,
+    "events_by_day": """
+        SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
+    """,
+}
+
+
+def publish_tables(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, int]:
+    """Publish every table; months of `listing_analytics` that did not change are linked.
+
+    Returns:
+        The publication's name and how many files were written.
+    """
+    return publish(connection, folder, list(_tables(connection)))
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:
+    for name, query in _WHOLE.items():
+        yield Published(name, query)
+    yield Published("grouped_leads", read_sql("leads", "grouped_leads.sql"))
+    yield Published(
+        "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
+    )
+    months = connection.execute("""
+        SELECT strftime(date, '%Y-%m') AS month, sum(version)
+        FROM (SELECT DISTINCT date FROM listing_analytics)
+        LEFT JOIN listing_analytics_builds ON event_date = date
+        GROUP BY month ORDER BY month
+    """).fetchall()
+    for month, version in months:
+        yield Published(
+            f"listing_analytics/{month}",
+            f"SELECT * FROM listing_analytics WHERE strftime(date, '%Y-%m') = '{month}' "
+            "ORDER BY date, hour, listing_id",
+            version=int(version or 0),
+        )
