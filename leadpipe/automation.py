@@ -1,0 +1,114 @@
+"""What runs when: every job, schedule and sensor, on one page.
+
+How a day is loaded or a mart is built is the domains' business.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import httpx
+
+from leadpipe.connections import sync_config
+from leadpipe.errors import LeadpipeError, PostHogRefused
+from leadpipe.events.assets import KIND_TAG
+from leadpipe.events.sync import SyncPlan, plan_sync
+from leadpipe.partitions import contiguous
+from leadpipe.resources import PostHogConnection, WarehouseResource
+from leadpipe.settings import Settings
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+_REPORT_TIMEOUT_SECONDS = 10.0
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses, tokens and all
+
+sync_job = dg.define_asset_job(
+    "sync",
+    selection=dg.AssetSelection.groups("events", "leads", "listings", "published"),
+    description="Load days of events, build leads and listing marts from them, publish the tables.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": 6 * 3_600},
+)
+
+
+def range_tags(first: str, last: str, kind: str) -> dict[str, str]:
+    """The tags of a run over a range of days."""
+    return {RANGE_START_TAG: first, RANGE_END_TAG: last, KIND_TAG: kind}
+
+
+@dg.schedule(
+    job=sync_job,
+    cron_schedule="0 */6 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every 6 hours: ask PostHog which days have new events, and sync exactly those.",
+)
+def sync_every_six_hours(
+    context: dg.ScheduleEvaluationContext,
+    posthog: dg.ResourceParam[PostHogConnection],
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run per unbroken range of days; today is always among them."""
+    now = datetime.now(UTC)
+    try:
+        plan = plan_sync(
+            posthog.client(),
+            warehouse.warehouse(),
+            config=sync_config(settings),
+            first_day=settings.first_day(now),
+            now=now,
+        )
+    except PostHogRefused as error:
+        context.log.warning("%s", error)
+        plan = SyncPlan({now.date(): "PostHog refused"})  # the run fails with it and is reported
+    except LeadpipeError as error:
+        context.log.warning("%s; syncing today only", error)
+        plan = SyncPlan({now.date(): "today"})
+    for first, last in contiguous(plan.days):
+        yield dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time.isoformat()} {first}",
+            tags=range_tags(first.isoformat(), last.isoformat(), "scheduled"),
+        )
+
+
+@dg.run_failure_sensor(
+    name="report_failed_run",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Logs every failed run, and posts it to LEADPIPE_FAILURE_WEBHOOK_URL if that is set.",
+)
+def report_failed_run(
+    context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
+) -> None:
+    """Say which run failed and why, with the next step."""
+    run = context.dagster_run
+    text = (
+        f"leadpipe: run {run.run_id} of {run.job_name} failed: {context.failure_event.message}\n"
+        f"{_reasons(context)}"
+    ).strip()
+    context.log.error("%s", text)
+    url = settings.failure_webhook_url
+    if url is None:
+        return
+    try:
+        answer = httpx.post(
+            url.get_secret_value(), json={"text": text}, timeout=_REPORT_TIMEOUT_SECONDS
+        )
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        context.log.error(  # noqa: TRY400 - the traceback has the address, and that may hold a token
+            "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report: %s", type(error).__name__
+        )
+
+
+def _reasons(context: dg.RunFailureSensorContext) -> str:
+    reasons: list[str] = []
+    for event in context.get_step_failure_events():
+        data: Any = event.step_failure_data
+        failure = data.user_failure_data
+        message = failure.description if failure else data.error and data.error.message
+        reasons.append(f"{event.step_key}: {(message or 'no message').strip()}")
+    return "\n".join(reasons)

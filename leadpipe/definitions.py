@@ -1,0 +1,50 @@
+"""Everything Dagster loads, built by one function whose every part a test or a user can replace."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from leadpipe.automation import report_failed_run, sync_every_six_hours, sync_job
+from leadpipe.events import assets as event_assets
+from leadpipe.events import checks as event_checks
+from leadpipe.leads import assets as lead_assets
+from leadpipe.listings import assets as listing_assets
+from leadpipe.published import assets as published_assets
+from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
+from leadpipe.settings import Settings, load_settings
+
+_MODULES = (event_assets, lead_assets, listing_assets, published_assets)
+
+
+def build_defs(
+    *, settings: Settings | None = None, resources: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """Assets, checks, jobs, schedules and sensors, with resources made from the settings.
+
+    Args:
+        settings: instead of those of the environment.
+        resources: replace single resources by name (`posthog`, `warehouse`, `settings`, `progress`).
+    """
+    settings = settings or load_settings()
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(_MODULES),
+        asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks]),
+        jobs=[sync_job],
+        schedules=[sync_every_six_hours],
+        sensors=[report_failed_run],
+        executor=dg.in_process_executor,
+        resources={
+            "settings": settings,
+            "posthog": PostHogConnection(settings),
+            "warehouse": WarehouseResource(
+                database=str(settings.warehouse_path),
+                lock_timeout_seconds=settings.lock_timeout_seconds,
+                memory_limit=settings.memory_limit,
+            ),
+            "progress": ProgressSink(),
+            **(resources or {}),
+        },
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,164 @@
+"""Dagster's rim around the events domain: the asset `raw_events`.
+
+A window, one call into the core, a result with metadata. No logic of loading lives here.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from leadpipe.connections import sync_config
+from leadpipe.errors import PostHogUnavailable, WarehouseLocked
+from leadpipe.events.ledger import Run, RunKind
+from leadpipe.events.sync import LoadReport, load_days
+from leadpipe.partitions import DAILY, days_of
+from leadpipe.resources import (
+    PostHogConnection,
+    ProgressSink,
+    WarehouseResource,
+    column_schema,
+    failing_clearly,
+    preview,
+)
+from leadpipe.settings import Settings
+
+KIND_TAG = "leadpipe/kind"
+_MOST_RETRIES = 3
+_FIRST_WAIT_SECONDS = 60
+
+
+class RawEventsConfig(dg.Config):
+    """What a person can choose when materialising by hand."""
+
+    full_read: bool = Field(
+        default=False,
+        description="Read the days whole again instead of only what PostHog received since the last "
+        "read. Costs as many requests as the first load; changes nothing that is already right.",
+    )
+
+
+def run_of(context: dg.AssetExecutionContext) -> Run:
+    """The run as the ledger names it, from Dagster's tags."""
+    tags = context.run.tags
+    kind: RunKind = "manual"
+    if tags.get(KIND_TAG) == "scheduled":
+        kind = "scheduled"
+    elif "dagster/backfill" in tags or tags.get(KIND_TAG) == "backfill":
+        kind = "backfill"
+    return Run(context.run.run_id, kind)
+
+
+@dg.asset(
+    partitions_def=DAILY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="events",
+    kinds={"posthog", "duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        warn_window=timedelta(hours=7), fail_window=timedelta(hours=13)
+    ),
+)
+def raw_events(
+    context: dg.AssetExecutionContext,
+    config: RawEventsConfig,
+    posthog: dg.ResourceParam[PostHogConnection],
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+    progress: dg.ResourceParam[ProgressSink],
+) -> dg.MaterializeResult[None]:
+    """Events as PostHog has them, each uuid once, a partition a UTC day of their timestamp.
+
+    Source: PostHog's query API. The first time a day is read whole, later only what PostHog received
+    since; then its count is compared with PostHog's own, and a day that differs is read whole once more.
+    Running it again changes nothing that is already right; an interrupted backfill goes on where it was.
+    """
+    first, last = days_of(context)
+    run = run_of(context)
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    with failing_clearly():
+        try:
+            report = load_days(
+                posthog.client(),
+                warehouse.warehouse(),
+                days,
+                run=run,
+                config=sync_config(settings),
+                is_full=config.full_read,
+                clock=lambda: datetime.now(UTC),
+                progress=progress.report,
+            )
+        except (PostHogUnavailable, WarehouseLocked) as error:
+            if run.kind == "manual":
+                raise
+            context.log.warning("%s; trying again later", error)  # nobody waits at a keyboard
+            raise dg.RetryRequested(
+                max_retries=_MOST_RETRIES,
+                seconds_to_wait=_FIRST_WAIT_SECONDS * 2**context.retry_number,
+            ) from None
+    context.log.info(
+        "%s new events, %s seen before, %s API calls",
+        report.ingested.new,
+        report.ingested.duplicate,
+        report.calls.api_calls,
+    )
+    with warehouse.get_connection() as connection:
+        return dg.MaterializeResult(
+            metadata={
+                **_counts(report, days),
+                "verdict per day": dg.TableMetadataValue(
+                    records=_verdicts(report),
+                    schema=dg.TableSchema(
+                        columns=[
+                            dg.TableColumn("day", "date"),
+                            dg.TableColumn("posthog", "int"),
+                            dg.TableColumn("warehouse", "int"),
+                            dg.TableColumn("verdict", "string"),
+                        ]
+                    ),
+                ),
+                "preview": preview(
+                    connection,
+                    "SELECT timestamp, event, listing_id, lead_type, rejected_reason FROM raw_events "
+                    f"WHERE event_date = DATE '{last}' ORDER BY timestamp DESC, uuid",
+                ),
+                "dagster/column_schema": column_schema(connection, "raw_events"),
+            }
+        )
+
+
+def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataValue]:
+    return {
+        "window": dg.MetadataValue.text(f"{days[0]} to {days[-1]} (UTC, {len(days)} days)"),
+        "events fetched": dg.MetadataValue.int(report.ingested.fetched),
+        "events new": dg.MetadataValue.int(report.ingested.new),
+        "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
+        "events rejected": dg.MetadataValue.json(report.ingested.rejected),
+        "days changed": dg.MetadataValue.int(len(report.ingested.changed_days)),
+        "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
+        "days read again": dg.MetadataValue.int(len(report.reread_days)),
+        "windows": dg.MetadataValue.int(report.windows),
+        "API calls": dg.MetadataValue.int(report.calls.api_calls),
+        "API retries": dg.MetadataValue.int(report.calls.retries),
+        "rate limits met": dg.MetadataValue.int(report.calls.rate_limits),
+    }
+
+
+def _verdicts(report: LoadReport) -> list[dg.TableRecord]:
+    """Days that are wrong first, then the latest; a year of rows would only slow the UI."""
+    worst = sorted(
+        report.days.items(), key=lambda item: (item[1].is_complete, -item[0].toordinal())
+    )
+    return [
+        dg.TableRecord(
+            {
+                "day": day.isoformat(),
+                "posthog": state.posthog_events or 0,
+                "warehouse": state.warehouse_events or 0,
+                "verdict": "complete" if state.is_complete else "INCOMPLETE",
+            }
+        )
+        for day, state in worst[:31]
+    ]

@@ -1,0 +1,82 @@
+"""Asset checks of `raw_events`: what the UI shows green or red."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from leadpipe.events.assets import raw_events
+from leadpipe.partitions import DAILY
+from leadpipe.resources import WarehouseResource, preview
+
+_STALE_AFTER = timedelta(hours=13)
+
+
+@dg.asset_check(asset=raw_events, pool="warehouse")
+def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """Each day read has exactly as many events as PostHog counts.
+
+    Red when some are missing. A warning when we have more: they were deleted in PostHog afterwards.
+    """
+    with warehouse.get_connection() as connection:
+        missing, surplus, days = connection.execute("""
+            SELECT coalesce(sum(greatest(posthog_events - warehouse_events, 0)), 0),
+                   coalesce(sum(greatest(warehouse_events - posthog_events, 0)), 0),
+                   count(*)
+            FROM event_days WHERE checked_at IS NOT NULL
+        """).fetchone() or (0, 0, 0)
+        table = preview(
+            connection,
+            "SELECT event_date, posthog_events, warehouse_events, checked_at FROM event_days "
+            "WHERE posthog_events <> warehouse_events ORDER BY event_date",
+        )
+    return dg.AssetCheckResult(
+        passed=not (missing or surplus),
+        severity=dg.AssetCheckSeverity.ERROR if missing else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "days checked": int(days),
+            "events missing here": int(missing),
+            "events missing in PostHog": int(surplus),
+            "days that differ": table,
+        },
+    )
+
+
+@dg.asset_check(asset=raw_events, pool="warehouse")
+def uuid_is_unique(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+) -> dg.AssetCheckResult:
+    """No uuid is stored twice.
+
+    After a load the uuids it brought are looked for in all of history; run by itself, all are compared.
+    """
+    with warehouse.get_connection() as connection:
+        brought = connection.execute(
+            "SELECT count(*) FROM raw_events WHERE run_id = ?", [context.run.run_id]
+        ).fetchone()
+        scope = f"WHERE run_id = '{context.run.run_id}'" if brought and brought[0] else ""
+        repeated, compared = connection.execute(f"""
+            SELECT count(*) FILTER (copies > 1), count(*) FROM (
+                SELECT count(*) AS copies FROM raw_events
+                WHERE uuid IN (SELECT uuid FROM raw_events {scope}) GROUP BY uuid
+            )
+        """).fetchone() or (0, 0)
+    return dg.AssetCheckResult(
+        passed=not repeated, metadata={"uuids compared": compared, "uuids repeated": repeated}
+    )
+
+
+@dg.asset_check(asset=raw_events, pool="warehouse")
+def events_are_fresh(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """Today was read within the last 13 hours: two schedules and an hour."""
+    with warehouse.get_connection() as connection:
+        found = connection.execute("SELECT max(read_until) FROM event_days").fetchone()
+    read_until = found[0] if found else None
+    age = datetime.now(UTC) - read_until if read_until else None
+    return dg.AssetCheckResult(
+        passed=age is not None and age <= _STALE_AFTER,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "read until": read_until.isoformat() if read_until else "never",
+            "first partition": DAILY.get_first_partition_key() or "none",
+        },
+    )

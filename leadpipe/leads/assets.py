@@ -1,0 +1,74 @@
+"""Dagster's rim around the leads domain: the asset `leads` and its check."""
+
+import dagster as dg
+
+from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.scores import load_rules
+from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
+from leadpipe.settings import Settings
+from leadpipe.warehouse import transaction
+
+
+@dg.asset(
+    deps=["raw_events"],
+    group_name="leads",
+    kinds={"duckdb"},
+    owners=["team:sales"],
+    pool="warehouse",
+)
+def leads(
+    warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult[None]:
+    """Lead records with scores: one row per run, listing (or profile) and seeker.
+
+    Source: the events each run was the first to load, so every lead event is in exactly one record.
+    Running it again builds only the records of runs whose events changed. Status and notes are kept
+    apart and survive everything.
+    """
+    with failing_clearly(), warehouse.get_connection() as connection:
+        rules = load_rules(settings.scores_path)
+        with transaction(connection):
+            report = build_leads(connection, stale_runs(connection), rules=rules)
+        total = connection.execute("SELECT count(*) FROM leads").fetchone()
+        return dg.MaterializeResult(
+            metadata={
+                "runs built": report.runs,
+                "records built": report.records,
+                "actions in them": report.actions,
+                "score rules": rules.version,
+                "dagster/row_count": int(total[0]) if total else 0,
+                "preview": preview(
+                    connection,
+                    "SELECT lead_id, listing_id, seeker_id, lead_score, total_actions, status, "
+                    "last_action_type, last_action_at FROM leads ORDER BY last_action_at DESC, lead_id",
+                ),
+                "dagster/column_schema": column_schema(connection, "leads"),
+            }
+        )
+
+
+@dg.asset_check(asset=leads, pool="warehouse")
+def every_lead_event_is_in_one_record(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """Per run, the records have as many actions as the run brought lead events, each in one record."""
+    with warehouse.get_connection() as connection:
+        wrong, runs = connection.execute("""
+            WITH events AS (
+                SELECT run_id, count(*) AS events FROM raw_events
+                WHERE lead_type IS NOT NULL AND rejected_reason IS NULL GROUP BY run_id
+            ),
+            records AS (
+                SELECT run_id, sum(total_actions) AS actions FROM leads GROUP BY run_id
+            )
+            SELECT count(*) FILTER (events IS DISTINCT FROM actions), count(*)
+            FROM events FULL JOIN records USING (run_id)
+        """).fetchone() or (0, 0)
+        repeated = connection.execute("""
+            SELECT count(*) FROM (
+                SELECT run_id, lead_id FROM leads GROUP BY ALL HAVING count(*) > 1
+            )
+        """).fetchone()
+    twice = int(repeated[0]) if repeated else 0
+    return dg.AssetCheckResult(
+        passed=not (wrong or twice),
+        metadata={"runs compared": runs, "runs that differ": wrong, "records repeated": twice},
+    )

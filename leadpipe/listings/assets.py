@@ -1,0 +1,125 @@
+"""Dagster's rim around the listings domain: `listing_analytics`, `listings` and their checks."""
+
+import dagster as dg
+
+from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
+from leadpipe.partitions import DAILY, contiguous, days_of
+from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
+from leadpipe.warehouse import transaction
+
+# A count that is negative, a part that is larger than its whole, a rate that does not follow.
+_IMPOSSIBLE = """
+    least(total_views, unique_views, logged_in_views, anonymous_views, total_impressions, total_leads,
+          phone_leads, message_leads, email_leads, appointment_leads, website_leads, unique_leads,
+          total_sales) < 0
+    OR unique_views > total_views OR unique_leads > total_leads
+    OR logged_in_views + anonymous_views <> total_views
+    OR views_from_home + views_from_explore + views_from_search + views_from_direct > total_views
+    OR phone_leads + message_leads + email_leads + appointment_leads + website_leads <> total_leads
+    OR (conversion_rate IS NULL) <> (total_views = 0)
+    OR conversion_rate < 0 OR isnan(conversion_rate) OR isinf(conversion_rate)
+"""
+
+
+@dg.asset(
+    deps=["raw_events"],
+    partitions_def=DAILY,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="listings",
+    kinds={"duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def listing_analytics(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource
+) -> dg.MaterializeResult[None]:
+    """What happened to each listing in each UTC hour: views, engagement, leads, sales.
+
+    Source: `raw_events`. The days are computed anew and replaced in one transaction, so running it
+    again gives the same rows. Days that other runs have changed meanwhile are brought along.
+    """
+    first, last = days_of(context)
+    with failing_clearly(), warehouse.get_connection() as connection:
+        with transaction(connection):
+            others = [day for day in stale_days(connection) if not first <= day <= last]
+            report = build_listing_analytics(connection, [(first, last), *contiguous(others)])
+        return dg.MaterializeResult(
+            metadata={
+                "window": f"{first} to {last} (UTC)",
+                "days built": report.days,
+                "listing hours": report.rows,
+                "preview": preview(
+                    connection,
+                    "SELECT date, hour, listing_id, total_views, unique_views, total_impressions, "
+                    "total_leads, unique_leads, conversion_rate FROM listing_analytics "
+                    f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}' "
+                    "ORDER BY total_leads DESC, total_views DESC, listing_id",
+                ),
+                "dagster/column_schema": column_schema(connection, "listing_analytics"),
+            }
+        )
+
+
+@dg.asset(
+    deps=[listing_analytics],
+    group_name="listings",
+    kinds={"duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
+    """Each listing over all time: totals, distinct viewers and seekers, conversion, first and last activity.
+
+    Source: `listing_analytics` and `raw_events`. Replaced as a whole; running it again gives the same.
+    """
+    with failing_clearly(), warehouse.get_connection() as connection:
+        with transaction(connection):
+            count = build_listings(connection)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": count,
+                "preview": preview(
+                    connection,
+                    "SELECT listing_id, total_views, unique_views, total_leads, unique_leads, "
+                    "conversion_rate, last_activity_at FROM listings "
+                    "ORDER BY total_leads DESC, total_views DESC, listing_id",
+                ),
+                "dagster/column_schema": column_schema(connection, "listings"),
+            }
+        )
+
+
+@dg.asset_check(asset=listing_analytics, pool="warehouse")
+def no_hour_is_impossible(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """No count is negative, no part exceeds its whole, every rate follows from its counts."""
+    with warehouse.get_connection() as connection:
+        wrong = connection.execute(
+            f"SELECT count(*) FROM listing_analytics WHERE {_IMPOSSIBLE}"
+        ).fetchone()
+        rows = preview(
+            connection, f"SELECT * FROM listing_analytics WHERE {_IMPOSSIBLE} ORDER BY date, hour"
+        )
+    count = int(wrong[0]) if wrong else 0
+    return dg.AssetCheckResult(passed=not count, metadata={"impossible hours": count, "rows": rows})
+
+
+@dg.asset_check(asset=listings, pool="warehouse")
+def totals_equal_their_hours(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """A listing's totals are the sums of its hours, and every listing with an hour has totals."""
+    with warehouse.get_connection() as connection:
+        wrong, count = connection.execute("""
+            WITH hours AS (
+                SELECT listing_id, sum(total_views) AS views, sum(total_leads) AS leads,
+                       sum(total_impressions) AS impressions, sum(total_sales) AS sales,
+                       sum(sales_value) AS value
+                FROM listing_analytics GROUP BY listing_id
+            )
+            SELECT count(*) FILTER (
+                       row(total_views, total_leads, total_impressions, total_sales, sales_value)
+                       IS DISTINCT FROM row(views, leads, impressions, sales, value)
+                   ), count(*)
+            FROM hours FULL JOIN listings USING (listing_id)
+        """).fetchone() or (0, 0)
+    return dg.AssetCheckResult(
+        passed=not wrong, metadata={"listings compared": count, "listings that differ": wrong}
+    )

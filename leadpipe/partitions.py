@@ -1,0 +1,34 @@
+"""How tables are cut into partitions. Days are UTC; today is a partition from its first minute."""
+
+import warnings
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from leadpipe.settings import load_settings
+
+# Single-run backfills are marked beta; the Dagster version is pinned, and a test runs one.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=load_settings().first_day(datetime.now(UTC)).isoformat(),
+    end_offset=1,
+)
+
+
+def days_of(context: dg.AssetExecutionContext) -> tuple[date, date]:
+    """The first and last day of a run over daily partitions."""
+    window = context.partition_time_window
+    return window.start.date(), (window.end - timedelta(days=1)).date()
+
+
+def contiguous(days: Iterable[date]) -> list[tuple[date, date]]:
+    """Days as unbroken ranges (first, last), in order: one run can take a range."""
+    ranges: list[tuple[date, date]] = []
+    for day in sorted(set(days)):
+        if ranges and day - ranges[-1][1] == timedelta(days=1):
+            ranges[-1] = (ranges[-1][0], day)
+        else:
+            ranges.append((day, day))
+    return ranges

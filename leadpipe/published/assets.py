@@ -1,0 +1,32 @@
+"""Dagster's rim: the asset `published_tables`, last in every sync."""
+
+import dagster as dg
+
+from leadpipe.published.tables import publish_tables
+from leadpipe.resources import WarehouseResource, failing_clearly
+from leadpipe.settings import Settings
+
+
+@dg.asset(
+    deps=["raw_events", "leads", "listing_analytics", "listings"],
+    group_name="published",
+    kinds={"parquet"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def published_tables(
+    warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult[None]:
+    """The marts as Parquet files for pages, the command line and BI tools, swapped in at once.
+
+    Source: the warehouse. Readers see the publication before or the one after, never a mixture.
+    """
+    with failing_clearly(), warehouse.get_connection() as connection:
+        name, written = publish_tables(connection, settings.published_dir)
+    return dg.MaterializeResult(
+        metadata={
+            "publication": name,
+            "files written": written,
+            "folder": dg.MetadataValue.path(str(settings.published_dir / "current")),
+        }
+    )

@@ -1,0 +1,119 @@
+"""Dagster's view of the outside world: adapters that hand plain objects to the domains' cores.
+
+The API key stays inside `Settings`: no resource has it in its configuration, so neither the UI nor a
+run's config shows it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from leadpipe.connections import connect_posthog
+from leadpipe.errors import LeadpipeError
+from leadpipe.events.sync import Progress
+from leadpipe.posthog import PostHog
+from leadpipe.settings import Settings
+from leadpipe.warehouse import Warehouse
+
+_PREVIEW_ROWS = 10
+_LONGEST_CELL = 80
+
+
+class WarehouseResource(DuckDBResource):
+    """The DuckDB warehouse, migrated, and closed on leaving whatever happened.
+
+    A drop-in for dagster-duckdb's `DuckDBResource` in assets of your own.
+    """
+
+    lock_timeout_seconds: float = 60.0
+    memory_limit: str = "2GB"
+
+    def warehouse(self) -> Warehouse:
+        """The plain object that the cores take."""
+        return Warehouse(
+            Path(self.database),
+            lock_timeout_seconds=self.lock_timeout_seconds,
+            memory_limit=self.memory_limit,
+        )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """As in `DuckDBResource`, but waiting for a lock within bounds, and always closing."""
+        with self.warehouse().connect() as connection:
+            yield connection
+
+
+@dataclass
+class PostHogConnection:
+    """Makes the PostHog client when it is first needed and keeps it, so that its limits hold for all."""
+
+    settings: Settings
+    _client: PostHog | None = field(default=None, repr=False)
+
+    def client(self) -> PostHog:
+        """The client of the configured project.
+
+        Raises:
+            ConfigurationError: the key or the project is not set.
+        """
+        if self._client is None:
+            self._client = connect_posthog(self.settings)
+        return self._client
+
+
+@dataclass(frozen=True)
+class ProgressSink:
+    """Where a load says how far it is; by default nowhere."""
+
+    report: Callable[[Progress], None] = lambda _: None
+
+
+def preview(connection: duckdb.DuckDBPyConnection, query: str) -> dg.TableMetadataValue:
+    """The first rows of a query as a table for the Dagster UI; long cells are cut."""
+    result = connection.execute(f"SELECT * FROM ({query}) LIMIT {_PREVIEW_ROWS}")
+    columns = [str(column[0]) for column in result.description]
+    records = [
+        dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True)))
+        for row in result.fetchall()
+    ]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns])
+    return dg.TableMetadataValue(records=records, schema=schema)
+
+
+def _cell(value: object) -> str | int | float | bool | None:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 2)
+    text = str(value)
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+
+
+def column_schema(connection: duckdb.DuckDBPyConnection, table: str) -> dg.TableSchema:
+    """A table's columns and types, for the asset's `dagster/column_schema`."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=str(name),
+                type=str(kind),
+                constraints=dg.TableColumnConstraints(nullable=is_nullable == "YES"),
+            )
+            for name, kind, is_nullable, *_ in connection.execute(f"DESCRIBE {table}").fetchall()
+        ]
+    )
+
+
+@contextmanager
+def failing_clearly() -> Iterator[None]:
+    """Turn an error of ours into a Dagster failure with its message and no traceback of internals."""
+    try:
+        yield
+    except LeadpipeError as error:
+        raise dg.Failure(
+            description=f"{type(error).__name__}: {error}", allow_retries=False
+        ) from None
