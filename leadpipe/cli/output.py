@@ -1,0 +1,111 @@
+"""How commands print rows: tables for people, JSON and CSV for programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from leadpipe.warehouse import Rows
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+_WIDTH_OF_A_FILE = 180
+
+console = Console(highlight=False, soft_wrap=False)
+if not console.is_terminal:
+    console.width = _WIDTH_OF_A_FILE
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json` and `--csv`; the command gets `output` as 'table', 'json' or 'csv'."""
+    for name in ("csv", "json"):
+        command = click.option(
+            f"--{name}", "output", flag_value=name, type=str, help=f"Print {name.upper()}."
+        )(command)
+    return command
+
+
+def emit(
+    rows: Rows,
+    output: str | None,
+    *,
+    title: str,
+    empty: str = "Nothing yet.",
+    without: tuple[str, ...] = (),
+) -> None:
+    """Print rows to stdout in the chosen format; tables leave out the columns `without`.
+
+    In CSV a text that a spreadsheet would take for a formula is quoted with an apostrophe.
+    """
+    if output == "json":
+        click.echo(json.dumps(rows.as_dicts(), default=_json_value, ensure_ascii=False, indent=1))
+    elif output == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(rows.columns)
+        writer.writerows([_csv_value(value) for value in row] for row in rows.rows)
+    elif not rows.rows:
+        notes.print(empty)
+    else:
+        kept = [index for index, column in enumerate(rows.columns) if column not in without]
+        print_table(
+            [rows.columns[index] for index in kept],
+            [[row[index] for index in kept] for row in rows.rows],
+            title=title,
+        )
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
+    """A table for people: numbers to the right, times to the second."""
+    console.print(title, style="bold underline", markup=False)
+    has_header = any(columns)
+    table = Table(header_style="bold", box=None, pad_edge=False, show_header=has_header)
+    for index, column in enumerate(columns):
+        values = [row[index] for row in rows if row[index] is not None]
+        is_number = all(isinstance(value, int | float | Decimal) for value in values)
+        table.add_column(
+            column.removeprefix("events_").replace("_", " "),
+            justify="right" if values and is_number else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(escape(_text(value)) for value in row))
+    console.print(table)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "·"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value)
+
+
+def _csv_value(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value

@@ -1,0 +1,69 @@
+"""What all tests share: a warehouse in a temporary folder, a sandbox, and an environment of their own."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+# Before anything of leadpipe is imported: the partitions begin where the settings say.
+_HOME = Path(tempfile.mkdtemp(prefix="leadpipe-tests-"))
+os.environ |= {
+    "LEADPIPE_START_DATE": "2026-01-01",
+    "LEADPIPE_DATA_DIR": str(_HOME / "data"),
+    "DAGSTER_HOME": "",
+    "POSTHOG_API_KEY": "",
+    "POSTHOG_PROJECT_ID": "",
+    "POSTHOG_BASE_URL": "",
+    "LEADPIPE_WAREHOUSE": "",
+    "LEADPIPE_FAILURE_WEBHOOK_URL": "",
+}
+
+from leadpipe.sandbox.process import SandboxProcess  # noqa: E402
+from leadpipe.settings import Settings  # noqa: E402
+from leadpipe.warehouse import Warehouse  # noqa: E402
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test works in a folder of its own, without anybody's .env."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """An empty warehouse."""
+    return Warehouse(tmp_path / "data" / "leadpipe.duckdb", lock_timeout_seconds=5.0)
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[SandboxProcess]:
+    """One sandbox for all tests; use `sandbox`, which empties it."""
+    with SandboxProcess.start() as process:
+        yield process
+
+
+@pytest.fixture
+def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
+    """An empty PostHog sandbox whose clock stands at NOW."""
+    sandbox_process.control.reset()
+    sandbox_process.control.set_clock(NOW)
+    return sandbox_process
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sandbox: SandboxProcess) -> Settings:
+    """Settings for the sandbox, with everything in the test's own folder."""
+    return Settings(
+        _env_file=None,
+        posthog_api_key=sandbox.api_key,
+        posthog_project_id=sandbox.project_id,
+        posthog_base_url=sandbox.url,
+        data_dir=tmp_path / "data",
+        dagster_home=tmp_path,
+    )

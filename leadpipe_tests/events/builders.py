@@ -1,0 +1,119 @@
+"""Small builders of events, page files and loads for tests."""
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from leadpipe.connections import connect_posthog, sync_config
+from leadpipe.events.ingest import IngestResult, ingest
+from leadpipe.events.ledger import Run, begin_run
+from leadpipe.events.sync import LoadReport, load_days
+from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.scores import BUILT_IN
+from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
+from leadpipe.settings import Settings
+from leadpipe.warehouse import Warehouse, transaction
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+TODAY = NOW.date()
+
+
+def event(name: str, at: str | datetime, **fields: Any) -> dict[str, Any]:
+    """An event as the sandbox takes it; `at` without a date means 2026-11-20."""
+    when = datetime.fromisoformat(f"2026-11-20T{at}+00:00") if isinstance(at, str) else at
+    row: dict[str, Any] = {
+        "event": name,
+        "timestamp": when,
+        "uuid": fields.pop("uuid", None) or str(uuid.uuid4()),
+        "distinct_id": fields.pop("distinct_id", "anonymous-1"),
+        "created_at": fields.pop("created_at", when + timedelta(seconds=1)),
+    }
+    if "person_id" in fields:
+        row["person_id"] = fields.pop("person_id")
+    row["properties"] = fields.pop("properties", fields)
+    return row
+
+
+def wire_row(row: Mapping[str, Any]) -> list[str | None]:
+    """The event as it comes in a page: seven texts."""
+    properties = row.get("properties", {})
+    return [
+        row["uuid"],
+        row["event"],
+        row["timestamp"].isoformat(),
+        row["created_at"].isoformat() if row.get("created_at") else None,
+        row.get("distinct_id"),
+        row.get("person_id"),
+        properties if isinstance(properties, str) else json.dumps(properties),
+    ]
+
+
+def write_page(path: Path, rows: Sequence[object]) -> Path:
+    """A page file of wire rows."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def take_in(
+    warehouse: Warehouse,
+    folder: Path,
+    rows: Sequence[Mapping[str, Any] | list[Any]],
+    *,
+    run_id: str = "run-1",
+    now: datetime = NOW,
+) -> IngestResult:
+    """Send rows through the door as one batch of a run."""
+    page = write_page(
+        folder / f"{uuid.uuid4()}.ndjson",
+        [row if isinstance(row, list) else wire_row(row) for row in rows],
+    )
+    with warehouse.connect() as connection, transaction(connection):
+        if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
+            begin_run(connection, Run(run_id, "manual"), days=[], now=now)
+        return ingest(connection, [page], run_id=run_id, now=now)
+
+
+def load(
+    settings: Settings,
+    warehouse: Warehouse,
+    days: Sequence[date],
+    *,
+    run_id: str = "run-1",
+    is_full: bool = False,
+    now: datetime = NOW,
+) -> LoadReport:
+    """Load days from the sandbox."""
+    with connect_posthog(settings) as posthog:
+        return load_days(
+            posthog,
+            warehouse,
+            days,
+            run=Run(run_id, "manual"),
+            config=sync_config(settings),
+            is_full=is_full,
+            clock=lambda: now,
+        )
+
+
+def build_marts(warehouse: Warehouse) -> None:
+    """Build every mart that is stale."""
+    with warehouse.connect() as connection, transaction(connection):
+        build_leads(connection, stale_runs(connection), rules=BUILT_IN)
+        build_listing_analytics(connection, [(day, day) for day in stale_days(connection)])
+        build_listings(connection)
+
+
+def rows(warehouse: Warehouse, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query on the warehouse."""
+    with warehouse.connect() as connection:
+        return connection.execute(query, list(parameters) or None).fetchall()
+
+
+def table(connection: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """Rows in a fixed order, to compare whole tables."""
+    return sorted(connection.execute(query).fetchall(), key=repr)
