@@ -132,7 +132,8 @@ def plan_sync(
             until,
         )
         reasons.update({day: "changed" for day in changed if day not in reasons})
-    reasons.setdefault(today, "today")
+    if reasons.get(today) != "never read":
+        reasons[today] = "today"
     plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
     if is_dry:
         return plan
