@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export DAGSTER_HOME := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format clean lock bench
+.PHONY: help setup demo up test lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,16 +26,15 @@ demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
 up: $(READY)  ## Start the Dagster UI and daemon on http://127.0.0.1:3000.
 	$(BIN)/leadpipe up
 
-test: $(READY)  ## Run all tests.
+test: lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
 
-check: $(READY)  ## Format, lint, type-check and test: what CI runs, in order.
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry .
-	$(BIN)/pytest
 
 format: $(READY)  ## Format and fix what can be fixed.
 	$(BIN)/ruff format .

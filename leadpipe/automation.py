@@ -12,7 +12,7 @@ import dagster as dg
 import httpx
 
 from leadpipe.connections import sync_config
-from leadpipe.errors import LeadpipeError, PostHogRefused
+from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import KIND_TAG
 from leadpipe.events.sync import SyncPlan, plan_sync
 from leadpipe.partitions import contiguous
@@ -54,17 +54,15 @@ def sync_every_six_hours(
     """One run per unbroken range of days; today is always among them."""
     now = datetime.now(UTC)
     try:
-        plan = plan_sync(
-            posthog.client(),
-            warehouse.warehouse(),
-            config=sync_config(settings),
-            first_day=settings.first_day(now),
-            now=now,
-        )
-    except PostHogRefused as error:
-        context.log.warning("%s", error)
-        plan = SyncPlan({now.date(): "PostHog refused"})  # the run fails with it and is reported
-    except LeadpipeError as error:
+        with posthog.client() as client:
+            plan = plan_sync(
+                client,
+                warehouse.warehouse(),
+                config=sync_config(settings),
+                first_day=settings.first_day(now),
+                now=now,
+            )
+    except LeadpipeError as error:  # today's run will meet it too, and is retried or reported
         context.log.warning("%s; syncing today only", error)
         plan = SyncPlan({now.date(): "today"})
     for first, last in contiguous(plan.days):

@@ -6,7 +6,7 @@ run's config shows it.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -48,22 +48,19 @@ class WarehouseResource(DuckDBResource):
             yield connection
 
 
-@dataclass
+@dataclass(frozen=True)
 class PostHogConnection:
-    """Makes the PostHog client when it is first needed and keeps it, so that its limits hold for all."""
+    """Makes clients of the configured PostHog project."""
 
     settings: Settings
-    _client: PostHog | None = field(default=None, repr=False)
 
     def client(self) -> PostHog:
-        """The client of the configured project.
+        """A client; close it, or use it as a context manager.
 
         Raises:
             ConfigurationError: the key or the project is not set.
         """
-        if self._client is None:
-            self._client = connect_posthog(self.settings)
-        return self._client
+        return connect_posthog(self.settings)
 
 
 @dataclass(frozen=True)

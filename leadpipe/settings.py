@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadpipe.errors import ConfigurationError
@@ -21,7 +21,13 @@ HISTORY_DAYS = 365
 
 
 def _event_name(value: str) -> str:
-    return checked_name(value, kind="event")
+    return checked_name(value, kind="event name")
+
+
+def _event_names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(_event_name(name.strip()) for name in value.split(",") if name.strip())
 
 
 class Settings(BaseSettings):
@@ -113,7 +119,7 @@ class Settings(BaseSettings):
         alias="LEADPIPE_SIGNUP_EVENT",
         description="The event counted as a waitlist signup.",
     )
-    extra_events: Annotated[tuple[str, ...], NoDecode] = Field(
+    extra_events: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_event_names)] = Field(
         (),
         alias="LEADPIPE_EXTRA_EVENTS",
         description="Further event names to keep in raw_events, separated by commas.",

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from leadpipe.cli.output import console, emit, notes, print_table
-from leadpipe.cli.sync import run_days
-from leadpipe.connections import connect_posthog, open_warehouse, sync_config
+from leadpipe.cli.sync import plan_now, run_days
 from leadpipe.errors import ConfigurationError
-from leadpipe.events.sync import plan_sync
 from leadpipe.published import reading
 from leadpipe.settings import Settings, child_environment, load_settings
 
@@ -75,14 +73,7 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     notes.print(f"Starting a PostHog sandbox with {traffic.events:,} events …")
     with _start_sandbox(traffic) as server:
         configured = _with_sandbox(server)
-        plan = plan_sync(
-            connect_posthog(configured),
-            open_warehouse(configured),
-            config=sync_config(configured),
-            first_day=configured.first_day(now),
-            now=now,
-        )
-        problems = run_days(configured, plan.days)
+        problems = run_days(configured, plan_now(configured, now).days)
     _show(configured)
     if problems:
         raise click.exceptions.Exit(1)

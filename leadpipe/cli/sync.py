@@ -19,6 +19,7 @@ from leadpipe.rebuild import rebuild as rebuild_marts
 from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import Rows
 
+_PATIENCE_SECONDS = 30.0
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -60,14 +61,7 @@ def _plan(
     now = datetime.now(UTC)
     begin = settings.first_day(now)
     if first is None and last is None:
-        return plan_sync(
-            connect_posthog(settings),
-            open_warehouse(settings),
-            config=sync_config(settings),
-            first_day=begin,
-            now=now,
-            is_dry=is_dry,
-        )
+        return plan_now(settings, now, is_dry=is_dry)
     start = first.date() if first else begin
     end = last.date() if last else now.date()
     if start > end:
@@ -78,6 +72,19 @@ def _plan(
             f"LEADPIPE_START_DATE={min(start, begin)}."
         )
     return SyncPlan({start + timedelta(days=n): "asked for" for n in range((end - start).days + 1)})
+
+
+def plan_now(settings: Settings, now: datetime, *, is_dry: bool = False) -> SyncPlan:
+    """Ask PostHog which days to load; a person waits, so it gets a short deadline."""
+    with connect_posthog(settings, deadline_seconds=_PATIENCE_SECONDS) as posthog:
+        return plan_sync(
+            posthog,
+            open_warehouse(settings),
+            config=sync_config(settings),
+            first_day=settings.first_day(now),
+            now=now,
+            is_dry=is_dry,
+        )
 
 
 def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:

@@ -80,16 +80,17 @@ def raw_events(
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     with failing_clearly():
         try:
-            report = load_days(
-                posthog.client(),
-                warehouse.warehouse(),
-                days,
-                run=run,
-                config=sync_config(settings),
-                is_full=config.full_read,
-                clock=lambda: datetime.now(UTC),
-                progress=progress.report,
-            )
+            with posthog.client() as client:
+                report = load_days(
+                    client,
+                    warehouse.warehouse(),
+                    days,
+                    run=run,
+                    config=sync_config(settings),
+                    is_full=config.full_read,
+                    clock=lambda: datetime.now(UTC),
+                    progress=progress.report,
+                )
         except (PostHogUnavailable, WarehouseLocked) as error:
             if run.kind == "manual":
                 raise

@@ -3,15 +3,20 @@
 `leadpipe.read("listings")` gives a pandas frame; the CLI's read commands use `query`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import duckdb
 
 from leadpipe.errors import NotPublished
 from leadpipe.warehouse import Rows, read_parquet, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_Answer = TypeVar("_Answer")
+_TRIES = 5
 
 TABLES = (
     "leads",
@@ -31,8 +36,7 @@ def query(folder: Path, sql: str, parameters: Mapping[str, object] | Sequence[ob
     Raises:
         NotPublished: no run has published anything yet.
     """
-    with read_parquet(_current(folder), TABLES) as connection:
-        return rows_of(connection.execute(sql, parameters or None))
+    return _read(folder, lambda connection: rows_of(connection.execute(sql, parameters or None)))
 
 
 def read_frame(folder: Path, table: str) -> "pd.DataFrame":
@@ -43,8 +47,21 @@ def read_frame(folder: Path, table: str) -> "pd.DataFrame":
     """
     if table not in TABLES:
         raise NotPublished(f"{table!r} is not published; choose one of {', '.join(TABLES)}")
+    return _read(folder, lambda connection: connection.execute(f"SELECT * FROM {table}").df())
+
+
+def _read(folder: Path, ask: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> _Answer:
+    """Ask the current publication; once more if it was replaced and removed under our hands."""
+    for _ in range(_TRIES - 1):
+        current = _current(folder)
+        try:
+            with read_parquet(current, TABLES) as connection:
+                return ask(connection)
+        except duckdb.IOException:
+            if current == _current(folder):
+                raise
     with read_parquet(_current(folder), TABLES) as connection:
-        return connection.execute(f"SELECT * FROM {table}").df()
+        return ask(connection)
 
 
 def _current(folder: Path) -> Path:

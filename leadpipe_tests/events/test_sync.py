@@ -39,7 +39,7 @@ def plan(settings, warehouse, *, first_day=_DAY, now=NOW, is_dry=False):
 
 def stored(warehouse) -> int:
     """How many events the warehouse has."""
-    return rows(warehouse, "SELECT count(*) FROM raw_events")[0][0]
+    return int(rows(warehouse, "SELECT count(*) FROM raw_events")[0][0])
 
 
 def test_a_day_is_loaded_once_and_found_complete(sandbox, settings, warehouse):

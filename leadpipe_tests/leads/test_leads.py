@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ _JOHN = {"listing_id": "listing-123", "seeker_id": "seeker-456"}
 _LATER = NOW + timedelta(hours=6)
 
 
-def records(warehouse) -> list[dict]:
+def records(warehouse) -> list[dict[str, Any]]:
     """All lead records, JSON decoded, in the order of their runs."""
     with warehouse.connect() as connection:
         found = rows_of(

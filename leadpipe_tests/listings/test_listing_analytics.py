@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,7 +48,7 @@ def test_the_seeds_example_counts_two_calls_of_one_seeker(warehouse, tmp_path):
 
 def test_views_and_impressions_are_kept_apart(warehouse, tmp_path):
     """A view is never an impression, an impression never a view; a removed save counts nowhere."""
-    kinds = [
+    kinds: list[tuple[str, dict[str, object]]] = [
         ("property_view", {"viewed_from": "home", "is_logged_in": True, "person_id": "p"}),
         ("property_view", {"viewed_from": "elsewhere", "person_id": "p"}),
         ("impression_social_media", {}),
@@ -137,10 +138,10 @@ events = st.builds(
 )
 
 
-def counted(deliveries) -> dict[tuple[object, ...], Counter[str]]:
+def counted(deliveries) -> dict[tuple[Any, ...], Counter[str]]:
     """The plain count: one pass over the events in Python."""
-    table: dict[tuple[object, ...], Counter[str]] = defaultdict(Counter)
-    people: dict[tuple[object, ...], set[tuple[str, str]]] = defaultdict(set)
+    table: dict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
+    people: dict[tuple[Any, ...], set[tuple[str, str]]] = defaultdict(set)
     for row in deliveries:
         properties = row["properties"]
         key = (properties["listing_id"], row["timestamp"].date(), row["timestamp"].hour)

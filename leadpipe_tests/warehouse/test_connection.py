@@ -1,0 +1,140 @@
+"""The warehouse file: opened briefly, closed always, waited for within bounds."""
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from leadpipe.errors import WarehouseError, WarehouseLocked, WarehouseTooNew
+from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse.migrations import MIGRATIONS, migrate
+
+_HOLDER = """
+import duckdb, sys, time
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+connection.close()
+"""
+
+
+@pytest.fixture
+def holder(warehouse):
+    """Starts another process that has the file for so many seconds."""
+    with warehouse.connect():
+        pass
+    processes = []
+
+    def hold(seconds: float) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _HOLDER, str(warehouse.path), str(seconds)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in processes:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_a_held_file_is_waited_for(warehouse, holder):
+    """A writer that lets go in time costs a wait, not an error."""
+    holder(1.0)
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM raw_events").fetchall() == [(0,)]
+
+
+def test_a_file_that_stays_held_is_an_error_with_the_process_id(warehouse, holder):
+    """The message names who has the file and what to do."""
+    process = holder(30.0)
+    impatient = Warehouse(warehouse.path, lock_timeout_seconds=0.2)
+    with (
+        pytest.raises(WarehouseLocked, match=rf"in use by process {process.pid}") as caught,
+        impatient.connect(),
+    ):
+        pass
+    assert caught.value.pid == process.pid
+
+
+def test_an_error_inside_closes_the_file(warehouse):
+    """Whatever happens inside the block, another process can open the file at once."""
+    with pytest.raises(ZeroDivisionError), warehouse.connect():
+        raise ZeroDivisionError
+    code = f"import duckdb; duckdb.connect({str(warehouse.path)!r}).close()"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_transaction_is_all_or_nothing(warehouse):
+    """An error rolls back everything of the block."""
+    with (
+        pytest.raises(ZeroDivisionError),
+        warehouse.connect() as connection,
+        transaction(connection),
+    ):
+        connection.execute("INSERT INTO sources VALUES ('a', 'b')")
+        raise ZeroDivisionError
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM sources").fetchall() == [(0,)]
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    """Garbage in the file's place is an error that names it."""
+    path = tmp_path / "x.duckdb"
+    path.write_bytes(b"no database" * 1000)
+    with (
+        pytest.raises(WarehouseError, match=r"x\.duckdb"),
+        Warehouse(path, lock_timeout_seconds=0).connect(),
+    ):
+        pass
+
+
+def test_migrations_apply_once_and_in_order(warehouse):
+    """A fresh file gets all tables; opening it again applies nothing."""
+    with warehouse.connect() as connection:
+        names = connection.execute("SELECT name FROM migrations ORDER BY name").fetchall()
+        assert names == [(migration.__name__.lstrip("_"),) for migration in MIGRATIONS]
+        assert migrate(connection, now=datetime.now(UTC)) == 0
+
+
+def test_a_failed_migration_leaves_no_trace(tmp_path):
+    """A migration and its record are one transaction."""
+
+    def _0001_half(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE half (x INTEGER)")
+        raise ZeroDivisionError
+
+    connection = duckdb.connect(str(tmp_path / "m.duckdb"))
+    with pytest.raises(ZeroDivisionError):
+        migrate(connection, now=datetime.now(UTC), migrations=(_0001_half,))
+    assert connection.execute("SHOW TABLES").fetchall() == [("migrations",)]
+    connection.close()
+
+
+def test_a_newer_file_is_refused(warehouse):
+    """A file that a newer leadpipe has changed is not touched."""
+    with warehouse.connect() as connection:
+        connection.execute("INSERT INTO migrations VALUES ('9999_future', now())")
+    with pytest.raises(WarehouseTooNew, match="9999_future"), warehouse.connect():
+        pass
+
+
+def test_the_wait_ends_when_it_says(warehouse, holder):
+    """The time-out bounds the wait."""
+    holder(30.0)
+    started = time.monotonic()
+    with (
+        pytest.raises(WarehouseLocked),
+        Warehouse(warehouse.path, lock_timeout_seconds=1.0).connect(),
+    ):
+        pass
+    assert time.monotonic() - started < 10
