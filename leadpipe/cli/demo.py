@@ -1,9 +1,11 @@
 """`leadpipe demo`, `leadpipe sandbox` and `leadpipe up`: leadpipe without an account, and its UI."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from leadpipe.sandbox.process import SandboxProcess
 
 _AHEAD_DAYS = 7
+_STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -173,14 +176,23 @@ def up(*, port: int) -> None:
 
 def _run_until_stopped(command: list[str], extra: dict[str, str]) -> int:
     """Run a program until it ends or we are told to stop; it gets the chance to end by itself."""
-    process = subprocess.Popen(command, env=child_environment(extra))  # noqa: S603 - our own programs
-
-    def stop(number: int, _: object) -> None:
-        process.send_signal(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    return process.wait()
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the start: what we ignored, it would too
+        signal.signal(number, lambda *_: stopping.set())
+    process = subprocess.Popen(  # noqa: S603 - our own programs
+        command, env=child_environment(extra), start_new_session=True
+    )
+    while process.poll() is None and not stopping.wait(0.2):
+        pass
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return 0
+    return process.returncode
 
 
 def _kept_file(settings: Settings) -> Path:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from leadpipe.connections import sync_config
 from leadpipe.errors import PostHogUnavailable, WarehouseLocked
+from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.sync import LoadReport, load_days
 from leadpipe.partitions import DAILY, days_of
@@ -27,6 +28,7 @@ from leadpipe.settings import Settings
 KIND_TAG = "leadpipe/kind"
 _MOST_RETRIES = 3
 _FIRST_WAIT_SECONDS = 60
+_MOST_VERDICTS = 31
 
 
 class RawEventsConfig(dg.Config):
@@ -105,34 +107,39 @@ def raw_events(
         report.ingested.duplicate,
         report.calls.api_calls,
     )
+    for day, state in report.days.items():
+        context.add_asset_metadata(_verdict(state), partition_key=day.isoformat())
     with warehouse.get_connection() as connection:
-        return dg.MaterializeResult(
-            metadata={
+        # What concerns the whole run is told once, with its last day: a year has 365 copies otherwise.
+        context.add_asset_metadata(
+            {
                 **_counts(report, days),
-                "verdict per day": dg.TableMetadataValue(
-                    records=_verdicts(report),
-                    schema=dg.TableSchema(
-                        columns=[
-                            dg.TableColumn("day", "date"),
-                            dg.TableColumn("posthog", "int"),
-                            dg.TableColumn("warehouse", "int"),
-                            dg.TableColumn("verdict", "string"),
-                        ]
-                    ),
-                ),
+                "verdict per day": _verdict_table(report),
                 "preview": preview(
                     connection,
                     "SELECT timestamp, event, listing_id, lead_type, rejected_reason FROM raw_events "
                     f"WHERE event_date = DATE '{last}' ORDER BY timestamp DESC, uuid",
                 ),
                 "dagster/column_schema": column_schema(connection, "raw_events"),
-            }
+            },
+            partition_key=last.isoformat(),
         )
+    return dg.MaterializeResult()
+
+
+def _verdict(state: DayState) -> dict[str, int | str]:
+    return {
+        "events": state.warehouse_events or 0,
+        "events in PostHog": state.posthog_events or 0,
+        "verdict": "complete" if state.is_complete else "INCOMPLETE",
+    }
 
 
 def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataValue]:
     return {
-        "window": dg.MetadataValue.text(f"{days[0]} to {days[-1]} (UTC, {len(days)} days)"),
+        "window": dg.MetadataValue.text(
+            f"{days[0]} to {days[-1]} (UTC), {len(days)} day{'s' if len(days) > 1 else ''}"
+        ),
         "events fetched": dg.MetadataValue.int(report.ingested.fetched),
         "events new": dg.MetadataValue.int(report.ingested.new),
         "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
@@ -147,19 +154,22 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
     }
 
 
-def _verdicts(report: LoadReport) -> list[dg.TableRecord]:
+def _verdict_table(report: LoadReport) -> dg.TableMetadataValue:
     """Days that are wrong first, then the latest; a year of rows would only slow the UI."""
     worst = sorted(
         report.days.items(), key=lambda item: (item[1].is_complete, -item[0].toordinal())
     )
-    return [
-        dg.TableRecord(
-            {
-                "day": day.isoformat(),
-                "posthog": state.posthog_events or 0,
-                "warehouse": state.warehouse_events or 0,
-                "verdict": "complete" if state.is_complete else "INCOMPLETE",
-            }
-        )
-        for day, state in worst[:31]
-    ]
+    return dg.TableMetadataValue(
+        records=[
+            dg.TableRecord({"day": day.isoformat(), **_verdict(state)})
+            for day, state in worst[:_MOST_VERDICTS]
+        ],
+        schema=dg.TableSchema(
+            columns=[
+                dg.TableColumn("day", "date"),
+                dg.TableColumn("events", "int"),
+                dg.TableColumn("events in PostHog", "int"),
+                dg.TableColumn("verdict", "string"),
+            ]
+        ),
+    )
