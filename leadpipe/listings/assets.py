@@ -43,21 +43,31 @@ def listing_analytics(
         with transaction(connection):
             others = [day for day in stale_days(connection) if not first <= day <= last]
             report = build_listing_analytics(connection, [(first, last), *contiguous(others)])
-        return dg.MaterializeResult(
-            metadata={
+        span = f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}'"
+        for day, hours, views, leads in connection.execute(
+            "SELECT date, count(*), sum(total_views)::BIGINT, sum(total_leads)::BIGINT "
+            f"FROM listing_analytics {span} GROUP BY date"
+        ).fetchall():
+            context.add_asset_metadata(
+                {"listing hours": hours, "views": views, "leads": leads},
+                partition_key=day.isoformat(),
+            )
+        context.add_asset_metadata(
+            {
                 "window": f"{first} to {last} (UTC)",
                 "days built": report.days,
-                "listing hours": report.rows,
+                "rows built": report.rows,
                 "preview": preview(
                     connection,
                     "SELECT date, hour, listing_id, total_views, unique_views, total_impressions, "
-                    "total_leads, unique_leads, conversion_rate FROM listing_analytics "
-                    f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}' "
+                    f"total_leads, unique_leads, conversion_rate FROM listing_analytics {span} "
                     "ORDER BY total_leads DESC, total_views DESC, listing_id",
                 ),
                 "dagster/column_schema": column_schema(connection, "listing_analytics"),
-            }
+            },
+            partition_key=last.isoformat(),
         )
+    return dg.MaterializeResult()
 
 
 @dg.asset(
