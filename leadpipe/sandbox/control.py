@@ -1,0 +1,220 @@
+"""The levers of a running sandbox, as a typed client of its `/_sandbox/` endpoints.
+
+Belongs here: what tests and demos do to the sandbox behind PostHog's API. Does not belong here: what
+the levers do (`control_api.py`), and PostHog's own API.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypedDict
+
+import httpx
+
+_TIMEOUT_SECONDS = 120.0
+
+
+class LoggedRequest(TypedDict):
+    """One request that reached the sandbox; `rows` is None if it was no query."""
+
+    path: str
+    name: str | None
+    query: str | None
+    status: int
+    rows: int | None
+    started_at: str
+    seconds: float
+
+
+class Truth(TypedDict):
+    """What the last generated traffic holds: the answers that a client must come to.
+
+    `events` counts rows, `distinct` uuids; `duplicates` is the difference; `late` counts the first
+    copies that came a minute or more after their timestamp; `by_event` and `by_day` (UTC days of
+    `timestamp`) count distinct uuids.
+    """
+
+    events: int
+    distinct: int
+    duplicates: int
+    late: int
+    by_event: dict[str, int]
+    by_day: dict[str, int]
+
+
+class Stats(TypedDict):
+    """What is stored now; `by_event` and `by_day` count visible rows."""
+
+    rows: int
+    visible: int
+    distinct: int
+    by_event: dict[str, int]
+    by_day: dict[str, int]
+
+
+class SandboxControl:
+    """Levers of the sandbox at `base_url`; each call is in force when it returns."""
+
+    def __init__(self, base_url: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{base_url}/_sandbox/", timeout=_TIMEOUT_SECONDS, trust_env=False
+        )
+
+    def reset(self) -> None:
+        """Remove events, persons, faults, log, cache, clock; put limits and key back to default."""
+        self._post("reset")
+
+    def insert(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Store rows exactly as given, bypassing capture, and return their uuids.
+
+        Args:
+            events: each with `event` and `timestamp` (datetime or ISO text; naive is UTC), and
+                optionally `uuid`, `distinct_id`, `person_id`, `properties` (a mapping, or a str
+                that is stored verbatim), `created_at` (default the timestamp), `visible_at`
+                (default `created_at`). A uuid given twice is stored twice.
+        """
+        rows = [{key: _plain(value) for key, value in event.items()} for event in events]
+        uuids: list[str] = self._post("insert", events=rows)["uuids"]
+        return uuids
+
+    def generate(
+        self, events: int, days: int = 60, end: datetime | None = None, seed: int = 1
+    ) -> Truth:
+        """Add generated traffic over the `days` before `end` (default now); return its truth."""
+        return self._truth(
+            self._post("generate", events=events, days=days, end=_plain(end), seed=seed)
+        )
+
+    def truth(self) -> Truth:
+        """The truth of the last generated traffic (at start or by `generate`)."""
+        return self._truth(self._get("truth"))
+
+    def set_clock(self, now: datetime | None) -> None:
+        """Hold the server's clock at a moment; None lets it run again."""
+        self._post("clock", now=_plain(now))
+
+    def fault(self, kind: str, **options: object) -> None:
+        """Add a fault, see `faults.py` for the kinds.
+
+        Common options: `times` (requests that it hits, default 1, -1 for always), `after` (requests
+        that it lets pass first), `match` (only requests whose query name or path contains it).
+        """
+        self._post("faults", kind=kind, **options)
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._post("faults/clear")
+
+    def limits(
+        self,
+        queries_at_once: int = 3,
+        per_minute: int = 240,
+        per_hour: int = 2400,
+        enforce: bool = True,  # noqa: FBT001, FBT002 - the interface that callers know
+        max_execution_seconds: float = 10,
+        queue_seconds: float = 30,
+    ) -> None:
+        """Set PostHog's limits on queries and forget what was counted so far.
+
+        `queue_seconds` is how long PostHog lets a query wait for one of the `queries_at_once`
+        places before it answers 429. `max_execution_seconds` holds even if `enforce` is False.
+        """
+        self._post(
+            "limits",
+            queries_at_once=queries_at_once,
+            per_minute=per_minute,
+            per_hour=per_hour,
+            enforce=enforce,
+            max_execution_seconds=max_execution_seconds,
+            queue_seconds=queue_seconds,
+        )
+
+    def row_cost(self, seconds_per_row: float) -> None:
+        """Let each row that a query's WHERE matches cost time; beyond the limit it gets a 504."""
+        self._post("row_cost", seconds_per_row=seconds_per_row)
+
+    def slow_windows(self, rows: int | None) -> None:
+        """Answer 504 to queries whose WHERE matches more than so many rows; None for never."""
+        self._post("slow_windows", rows=rows)
+
+    def ingest_delay(self, seconds: float) -> None:
+        """Let captured events become visible only so many seconds after capture."""
+        self._post("ingest_delay", seconds=seconds)
+
+    def scopes(self, *scopes: str) -> None:
+        """Replace the scopes of the API key (`query:read`, …, `*`)."""
+        self._post("scopes", scopes=scopes)
+
+    def property_types(self, types: Mapping[str, str]) -> None:
+        """Define event properties as String, Numeric, Boolean or DateTime, as PostHog guesses."""
+        self._post("property_types", types=dict(types))
+
+    def rename_person(self, distinct_id: str, person_id: str) -> None:
+        """Let all past and future events of a distinct id belong to another person."""
+        self._post("persons/rename", distinct_id=distinct_id, person_id=person_id)
+
+    def merge_persons(self, kept: str, merged: str) -> None:
+        """Merge the person of the distinct id `merged` into the person of `kept`."""
+        self._post("persons/merge", kept=kept, merged=merged)
+
+    def requests(self) -> list[LoggedRequest]:
+        """Requests since the last reset or `clear_requests`, in order of arrival."""
+        found: list[LoggedRequest] = self._get("requests")["requests"]
+        return found
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self._post("requests/clear")
+
+    def stats(self) -> Stats:
+        """Counts of what is stored."""
+        found = self._get("stats")
+        return Stats(
+            rows=found["rows"],
+            visible=found["visible"],
+            distinct=found["distinct"],
+            by_event=found["by_event"],
+            by_day=found["by_day"],
+        )
+
+    def close(self) -> None:
+        """Close the connection; the sandbox runs on."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return _body(self._http.get(path))
+
+    def _post(self, path: str, **body: object) -> dict[str, Any]:
+        return _body(self._http.post(path, json=body))
+
+    def _truth(self, found: dict[str, Any]) -> Truth:
+        return Truth(
+            events=found["events"],
+            distinct=found["distinct"],
+            duplicates=found["duplicates"],
+            late=found["late"],
+            by_event=found["by_event"],
+            by_day=found["by_day"],
+        )
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
+    if response.is_error:
+        raise ValueError(f"The sandbox refused {response.request.url.path}: {response.text}")
+    body: dict[str, Any] = response.json()
+    return body
