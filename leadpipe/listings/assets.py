@@ -17,7 +17,8 @@ _IMPOSSIBLE = """
     OR views_from_home + views_from_explore + views_from_search + views_from_direct > total_views
     OR phone_leads + message_leads + email_leads + appointment_leads + website_leads <> total_leads
     OR (conversion_rate IS NULL) <> (total_views = 0)
-    OR conversion_rate < 0 OR isnan(conversion_rate) OR isinf(conversion_rate)
+    OR isnan(conversion_rate) OR isinf(conversion_rate)
+    OR abs(conversion_rate - total_leads * 100 / nullif(total_views, 0)) > 1e-6
 """
 
 

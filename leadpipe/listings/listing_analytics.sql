@@ -2,7 +2,7 @@
 -- grain: one listing and one UTC hour with at least one usable event; key: listing_id, date, hour
 -- inputs: raw_events
 -- $first_day, $last_day: the days to compute, both inclusive
--- Unique counts are exact, in two steps: per actor first, then per hour. A viewer is a person as PostHog
+-- Unique counts are exact, in two steps: actors first, then hours. A viewer is a person as PostHog
 -- knows them; a lead's actor is its seeker. A saved listing counts when it is added, not when removed.
 WITH actions AS (
     SELECT
@@ -33,14 +33,12 @@ WITH actions AS (
           OR (event = 'impression_saved_listing' AND save_action = 'add')
       )
 ),
-per_actor AS (
+counts AS (
     SELECT
         listing_id,
         event_date,
         event_hour,
-        lead_type IS NOT NULL AS is_lead,
-        actor,
-        count(*) FILTER (event = 'property_view') AS views,
+        count(*) FILTER (event = 'property_view') AS total_views,
         count(*) FILTER (event = 'property_view' AND is_logged_in) AS logged_in_views,
         count(*) FILTER (event = 'property_view' AND viewed_from = 'home') AS views_from_home,
         count(*) FILTER (event = 'property_view' AND viewed_from = 'explore') AS views_from_explore,
@@ -56,37 +54,24 @@ per_actor AS (
         count(*) FILTER (lead_type = 'email') AS email,
         count(*) FILTER (lead_type = 'appointment') AS appointment,
         count(*) FILTER (lead_type = 'website') AS website,
-        count(*) FILTER (event = 'listing_sold') AS sales,
-        sum(price) FILTER (event = 'listing_sold') AS sales_value
+        count(*) FILTER (event = 'listing_sold') AS total_sales,
+        sum(price) AS sales_value
     FROM actions
-    GROUP BY ALL
+    GROUP BY listing_id, event_date, event_hour
 ),
-per_hour AS (
+actors AS (
+    SELECT DISTINCT listing_id, event_date, event_hour, lead_type IS NOT NULL AS is_lead, actor
+    FROM actions
+    WHERE actor IS NOT NULL
+),
+people AS (
     SELECT
         listing_id,
         event_date,
         event_hour,
-        sum(views) AS total_views,
-        count(*) FILTER (views > 0) AS unique_views,
-        count(*) FILTER (is_lead) AS unique_leads,
-        sum(logged_in_views) AS logged_in_views,
-        sum(views_from_home) AS views_from_home,
-        sum(views_from_explore) AS views_from_explore,
-        sum(views_from_search) AS views_from_search,
-        sum(views_from_direct) AS views_from_direct,
-        sum(impression_social_media) AS impression_social_media,
-        sum(impression_website_visit) AS impression_website_visit,
-        sum(impression_share) AS impression_share,
-        sum(impression_saved_listing) AS impression_saved_listing,
-        sum(phone) AS phone,
-        sum(whatsapp) AS whatsapp,
-        sum(direct_message) AS direct_message,
-        sum(email) AS email,
-        sum(appointment) AS appointment,
-        sum(website) AS website,
-        sum(sales) AS total_sales,
-        sum(sales_value) AS sales_value
-    FROM per_actor
+        count(*) FILTER (NOT is_lead) AS unique_views,
+        count(*) FILTER (is_lead) AS unique_leads
+    FROM actors
     GROUP BY listing_id, event_date, event_hour
 ),
 per_platform AS (
@@ -109,7 +94,7 @@ SELECT
     event_date AS date,
     event_hour AS hour,
     total_views,
-    unique_views,
+    coalesce(unique_views, 0) AS unique_views,
     logged_in_views,
     total_views - logged_in_views AS anonymous_views,
     views_from_home,
@@ -137,10 +122,11 @@ SELECT
         'appointment', CAST(appointment AS BIGINT),
         'website', CAST(website AS BIGINT)
     ) AS leads_breakdown,
-    unique_leads,
+    coalesce(unique_leads, 0) AS unique_leads,
     total_leads * 100.0 / nullif(total_views, 0) AS conversion_rate,
     total_sales,
     coalesce(sales_value, 0) AS sales_value
-FROM per_hour
+FROM counts
+LEFT JOIN people USING (listing_id, event_date, event_hour)
 LEFT JOIN shares USING (listing_id, event_date, event_hour)
 ORDER BY date, hour, listing_id
