@@ -80,7 +80,7 @@ leads AS (
         CASE
             WHEN lead_kind IS NULL THEN NULL
             WHEN listing_id IS NOT NULL THEN coalesce(lower(p[12]), 'listing')
-            WHEN lister_id IS NOT NULL THEN 'profile'
+            WHEN lister_id IS NOT NULL AND (p[13] IS NOT NULL OR lower(p[12]) = 'profile') THEN 'profile'
         END AS context_type
     FROM named
 )

@@ -83,6 +83,15 @@ def test_a_lead_on_a_profile_is_a_lead(warehouse, tmp_path):
     assert got == (None, "p-9", "profile", None)
 
 
+def test_a_lister_with_the_context_of_a_profile_is_enough(warehouse, tmp_path):
+    """A lead that says it is on a profile is keyed by its lister."""
+    fields = {"lister_id": "a", "context_type": "profile", "seeker_id": "S"}
+    got = stored(
+        warehouse, tmp_path, "lead_phone", "lister_id, context_type, rejected_reason", **fields
+    )
+    assert got == ("a", "profile", None)
+
+
 @pytest.mark.parametrize(
     ("name", "properties", "reason"),
     [
@@ -95,6 +104,11 @@ def test_a_lead_on_a_profile_is_a_lead(warehouse, tmp_path):
         (
             "lead_phone",
             {"listing_id": "  ", "seeker_id": "S"},
+            "lead with neither listing nor profile",
+        ),
+        (
+            "lead_phone",
+            {"lister_id": "a", "seeker_id": "S"},
             "lead with neither listing nor profile",
         ),
         ("lead", _LEAD, "lead without lead_type"),
