@@ -14,7 +14,7 @@ import httpx
 from leadpipe.connections import sync_config
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import KIND_TAG
-from leadpipe.events.sync import SyncPlan, plan_sync
+from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.partitions import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 from leadpipe.settings import Settings

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.extraction import Selection
-from leadpipe.events.sync import SyncConfig
+from leadpipe.events.source import SyncConfig
 from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
 from leadpipe.posthog import Limits, PostHog
 from leadpipe.settings import Settings

@@ -13,7 +13,7 @@ import dagster as dg
 
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
-from leadpipe.events.sync import Progress
+from leadpipe.events.loading import Progress
 from leadpipe.partitions import contiguous
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings

@@ -15,7 +15,7 @@ from dagster_duckdb import DuckDBResource
 
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import LeadpipeError
-from leadpipe.events.sync import Progress
+from leadpipe.events.loading import Progress
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse

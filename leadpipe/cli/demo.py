@@ -177,7 +177,10 @@ def up(*, port: int) -> None:
 def _run_until_stopped(command: list[str], extra: dict[str, str]) -> int:
     """Run a program until it ends or we are told to stop; it gets the chance to end by itself."""
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # before the start: what we ignored, it would too
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # before the start: what we ignored, it would too
         signal.signal(number, lambda *_: stopping.set())
     process = subprocess.Popen(  # noqa: S603 - our own programs
         command, env=child_environment(extra), start_new_session=True

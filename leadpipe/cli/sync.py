@@ -13,7 +13,8 @@ from leadpipe.cli.output import console, emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse, sync_config
 from leadpipe.errors import ConfigurationError
 from leadpipe.events import ledger
-from leadpipe.events.sync import Progress, SyncPlan, plan_sync
+from leadpipe.events.loading import Progress
+from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.leads.scores import load_rules
 from leadpipe.rebuild import rebuild as rebuild_marts
 from leadpipe.settings import Settings, load_settings

@@ -13,7 +13,7 @@ from leadpipe.connections import sync_config
 from leadpipe.errors import PostHogUnavailable, WarehouseLocked
 from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
-from leadpipe.events.sync import LoadReport, load_days
+from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
     PostHogConnection,

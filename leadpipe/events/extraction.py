@@ -2,7 +2,7 @@
 
 Rows go from the response to disk as the bytes they came in; nothing here looks into an event. Pages
 land as files without any lock on the warehouse; `ingest` takes them in. When to read which day is
-`sync.py`'s business.
+`loading.py`'s business.
 """
 
 from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import duckdb
 from leadpipe.connections import connect_posthog, sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
-from leadpipe.events.sync import LoadReport, load_days
+from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import BUILT_IN
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days

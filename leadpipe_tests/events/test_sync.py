@@ -9,7 +9,7 @@ from leadpipe.connections import connect_posthog, sync_config
 from leadpipe.errors import ConfigurationError, KeyRejected, QueryTooHeavy, ScopeMissing
 from leadpipe.events.days import DayState
 from leadpipe.events.ingest import IngestResult
-from leadpipe.events.sync import plan_sync
+from leadpipe.events.planning import plan_sync
 from leadpipe_tests.events.builders import NOW, TODAY, event, load, rows
 
 _DAY = date(2026, 11, 20)

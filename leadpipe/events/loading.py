@@ -1,57 +1,29 @@
 """Bring days of events from PostHog into the warehouse, and prove that they arrived.
 
-`plan_sync` asks which days need a read; `load_days` reads them, commits window by window and compares
-each day with PostHog's own count. Both take their client, warehouse and clock as arguments. When they
-run is Dagster's business (`assets.py`, `leadpipe/automation.py`).
+Reads in windows, several in flight; commits as it goes; compares each day with PostHog's own count and
+reads a day that differs once more in full. Which days is `planning.py`'s business; client, warehouse
+and clock are arguments.
 """
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import date, datetime, timedelta
 
-import duckdb
-
-from leadpipe.errors import ConfigurationError, LeadpipeError, QueryTooHeavy
+from leadpipe.errors import LeadpipeError, QueryTooHeavy
 from leadpipe.events import days as day_table
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState
-from leadpipe.events.extraction import Selection, WindowPages, read_windows, utc_text
-from leadpipe.events.ingest import IngestResult, ingest, keep_rejected
+from leadpipe.events.extraction import WindowPages, read_windows, utc_text
+from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)
 _FOLD_ROWS = 100_000
-_OUTSIDE = "outside"
-
-
-@dataclass(frozen=True)
-class SyncConfig:
-    """How to read; see the settings of the same names for units and consequences."""
-
-    selection: Selection
-    landing: Path
-    settle: timedelta = timedelta(minutes=2)
-    overlap: timedelta = timedelta(hours=1)
-    workers: int = 3
-
-
-@dataclass(frozen=True)
-class SyncPlan:
-    """Which days a sync reads, each with the reason a person would give."""
-
-    reasons: dict[date, str]
-    events_waiting: int = 0
-    outside: int = 0
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """The days, in order."""
-        return tuple(sorted(self.reasons))
 
 
 @dataclass(frozen=True)
@@ -80,148 +52,6 @@ class LoadReport:
         return tuple(day for day, state in sorted(self.days.items()) if not state.is_complete)
 
 
-def plan_sync(
-    posthog: PostHog,
-    warehouse: Warehouse,
-    *,
-    config: SyncConfig,
-    first_day: date,
-    now: datetime,
-    is_dry: bool = False,
-) -> SyncPlan:
-    """Ask PostHog which days have events we do not have, and remember its answer.
-
-    Days never read, days found incomplete, days of an earlier answer that no run has read yet and
-    today belong to the plan as well. Takes one query to PostHog, and none before the first load.
-    A dry plan is not remembered.
-
-    Raises:
-        PostHogError, WarehouseLocked.
-    """
-    today = now.astimezone(UTC).date()
-    until = now - config.settle
-    with warehouse.connect() as connection:
-        _claim_source(connection, posthog)
-        states = day_table.day_states(connection)
-        asked = connection.execute("SELECT max(until) FROM changed_days").fetchone()
-        pending = connection.execute(
-            "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
-            "WHERE read_until IS NULL OR read_until < until"
-        ).fetchall()
-    reasons = {
-        day: "never read"
-        for offset in range((today - first_day).days + 1)
-        if (day := first_day + timedelta(days=offset)) not in states
-        or states[day].read_until is None
-    }
-    for day, state in states.items():
-        if first_day <= day <= today and (state.warehouse_events or 0) < (
-            state.posthog_events or 0
-        ):
-            reasons.setdefault(day, "incomplete")
-    reasons.update({day: "changed" for (day,) in pending if day not in reasons})
-    since = asked[0] - config.overlap if asked and asked[0] else None
-    changed: dict[date, int] = {}
-    outside = 0
-    if since is not None:
-        changed, outside = _ask_changed_days(
-            posthog,
-            warehouse,
-            config,
-            Window(start_of(first_day), start_of(today + _DAY), since),
-            until,
-        )
-        reasons.update({day: "changed" for day in changed if day not in reasons})
-    if reasons.get(today) != "never read":
-        reasons[today] = "today"
-    plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
-    if is_dry:
-        return plan
-    with warehouse.transaction() as connection:
-        connection.executemany(
-            "INSERT INTO changed_days VALUES (?, ?, ?, ?)",
-            [[day, changed.get(day, 0), since or EPOCH, until] for day in {*changed, today}],
-        )
-    if outside and since is not None:
-        _keep_outside(posthog, warehouse, config, first_day, today, since, now)
-    return plan
-
-
-def _ask_changed_days(
-    posthog: PostHog, warehouse: Warehouse, config: SyncConfig, window: Window, until: datetime
-) -> tuple[dict[date, int], int]:
-    """Days on which PostHog received more events in a span of time than we have from it."""
-    values = {
-        "events": list(config.selection.events),
-        "window_start": utc_text(window.start),
-        "window_end": utc_text(window.end),
-        "created_after": utc_text(window.created_after),
-        "created_until": utc_text(until),
-    }
-    name = "leadpipe: changed days"
-    try:
-        rows = posthog.query(
-            read_sql("events", "changed_days.hogql"), values=values, name=name
-        ).decoded()
-    except QueryTooHeavy:  # without the rows outside: PostHog can skip all other months
-        rows = posthog.query(
-            read_sql("events", "day_counts.hogql"), values=values, name=name
-        ).decoded()
-    counts = {str(day): int(str(events)) for day, events in rows}
-    outside = counts.pop(_OUTSIDE, 0)
-    with warehouse.connect() as connection:
-        stored = dict(
-            connection.execute(
-                "SELECT event_date, count(*) FROM raw_events "
-                "WHERE created_at > ? AND created_at <= ? GROUP BY event_date",
-                [window.created_after, until],
-            ).fetchall()
-        )
-    there = {date.fromisoformat(day): events for day, events in counts.items()}
-    return (
-        {day: new for day, events in there.items() if (new := events - stored.get(day, 0))},
-        outside,
-    )
-
-
-def _keep_outside(
-    posthog: PostHog,
-    warehouse: Warehouse,
-    config: SyncConfig,
-    first_day: date,
-    today: date,
-    since: datetime,
-    now: datetime,
-) -> None:
-    """Keep events dated before the first day or in the future as rejected, with the reason."""
-    landing = config.landing / f"outside-{now:%Y%m%dT%H%M%S%f}"
-    windows = [
-        Window(datetime(1971, 1, 1, tzinfo=UTC), start_of(first_day), since),
-        Window(start_of(today + _DAY), datetime(2200, 1, 1, tzinfo=UTC), since),
-    ]
-    try:
-        pages = [
-            str(page)
-            for part in read_windows(posthog, windows, selection=config.selection, landing=landing)
-            for page in part.pages
-        ]
-        with warehouse.transaction() as connection:
-            connection.execute(
-                "CREATE OR REPLACE TEMP TABLE outside AS SELECT fields FROM read_json(?, "
-                "format = 'newline_delimited', records = false, columns = {fields: 'VARCHAR[]'})",
-                [pages],
-            )
-            keep_rejected(
-                connection,
-                f"SELECT 'timestamp outside the days loaded, {first_day} to today' AS reason, "
-                "to_json(fields)::VARCHAR AS content FROM outside",
-                run_id="sync plan",
-                now=now,
-            )
-    finally:
-        shutil.rmtree(landing, ignore_errors=True)
-
-
 def load_days(
     posthog: PostHog,
     warehouse: Warehouse,
@@ -245,7 +75,7 @@ def load_days(
     before = posthog.stats.snapshot()
     started_at = clock()
     with warehouse.transaction() as connection:
-        _claim_source(connection, posthog)
+        claim_source(connection, posthog)
         interrupted = ledger.begin_run(connection, run, days=days, now=started_at)
         states = day_table.day_states(connection)
     for run_id in interrupted:
@@ -272,19 +102,6 @@ def load_days(
         reread_days=report.reread_days,
         calls=calls,
     )
-
-
-def _claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:
-    """A warehouse holds one project; refuse to mix in another."""
-    known = connection.execute("SELECT host, project_id FROM sources").fetchone()
-    if known is None:
-        connection.execute("INSERT INTO sources VALUES (?, ?)", [posthog.host, posthog.project_id])
-    elif known != (posthog.host, posthog.project_id):
-        raise ConfigurationError(
-            f"This warehouse holds project {known[1]} of {known[0]}, but POSTHOG_PROJECT_ID and "
-            f"POSTHOG_BASE_URL name project {posthog.project_id} of {posthog.host}. Set "
-            "LEADPIPE_DATA_DIR to another folder, or remove this one (`make clean`) if it was a trial."
-        )
 
 
 @dataclass
