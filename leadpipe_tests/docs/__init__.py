@@ -1,0 +1,1 @@
+"""The README and the docs, held to what the code does."""

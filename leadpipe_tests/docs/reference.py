@@ -1,0 +1,153 @@
+"""Write the pages that are made from the code: `docs/settings.md` and `docs/cli.md`.
+
+Run `python -m leadpipe_tests.docs.reference` after changing a setting or a command; a test compares.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import click
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+import leadpipe.cli
+from leadpipe.settings import Settings
+from leadpipe_tests.docs.markdown import ROOT
+
+_KINDS = {
+    "SecretStr": "secret text",
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "Path": "path",
+    "date": "date, `2026-01-31`",
+    "tuple": "texts, separated by commas",
+}
+_PATTERNS = {r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$": "number with MB, GB, MiB or GiB"}
+_MADE = "<!-- Made by `python -m leadpipe_tests.docs.reference`; a test compares it with the code. -->\n"
+
+
+def settings_page() -> str:
+    """`docs/settings.md`, from the fields of `Settings`."""
+    lines = [
+        "# Settings",
+        "",
+        _MADE,
+        "Settings come from the environment, or from `.env` in the working directory; the environment",
+        "wins. An empty value means the default. Secrets never appear in output, logs or the Dagster UI.",
+        "What is not listed here is not configurable. `leadpipe check` says whether they work.",
+        "",
+        "| name | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        cells = (
+            f"`{field.alias or name.upper()}`",
+            _kind(field),
+            _default(field),
+            str(field.description),
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    lines += [
+        "",
+        "The key needs the scope `query:read`. With `project:read` as well, `leadpipe check` shows the",
+        "project's name and time zone. How to make a key: [operations](operations.md#a-real-project).",
+        "",
+        "Score rules are a TOML file, not a setting; see [lead scores](tables.md#lead-scores).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kind(field: FieldInfo) -> str:
+    annotation: Any = field.annotation
+    options = [option for option in get_args(annotation) if option is not type(None)]
+    plain = annotation if isinstance(annotation, type) else options[0]
+    words = _KINDS[getattr(plain, "__name__", "tuple") if plain is not str else "str"]
+    least = next((item.ge for item in field.metadata if isinstance(item, Ge)), None)
+    most = next((item.le for item in field.metadata if isinstance(item, Le)), None)
+    if least is not None and most is not None:
+        return f"{words}, {least:,} to {most:,}"
+    pattern = next((item.pattern for item in field.metadata if hasattr(item, "pattern")), None)
+    return _PATTERNS[pattern] if pattern else words
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None or field.default == ():
+        return "none"
+    assert not isinstance(field.default, SecretStr)
+    return f"`{field.default}`"
+
+
+def cli_page() -> str:
+    """`docs/cli.md`, from click's commands."""
+    parts = [
+        "# Commands\n",
+        _MADE,
+        textwrap.dedent("""\
+            Run them in the folder with `.env`. After `make setup` they are `.venv/bin/leadpipe …`; with the
+            environment activated (`. .venv/bin/activate`) just `leadpipe …`.
+
+            Results go to stdout; progress and errors go to stderr. Commands that print rows print a table;
+            `--json` and `--csv` are for programs. Exit code 0 means success, 1 an error that is explained
+            in one line, 2 a command that was typed wrongly. `-h` explains any command.
+
+            Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`)
+            use the published tables: they never wait for a sync. Commands that write (`sync`, `rebuild`,
+            `leads status`, `leads note`) open the warehouse, and wait for it up to
+            `LEADPIPE_LOCK_TIMEOUT_SECONDS`.
+            """),
+    ]
+    context = click.Context(leadpipe.cli.main, info_name="leadpipe")
+    parts += [_command_section(child) for child in _leaves(context)]
+    return "\n".join(parts)
+
+
+def _leaves(context: click.Context) -> Iterator[click.Context]:
+    """Contexts of the commands that do something, groups resolved, by name."""
+    group = context.command
+    assert isinstance(group, click.Group)
+    for name, command in sorted(group.commands.items()):
+        child = click.Context(command, info_name=name, parent=context)
+        if isinstance(command, click.Group):
+            yield from _leaves(child)
+        else:
+            yield child
+
+
+def _command_section(context: click.Context) -> str:
+    command = context.command
+    text, _, examples = (command.help or "").partition("\b\n")
+    paragraphs = [" ".join(part.split()) for part in text.strip().split("\n\n")]
+    typed = [line.strip() for line in examples.splitlines()[1:] if line.strip()]
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = [f"## `{context.command_path}`", ""]
+    lines += [f"{paragraph}\n" for paragraph in paragraphs]
+    lines += ["```text", usage, "```", ""]
+    if options := _options(context):
+        lines += ["| option | meaning |", "|---|---|", *options, ""]
+    lines += ["```bash", *(re.sub(r"\s{2,}.*$", "", line) for line in typed), "```", ""]
+    return "\n".join(lines)
+
+
+def _options(context: click.Context) -> list[str]:
+    rows: list[str] = []
+    for parameter in context.command.get_params(context):
+        record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+        if record is None or "--help" in parameter.opts:
+            continue
+        names, meaning = (" ".join(text.split()).replace("|", "\\|") for text in record)
+        rows.append(f"| `{names.replace('[%Y-%m-%d]', 'YYYY-MM-DD')}` | {meaning} |")
+    return rows
+
+
+def main() -> None:
+    """Write both pages."""
+    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
+    (ROOT / "docs" / "cli.md").write_text(cli_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""docs/operations.md names the checks, errors, schedules and programs that there really are."""
+
+import re
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from leadpipe import errors
+from leadpipe.definitions import build_defs
+from leadpipe_tests.docs.markdown import ROOT, blocks, sections, table_rows
+
+_PAGE = ROOT / "docs" / "operations.md"
+
+
+def first_cells(heading: str) -> list[str]:
+    """The first column of the table below a heading."""
+    return [row[0] for row in table_rows(sections(_PAGE, level=2)[heading])]
+
+
+def subclasses(kind: type[Exception]) -> set[str]:
+    """Names of all classes below one."""
+    return {
+        name for below in kind.__subclasses__() for name in {below.__name__, *subclasses(below)}
+    }
+
+
+def test_the_checks_are_the_real_ones():
+    """The page explains each asset check, and no other."""
+    graph = build_defs().resolve_asset_graph()
+    assert sorted(first_cells("The Dagster UI")) == sorted(
+        key.name for key in graph.asset_check_keys
+    )
+
+
+def test_assets_schedule_and_sensor_are_named_as_they_are():
+    """The names a person looks for in the UI are on the page."""
+    definitions = build_defs()
+    graph = definitions.resolve_asset_graph()
+    names = [key.to_user_string() for key in graph.get_all_asset_keys()]
+    repository = definitions.get_repository_def()
+    names += [schedule.name for schedule in repository.schedule_defs]
+    names += [sensor.name for sensor in repository.sensor_defs if sensor.name.startswith("report")]
+    text = sections(_PAGE, level=2)["The Dagster UI"]
+    assert [name for name in names if name not in text] == []
+    assert isinstance(definitions.resolve_job_def("sync"), dg.JobDefinition)
+
+
+def test_every_error_of_posthog_has_its_next_step():
+    """The table of refusals has all of the error tree's branch for PostHog."""
+    assert sorted(first_cells("PostHog refuses")) == sorted(
+        {"ConfigurationError", *subclasses(errors.PostHogError)}
+    )
+
+
+def test_services_start_programs_that_are_installed():
+    """A unit's program is one that the set-up installs."""
+    units = [block.text for block in blocks(_PAGE, "ini") if "[Service]" in block.text]
+    programs = [
+        re.findall(r"^ExecStart=/srv/leadpipe/\.venv/bin/(\S+)", u, re.MULTILINE) for u in units
+    ]
+    installed = Path(sys.executable).parent
+    assert [(installed / name).exists() for [name] in programs] == [True, True]

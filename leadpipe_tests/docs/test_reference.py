@@ -1,0 +1,28 @@
+"""Pages made from the code are what the code says now."""
+
+import re
+
+import pytest
+
+from leadpipe.settings import Settings
+from leadpipe_tests.docs.markdown import ROOT, name_of, pages
+from leadpipe_tests.docs.reference import cli_page, settings_page
+
+_SETTING = re.compile(r"\b(?:LEADPIPE|POSTHOG)_[A-Z_]+\b")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("settings.md", settings_page), ("cli.md", cli_page)],
+    ids=["settings.md", "cli.md"],
+)
+def test_made_pages_are_up_to_date(name, make):
+    """If this fails, run `python -m leadpipe_tests.docs.reference`."""
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == make()
+
+
+@pytest.mark.parametrize("page", [*pages(), ROOT / ".env.example"], ids=name_of)
+def test_every_setting_that_is_named_exists(page):
+    """A page names no setting that leadpipe does not read."""
+    known = {field.alias or name.upper() for name, field in Settings.model_fields.items()}
+    assert sorted(set(_SETTING.findall(page.read_text(encoding="utf-8"))) - known) == []
