@@ -22,6 +22,7 @@ from leadpipe.settings import Settings
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 _REPORT_TIMEOUT_SECONDS = 10.0
+_TICK_SECONDS = 60.0  # Dagster gives a tick that long, and starts nothing if it is over
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses, tokens and all
 
 sync_job = dg.define_asset_job(
@@ -54,10 +55,10 @@ def sync_every_six_hours(
     """One run per unbroken range of days; today is always among them."""
     now = datetime.now(UTC)
     try:
-        with posthog.client() as client:
+        with posthog.client(deadline_seconds=_TICK_SECONDS / 3) as client:
             plan = plan_sync(
                 client,
-                warehouse.warehouse(),
+                warehouse.warehouse(lock_timeout_seconds=_TICK_SECONDS / 6),
                 config=sync_config(settings),
                 first_day=settings.first_day(now),
                 now=now,

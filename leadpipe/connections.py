@@ -29,7 +29,7 @@ def connect_posthog(settings: Settings, *, deadline_seconds: float = 120.0) -> P
         )
         raise ConfigurationError(
             f"{missing} not set. Copy .env.example to .env, fill it in, then run `leadpipe check`; "
-            "or try leadpipe without an account: `make demo`."
+            "or try leadpipe without an account: `leadpipe demo`, then `leadpipe up`."
         )
     return PostHog(
         host=settings.posthog_base_url,

@@ -16,7 +16,7 @@ from leadpipe.definitions import build_defs
 from leadpipe.events.loading import Progress
 from leadpipe.partitions import contiguous
 from leadpipe.resources import ProgressSink
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, prepare_dagster
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def run_sync(
         is_full: read the days whole instead of only what is new.
         progress: told how far the load of events is.
     """
+    prepare_dagster()
     definitions = build_defs(settings=settings, resources={"progress": ProgressSink(progress)})
     job = definitions.resolve_job_def("sync")
     with dagster_instance(settings) as instance:

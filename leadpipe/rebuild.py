@@ -5,7 +5,7 @@ The result is the same, row by row: marts are pure functions of those tables.
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from leadpipe.events import ledger
@@ -57,15 +57,10 @@ def rebuild(
         span = connection.execute(
             "SELECT min(event_date), max(event_date) FROM event_days"
         ).fetchone()
-        hours = 0
-        if span and span[0]:
-            first, last = span
-            while first <= last:  # a month at a time keeps memory flat
-                until = min(last, first + timedelta(days=30))
-                hours += build_listing_analytics(connection, [(first, until)]).rows
-                first = until + timedelta(days=1)
+        ranges = [span] if span and span[0] else []
+        hours = build_listing_analytics(connection, ranges).rows
         listings = build_listings(connection)
         ledger.finish_run(connection, run, calls=CallCounts(0, 0, 0), now=now)
     with warehouse.connect() as connection:
-        publish_tables(connection, published)
+        publish_tables(connection, published, is_anew=True)
     return RebuildReport(run.run_id, leads.records, hours, listings)

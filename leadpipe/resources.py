@@ -33,11 +33,14 @@ class WarehouseResource(DuckDBResource):
     lock_timeout_seconds: float = 60.0
     memory_limit: str = "2GB"
 
-    def warehouse(self) -> Warehouse:
-        """The plain object that the cores take."""
+    def warehouse(self, *, lock_timeout_seconds: float | None = None) -> Warehouse:
+        """The plain object that the cores take, by default with the configured patience."""
+        patience = (
+            self.lock_timeout_seconds if lock_timeout_seconds is None else lock_timeout_seconds
+        )
         return Warehouse(
             Path(self.database),
-            lock_timeout_seconds=self.lock_timeout_seconds,
+            lock_timeout_seconds=patience,
             memory_limit=self.memory_limit,
         )
 
@@ -54,13 +57,16 @@ class PostHogConnection:
 
     settings: Settings
 
-    def client(self) -> PostHog:
+    def client(self, *, deadline_seconds: float = 120.0) -> PostHog:
         """A client; close it, or use it as a context manager.
+
+        Args:
+            deadline_seconds: for one request with all its retries.
 
         Raises:
             ConfigurationError: the key or the project is not set.
         """
-        return connect_posthog(self.settings)
+        return connect_posthog(self.settings, deadline_seconds=deadline_seconds)
 
 
 @dataclass(frozen=True)

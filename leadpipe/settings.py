@@ -88,11 +88,11 @@ class Settings(BaseSettings):
         description="How far behind the last read an incremental read begins.",
     )
     page_rows: int = Field(
-        20_000,
+        10_000,
         ge=1,
         le=50_000,
         alias="LEADPIPE_PAGE_ROWS",
-        description="Rows a request; PostHog gives 50,000 at most.",
+        description="Rows a request, 50,000 at most. More rows save requests and take memory.",
     )
     fetch_workers: int = Field(
         3,
@@ -186,6 +186,15 @@ def load_settings(**overrides: object) -> Settings:
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def prepare_dagster() -> None:
+    """Let a run over a range of days plan one event an asset, not one a day.
+
+    A year costs Dagster 12–15 s so instead of 33–43 s. The days of a failed run show as missing then,
+    not as failed.
+    """
+    os.environ.setdefault("DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS", "true")
 
 
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:

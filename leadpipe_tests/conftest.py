@@ -1,17 +1,22 @@
 """What all tests share: a warehouse in a temporary folder, a sandbox, and an environment of their own."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 # Before anything of leadpipe is imported: the partitions begin where the settings say.
 _HOME = Path(tempfile.mkdtemp(prefix="leadpipe-tests-"))
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 os.environ |= {
-    "LEADPIPE_START_DATE": "2026-01-01",
+    "LEADPIPE_START_DATE": min(
+        date(2026, 1, 1), datetime.now(UTC).date() - timedelta(days=400)
+    ).isoformat(),
     "LEADPIPE_DATA_DIR": str(_HOME / "data"),
     "DAGSTER_HOME": "",
     "POSTHOG_API_KEY": "",

@@ -12,6 +12,7 @@ import click
 from leadpipe.cli.output import console
 from leadpipe.connections import connect_posthog, open_warehouse, sync_config
 from leadpipe.errors import (
+    ConfigurationError,
     LeadpipeError,
     PostHogError,
     PostHogRefused,
@@ -163,12 +164,13 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     events = count[0] if count else 0
     holds = f"project {source[1]} of {source[0]}" if source else "no project yet"
     yield Finding("ok", "warehouse", f"{path}, {megabytes:,.0f} MB, {events:,} events, {holds}")
-    if source and source != (_host(settings), settings.posthog_project_id):
+    host = _host(settings)
+    if source and host and source != (host, settings.posthog_project_id):
         yield Finding(
             "wrong",
             "warehouse",
             f"it holds project {source[1]} of {source[0]}, but project {settings.posthog_project_id} of "
-            f"{_host(settings)} is configured; set LEADPIPE_DATA_DIR to another folder or `make clean`",
+            f"{host} is configured; set LEADPIPE_DATA_DIR to another folder or `make clean`",
         )
     try:
         wrong = reading.query(
@@ -185,9 +187,13 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "published tables", str(error))
 
 
-def _host(settings: Settings) -> str:
-    with connect_posthog(settings) as posthog:
-        return posthog.host
+def _host(settings: Settings) -> str | None:
+    """The host as the client would write it; None when no client can be made."""
+    try:
+        with connect_posthog(settings) as posthog:
+            return posthog.host
+    except ConfigurationError:
+        return None
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from leadpipe.cli.output import console, emit, notes, print_table
 from leadpipe.cli.sync import plan_now, run_days
 from leadpipe.errors import ConfigurationError
 from leadpipe.published import reading
-from leadpipe.settings import Settings, child_environment, load_settings
+from leadpipe.settings import Settings, child_environment, load_settings, prepare_dagster
 
 if TYPE_CHECKING:
     from leadpipe.sandbox.process import SandboxProcess
@@ -45,16 +45,29 @@ class _Traffic:
 
 
 @click.command()
-@click.option("--events", default=30_000, show_default=True, type=click.IntRange(1_000, 20_000_000))
-@click.option("--days", default=60, show_default=True, type=click.IntRange(1, 3_650))
-@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--events",
+    default=30_000,
+    show_default=True,
+    type=click.IntRange(1_000, 20_000_000),
+    help="How many events to invent.",
+)
+@click.option(
+    "--days",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1, 3_650),
+    help="Over how many days before today.",
+)
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same events.")
 @click.option(
     "--port", default=8010, show_default=True, help="Where the sandbox listens (loopback)."
 )
 def demo(*, events: int, days: int, seed: int, port: int) -> None:
     """Start a PostHog sandbox with invented traffic, sync it, and show what came out.
 
-    Run it again and nothing is added; `leadpipe up` shows the same in the Dagster UI.
+    Run it again, and the same traffic is synced: nothing is added, whatever the options. `make clean`
+    forgets it. `leadpipe up` shows it in the Dagster UI.
 
     \b
     Examples:
@@ -72,9 +85,9 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     traffic = _kept_traffic(settings) or _Traffic(
         port, events, days + _AHEAD_DAYS, seed, end.isoformat()
     )
-    _keep_traffic(settings, traffic)
     notes.print(f"Starting a PostHog sandbox with {traffic.events:,} events …")
     with _start_sandbox(traffic) as server:
+        _keep_traffic(settings, traffic)
         configured = _with_sandbox(server)
         problems = run_days(configured, plan_now(configured, now).days)
     _show(configured)
@@ -159,6 +172,7 @@ def up(*, port: int) -> None:
     traffic = _kept_traffic(settings) if settings.posthog_api_key is None else None
     server = _start_sandbox(traffic) if traffic else None
     try:
+        prepare_dagster()
         extra = {"DAGSTER_HOME": str(home)}
         if server is not None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")

@@ -48,7 +48,7 @@ def list_leads(
         "AND lead_score >= $min_score ORDER BY last_action_at DESC, lead_id LIMIT $limit",
         {"status": status, "listing": listing, "min_score": min_score, "limit": limit},
     )
-    emit(rows, output, title="Leads", empty="No such lead.")
+    emit(rows, output, title="Leads", empty="No such lead.", without=("first_action_at",))
 
 
 @leads.command("show")

@@ -68,6 +68,7 @@ def days(*, incomplete: bool, limit: int, output: str | None) -> None:
     type=click.Choice(["total_leads", "total_views", "conversion_rate", "last_activity_at"]),
     default="total_leads",
     show_default=True,
+    help="What to sort by, the largest first.",
 )
 @_LIMIT
 @format_options

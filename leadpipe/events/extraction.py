@@ -34,7 +34,7 @@ class Selection:
     events: tuple[str, ...]
     bulky_events: tuple[str, ...]
     bulky_properties: tuple[str, ...]
-    page_rows: int = 20_000
+    page_rows: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,12 @@ def _cursor_after(row: msgspec.Raw) -> _Cursor:
 
 def _write_page(path: Path, rows: Sequence[msgspec.Raw]) -> None:
     """Write rows as newline-delimited JSON; what is not UTF-8 is replaced rather than refused."""
-    text = b"\n".join(bytes(row) for row in rows)
-    if text.count(b"\n") != len(rows) - 1:  # pretty-printed by something on the way
-        text = b"\n".join(msgspec.json.format(bytes(row), indent=-1) for row in rows)
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        text = text.decode(errors="replace").encode()
-    path.write_bytes(text + b"\n")
+    with path.open("wb") as file:
+        for raw in rows:
+            row = bytes(raw)
+            if b"\n" in row:  # pretty-printed by something on the way
+                row = msgspec.json.format(row, indent=-1)
+            if not row.isascii():
+                row = row.decode(errors="replace").encode()
+            file.write(row)
+            file.write(b"\n")

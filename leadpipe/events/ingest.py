@@ -71,7 +71,7 @@ def ingest(
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW wire_rows AS
         SELECT fields FROM read_json([{paths}], format = 'newline_delimited', records = false,
-                                     columns = {{fields: 'VARCHAR[]'}}, maximum_object_size = 134217728)
+                                     columns = {{fields: 'VARCHAR[]'}})
     """)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE staged AS {read_sql('events', 'typed_events.sql')}"

@@ -23,7 +23,7 @@ from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)
-_FOLD_ROWS = 100_000
+_FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
 
 
 @dataclass(frozen=True)

@@ -129,4 +129,3 @@ SELECT
 FROM counts
 LEFT JOIN people USING (listing_id, event_date, event_hour)
 LEFT JOIN shares USING (listing_id, event_date, event_hour)
-ORDER BY date, hour, listing_id

@@ -3,6 +3,7 @@
 `leadpipe.read("listings")` gives a pandas frame; the CLI's read commands use `query`.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -47,7 +48,10 @@ def read_frame(folder: Path, table: str) -> "pd.DataFrame":
     """
     if table not in TABLES:
         raise NotPublished(f"{table!r} is not published; choose one of {', '.join(TABLES)}")
-    return _read(folder, lambda connection: connection.execute(f"SELECT * FROM {table}").df())
+    with warnings.catch_warnings():
+        # DuckDB 1.5 turns times into frames in a way that pandas 3 deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _read(folder, lambda connection: connection.execute(f"SELECT * FROM {table}").df())
 
 
 def _read(folder: Path, ask: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> _Answer:

@@ -32,13 +32,17 @@ _WHOLE = {
 }
 
 
-def publish_tables(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[str, int]:
+def publish_tables(
+    connection: duckdb.DuckDBPyConnection, folder: Path, *, is_anew: bool = False
+) -> tuple[str, int]:
     """Publish every table; months of `listing_analytics` that did not change are linked.
+
+    After a rebuild all are written anew: an upgrade may have changed what the same events become.
 
     Returns:
         The publication's name and how many files were written.
     """
-    return publish(connection, folder, list(_tables(connection)))
+    return publish(connection, folder, list(_tables(connection)), is_anew=is_anew)
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:

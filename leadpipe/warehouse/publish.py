@@ -44,9 +44,19 @@ class Published:
 
 
 def publish(
-    connection: duckdb.DuckDBPyConnection, folder: Path, tables: Iterable[Published]
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    tables: Iterable[Published],
+    *,
+    is_anew: bool = False,
 ) -> tuple[str, int]:
     """Write a publication and make it the current one.
+
+    Args:
+        connection: where the queries run.
+        folder: where publications lie; made if it is not there.
+        tables: what to publish.
+        is_anew: write every file, also those of an unchanged version.
 
     Returns:
         The publication's name and how many files had to be written.
@@ -61,7 +71,11 @@ def publish(
     for table in tables:
         target = fresh / table.file_name
         target.parent.mkdir(parents=True, exist_ok=True)
-        kept = previous / table.file_name if previous and table.version is not None else None
+        kept = (
+            previous / table.file_name
+            if previous and table.version is not None and not is_anew
+            else None
+        )
         if kept is not None and kept.exists():
             os.link(kept, target)
             continue

@@ -91,8 +91,6 @@ def test_every_sql_example_runs(page, working_data):
             query(working_data / "published", block.text)
 
 
-# DuckDB 1.5 makes frames in a way that pandas 3.1 deprecates; its users are not shown that.
-@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame:DeprecationWarning")
 @pages_with("python")
 def test_every_python_example_runs(page, working_data):
     """Python runs as it stands; blocks that are files belong to the worked example."""

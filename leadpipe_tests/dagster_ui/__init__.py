@@ -1,0 +1,1 @@
+"""Tests of everything Dagster runs: the UI, the schedule, single assets, checks, failure reports."""

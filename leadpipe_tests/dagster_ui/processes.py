@@ -1,0 +1,145 @@
+"""Programs that the tests start and always end: the Dagster UI, its daemon, leadpipe's own commands.
+
+Belongs here: starting, waiting with deadlines, ending. What is asserted is the tests' business.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from leadpipe.sandbox.process import SandboxProcess
+
+REPOSITORY = Path(__file__).parents[2]
+_Answer = TypeVar("_Answer")
+_END_SECONDS = 15.0
+
+
+def wait_for(
+    what: str, ask: Callable[[], _Answer | None], *, seconds: float, every: float = 0.1
+) -> _Answer:
+    """Ask every so many seconds until there is an answer; fail with `what` after `seconds`."""
+    give_up_at = time.monotonic() + seconds
+    while (answer := ask()) is None:
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(every)
+    return answer
+
+
+def environment(sandbox: SandboxProcess, **extra: str) -> dict[str, str]:
+    """The environment of a leadpipe that reads from the sandbox."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONWARNINGS": "default",
+        "POSTHOG_API_KEY": sandbox.api_key,
+        "POSTHOG_PROJECT_ID": sandbox.project_id,
+        "POSTHOG_BASE_URL": sandbox.url,
+        **extra,
+    }
+
+
+@contextmanager
+def program(
+    arguments: list[str], *, log: Path, cwd: Path, env: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program with all its children in a group of their own, which is ended on leaving."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(_END_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # code servers that outlived their parent
+
+
+@dataclass(frozen=True)
+class DagsterUi:
+    """A running webserver with its daemon."""
+
+    url: str
+
+    def ask(self, query: str, **variables: object) -> dict[str, Any]:
+        """What GraphQL answers; an error in the answer fails the test."""
+        answer = httpx.post(
+            f"{self.url}/graphql",
+            json={"query": query, "variables": variables},
+            timeout=60.0,
+            trust_env=False,
+        ).json()
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@contextmanager
+def dagster_ui(
+    home: Path, env: Mapping[str, str], *, seconds: float = 120.0
+) -> Iterator[DagsterUi]:
+    """The webserver and the daemon on this repository's own instance and workspace files."""
+    for name in ("dagster.yaml", "workspace.yaml"):
+        shutil.copy(REPOSITORY / name, home / name)
+    port = _free_port()
+    ui = DagsterUi(f"http://127.0.0.1:{port}")
+    env = {
+        **env,
+        "DAGSTER_HOME": str(home),
+        # One planned event an asset instead of one a day: a run over a year is submitted at once.
+        "DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS": "true",
+    }
+    with ExitStack() as stack:
+
+        def start(name: str, *arguments: str) -> None:
+            command = ["-m", *arguments, "-w", "workspace.yaml"]
+            stack.enter_context(program(command, log=home / f"{name}.log", cwd=home, env=env))
+
+        try:
+            # One after the other: both would make the tables of an empty instance.
+            start("webserver", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
+            wait_for("the Dagster UI", lambda: _is_ready(ui), seconds=seconds, every=0.5)
+            start("daemon", "dagster._daemon", "run")
+            yield ui
+        except BaseException as error:
+            for log in sorted(home.glob("*.log")):
+                error.add_note(f"{log.name}:\n{log.read_text(errors='replace')[-4_000:]}")
+            raise
+
+
+def _is_ready(ui: DagsterUi) -> bool | None:
+    try:
+        httpx.get(f"{ui.url}/server_info", timeout=5.0, trust_env=False).raise_for_status()
+    except httpx.HTTPError:
+        return None
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,109 @@
+"""The run-failure sensor: it always logs, it posts where it was told to, and keeps that address to itself."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dagster as dg
+import pytest
+from pydantic import SecretStr
+
+from leadpipe.automation import report_failed_run
+from leadpipe.settings import Settings
+from leadpipe_tests.dagster_ui.builders import run_job
+
+
+class Inbox:
+    """A chat webhook on loopback that remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, str]] = []
+        self.status = 200
+        inbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                inbox.bodies.append(
+                    json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                )
+                self.send_response(inbox.status)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Say nothing."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/a-secret-token"
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    made = Inbox()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join(10)
+
+
+def report(settings: Settings, today, caplog) -> tuple[str, str]:
+    """Let a run fail, let the sensor see it; return the run's id and everything that was logged."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run_job(settings, instance, today, today)
+        (failed,) = [event for event in result.all_events if event.is_run_failure]
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG):
+            context = dg.build_run_status_sensor_context(
+                sensor_name="report_failed_run",
+                dagster_event=failed,
+                dagster_instance=instance,
+                dagster_run=run,
+                resources={"settings": settings},
+            ).for_run_failure()
+            with context:
+                context.log.addHandler(caplog.handler)  # a logger of its own, without parents
+                report_failed_run(context)
+    return result.run_id, caplog.text
+
+
+@pytest.fixture
+def failing(posthog, live: Settings) -> Settings:
+    """Settings whose key PostHog refuses."""
+    return live.model_copy(update={"posthog_api_key": SecretStr("phx_wrong")})
+
+
+def test_a_failed_run_is_logged(failing, today, caplog):
+    """Without an address the log has the run, the step and the reason."""
+    run_id, logged = report(failing, today, caplog)
+    assert f"leadpipe: run {run_id} of sync failed" in logged
+    assert "raw_events: KeyRejected: " in logged
+    assert "phx_wrong" not in logged
+
+
+def test_a_failed_run_is_posted(failing, today, caplog, inbox):
+    """With an address the same text is posted once, and the log does not have the address."""
+    settings = failing.model_copy(update={"failure_webhook_url": SecretStr(inbox.url)})
+    run_id, logged = report(settings, today, caplog)
+    (body,) = inbox.bodies
+    assert list(body) == ["text"]
+    assert body["text"].startswith(f"leadpipe: run {run_id} of sync failed")
+    assert "raw_events: KeyRejected: " in body["text"]
+    assert body["text"] in logged
+    assert "a-secret-token" not in logged
+
+
+@pytest.mark.parametrize("problem", ["refused", "nobody listens"])
+def test_an_address_that_fails_is_logged_without_it(failing, today, caplog, inbox, problem):
+    """When the report cannot be delivered the log says so, names the setting, and hides the address."""
+    inbox.status = 500
+    url = inbox.url if problem == "refused" else "http://127.0.0.1:9/hooks/a-secret-token"
+    settings = failing.model_copy(update={"failure_webhook_url": SecretStr(url)})
+    run_id, logged = report(settings, today, caplog)
+    assert f"leadpipe: run {run_id} of sync failed" in logged
+    assert "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report" in logged
+    assert "a-secret-token" not in logged
