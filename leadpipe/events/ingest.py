@@ -147,17 +147,28 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT rowid FROM staged WHERE uuid IN (SELECT uuid FROM sightings)
             QUALIFY row_number() OVER (PARTITION BY uuid ORDER BY {_RANK.format("staged")}) = 1
         );
+    """)
+    # Of all history only the uuids are read; whole rows only of the days on which some are known.
+    first, last = connection.execute(
+        "SELECT min(event_date), max(event_date) FROM raw_events WHERE uuid IN (SELECT uuid FROM staged)"
+    ).fetchone() or (None, None)
+    connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE known AS
         SELECT stored.uuid, stored.event_date, stored.run_id,
                {_RANK.format("staged")} < {_RANK.format("stored")} AS is_older_copy,
                coalesce(staged.person_id, stored.person_id) AS person_id,
                staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
                    AS is_new_person
-        FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid;
+        FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
+        WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
         INSERT INTO sightings
         SELECT uuid, unnest([known.event_date, staged.event_date])
         FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date
     """)
+
+
+def _date(day: date | None) -> str:
+    return f"DATE '{day}'" if day else "NULL::DATE"
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:

@@ -2,17 +2,31 @@
 -- grain: one lead; key: lead_id
 -- inputs: leads, lead_edits
 -- first_response_seconds: from the first action to the first change of status away from new.
-WITH action_list AS (
-    SELECT lead_id, unnest(CAST(lead_actions AS JSON[])) AS action FROM leads
+-- The actions of a record are sorted already: only leads of several records are taken apart and put together.
+WITH repeated AS (
+    SELECT lead_id FROM leads GROUP BY lead_id HAVING count(*) > 1
+),
+action_list AS (
+    SELECT lead_id, unnest(CAST(lead_actions AS JSON[])) AS action
+    FROM leads
+    WHERE lead_id IN (FROM repeated)
+),
+action_arrays AS (
+    SELECT
+        lead_id,
+        to_json(list(action ORDER BY action ->> 'timestamp', action ->> 'action_id')) AS lead_actions
+    FROM action_list
+    GROUP BY lead_id
+    UNION ALL
+    SELECT lead_id, lead_actions FROM leads WHERE lead_id NOT IN (FROM repeated)
 ),
 touches AS (
     SELECT
         lead_id,
-        min_by(action, (action ->> 'timestamp', action ->> 'action_id')) AS first_action,
-        max_by(action, (action ->> 'timestamp', action ->> 'action_id')) AS last_action,
-        to_json(list(action ORDER BY action ->> 'timestamp', action ->> 'action_id')) AS lead_actions
-    FROM action_list
-    GROUP BY lead_id
+        lead_actions,
+        lead_actions -> 0 AS first_action,
+        lead_actions -> -1 AS last_action
+    FROM action_arrays
 ),
 changes AS (
     SELECT

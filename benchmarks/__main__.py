@@ -1,0 +1,23 @@
+"""`python -m benchmarks [--full] [NAME …]`: run all benchmarks or those named."""
+
+import argparse
+
+from benchmarks import analytics, extract, history
+
+BENCHMARKS = {"extract": extract.run, "analytics": analytics.run, "history": history.run}
+
+
+def main() -> None:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME")
+    parser.add_argument(
+        "--full", action="store_true", help="The sizes of the budgets: hours, not minutes."
+    )
+    options = parser.parse_args()
+    for name in options.names or BENCHMARKS:
+        BENCHMARKS[name](is_full=options.full)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Run commands in turn, each as a process of its own, and print medians, ratios and peak memory.
+
+Machines are noisy: only figures of one run are compared, and the ratio counts.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+OUT = Path(__file__).parent / "out"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One command's runs: wall seconds of each, and the largest resident set of any, in MB."""
+
+    seconds: tuple[float, ...]
+    peak_megabytes: float
+
+    @property
+    def median(self) -> float:
+        """The median of the wall seconds."""
+        return statistics.median(self.seconds)
+
+
+def run_in_turn(commands: Mapping[str, Sequence[str]], *, runs: int = 3) -> dict[str, Figures]:
+    """Run every command `runs` times, A B A B …, each `python -m` with the given arguments.
+
+    A command prints the seconds of what is measured as its last line; imports do not count.
+
+    Raises:
+        RuntimeError: a command failed.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    peaks: dict[str, float] = dict.fromkeys(commands, 0.0)
+    for _ in range(runs):
+        for name, arguments in commands.items():
+            took, peak = _run([sys.executable, "-m", *arguments])
+            seconds[name].append(took)
+            peaks[name] = max(peaks[name], peak)
+    return {name: Figures(tuple(seconds[name]), peaks[name]) for name in commands}
+
+
+def _run(command: Sequence[str]) -> tuple[float, float]:
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    output = process.stdout.read() if process.stdout else ""
+    _, status, usage = os.wait4(process.pid, 0)
+    if process.stdout:
+        process.stdout.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return float(output.strip().splitlines()[-1]), usage.ru_maxrss / 1024
+
+
+def print_figures(title: str, figures: Mapping[str, Figures], *, against: str) -> None:
+    """A line a command: median, spread, ratio to the command `against`, peak memory."""
+    print(f"\n{title}")
+    base = figures[against].median
+    for name, figure in figures.items():
+        spread = f"{min(figure.seconds):.2f} to {max(figure.seconds):.2f}"
+        ratio = f"{figure.median / base:.2f} x {against}"
+        print(
+            f"  {name:<28} {figure.median:7.2f} s  ({spread})  {ratio:<24} {figure.peak_megabytes:6.0f} MB"
+        )
+
+
+class Stopwatch:
+    """Measures a block and prints its seconds, as `run_in_turn` wants them."""
+
+    def __enter__(self) -> "Stopwatch":
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        print(f"{time.perf_counter() - self._started:.3f}")
