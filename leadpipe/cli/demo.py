@@ -177,7 +177,7 @@ def up(*, port: int) -> None:
         if server is not None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")
             extra |= _sandbox_environment(server)
-        notes.print(f"Dagster UI: http://127.0.0.1:{port}")
+        notes.print(f"Dagster UI: http://127.0.0.1:{port} (answers in some 20 seconds)")
         command = [
             *(sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")),
             *("-h", "127.0.0.1", "-p", str(port)),
