@@ -88,7 +88,39 @@ def report_failed_run(
         f"leadpipe: run {run.run_id} of {run.job_name} failed: {context.failure_event.message}\n"
         f"{_reasons(context)}"
     ).strip()
-    context.log.error("%s", text)
+    _report(context.log, settings, text)
+
+
+@dg.run_status_sensor(
+    name="report_red_checks",
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Logs every red check of a run that succeeded, and posts it as a failed run is posted.",
+)
+def report_red_checks(
+    context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
+) -> None:
+    """Say which checks are red: a day that is incomplete fails no run."""
+    run = context.dagster_run
+    records = context.instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    checks = [event.asset_check_evaluation_data for event in events if event]
+    red = [
+        f"{check.asset_key.to_user_string()}: {check.check_name}"
+        for check in checks
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    if red:
+        text = f"leadpipe: run {run.run_id} of {run.job_name} succeeded, but checks are red:\n"
+        _report(context.log, settings, text + "\n".join(sorted(red)))
+
+
+def _report(log: logging.Logger, settings: Settings, text: str) -> None:
+    """Log a text, and post it where the settings say."""
+    log.error("%s", text)
     url = settings.failure_webhook_url
     if url is None:
         return
@@ -98,7 +130,7 @@ def report_failed_run(
         )
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        context.log.error(  # noqa: TRY400 - the traceback has the address, and that may hold a token
+        log.error(  # noqa: TRY400 - the traceback has the address, and that may hold a token
             "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report: %s", type(error).__name__
         )
 

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from leadpipe.automation import report_failed_run, sync_every_six_hours, sync_job
+from leadpipe.automation import (
+    report_failed_run,
+    report_red_checks,
+    sync_every_six_hours,
+    sync_job,
+)
 from leadpipe.events import assets as event_assets
 from leadpipe.events import checks as event_checks
 from leadpipe.leads import assets as lead_assets
@@ -31,7 +36,7 @@ def build_defs(
         asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks]),
         jobs=[sync_job],
         schedules=[sync_every_six_hours],
-        sensors=[report_failed_run],
+        sensors=[report_failed_run, report_red_checks],
         executor=dg.in_process_executor,
         resources={
             "settings": settings,

@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     failure_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_FAILURE_WEBHOOK_URL",
-        description="A failed run is posted here as JSON ({text: …}), as chat webhooks take it.",
+        description="Failed runs and red checks are posted here as JSON ({text: …}), as chat webhooks want.",
     )
 
     @cached_property

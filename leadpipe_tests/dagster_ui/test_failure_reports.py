@@ -10,7 +10,8 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from leadpipe.automation import report_failed_run
+from leadpipe.automation import report_failed_run, report_red_checks
+from leadpipe.connections import open_warehouse
 from leadpipe.settings import Settings
 from leadpipe_tests.dagster_ui.builders import run_job
 
@@ -106,4 +107,44 @@ def test_an_address_that_fails_is_logged_without_it(failing, today, caplog, inbo
     run_id, logged = report(settings, today, caplog)
     assert f"leadpipe: run {run_id} of sync failed" in logged
     assert "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report" in logged
+    assert "a-secret-token" not in logged
+
+
+def red_checks(settings: Settings, today, caplog) -> str:
+    """Let a run succeed, let the sensor see it; return what was logged."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run_job(settings, instance, today, today)
+        (succeeded,) = [
+            event
+            for event in result.all_events
+            if event.event_type == dg.DagsterEventType.RUN_SUCCESS
+        ]
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        caplog.clear()
+        context = dg.build_run_status_sensor_context(
+            sensor_name="report_red_checks",
+            dagster_event=succeeded,
+            dagster_instance=instance,
+            dagster_run=run,
+            resources={"settings": settings},
+        )
+        with context:
+            context.log.addHandler(caplog.handler)
+            report_red_checks(context)
+    return str(caplog.text)
+
+
+def test_an_incomplete_day_is_posted_though_its_run_succeeded(posthog, live, today, caplog, inbox):
+    """A red check fails no run, but somebody must hear of it; a green one is no news."""
+    settings = live.model_copy(update={"failure_webhook_url": SecretStr(inbox.url)})
+    assert red_checks(settings, today, caplog) == ""
+    with open_warehouse(settings).connect() as connection:
+        connection.execute(
+            "INSERT INTO event_days SELECT event_date - 1, 0, read_until, 5, 0, checked_at FROM event_days"
+        )
+    logged = red_checks(settings, today, caplog)
+    (body,) = inbox.bodies
+    assert body["text"].endswith("checks are red:\nraw_events: every_day_is_complete")
+    assert body["text"] in logged
     assert "a-secret-token" not in logged
