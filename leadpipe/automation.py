@@ -5,23 +5,27 @@ How a day is loaded or a mart is built is the domains' business.
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import httpx
 
-from leadpipe.connections import sync_config
+from leadpipe.connections import open_inbox, sync_config
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import KIND_TAG
 from leadpipe.events.planning import SyncPlan, plan_sync
+from leadpipe.events.vocabulary import BULKY_EVENTS
 from leadpipe.partitions import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 from leadpipe.settings import Settings
+from leadpipe.weeks import weeks_between
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 _REPORT_TIMEOUT_SECONDS = 10.0
+_MANY_WAITING = 20_000
+_AFTER_A_FAILURE = timedelta(minutes=10)
 _TICK_SECONDS = 60.0  # Dagster gives a tick that long, and starts nothing if it is over
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses, tokens and all
 
@@ -31,6 +35,21 @@ sync_job = dg.define_asset_job(
     description="Load days of events, build leads and listing marts from them, publish the tables.",
     executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": 6 * 3_600},
+)
+
+visitors_job = dg.define_asset_job(
+    "visitors",
+    selection=dg.AssetSelection.groups("visitors"),
+    description="Compare every week's visitors with PostHog's own count, store and publish what changed.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": 3_600},
+)
+inbox_job = dg.define_asset_job(
+    "inbox",
+    selection=dg.AssetSelection.groups("inbox"),
+    description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": 3_600},
 )
 
 
@@ -71,6 +90,67 @@ def sync_every_six_hours(
             run_key=f"{context.scheduled_execution_time.isoformat()} {first}",
             tags=range_tags(first.isoformat(), last.isoformat(), "scheduled"),
         )
+
+
+@dg.schedule(
+    job=visitors_job,
+    cron_schedule="20 */6 * * *",  # after the sync, so that both have seen the same events
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every 6 hours: compare all weeks with PostHog's own count.",
+)
+def visitors_every_six_hours(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest:
+    """One run over all weeks, from the first day's to the current one."""
+    now = datetime.now(UTC)
+    weeks = weeks_between(settings.first_day(now), now.date())
+    return dg.RunRequest(
+        run_key=context.scheduled_execution_time.isoformat(),
+        tags=range_tags(weeks[0].isoformat(), weeks[-1].isoformat(), "scheduled"),
+    )
+
+
+@dg.sensor(
+    job=inbox_job,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Stores webhook events: views after LEADPIPE_INBOX_SECONDS, anything else at once.",
+)
+def store_webhook_events(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
+    """A run when something has waited long enough, and none is under way."""
+    inbox = open_inbox(settings)
+    now = datetime.now(UTC)
+    try:
+        state = inbox.state()
+        is_urgent = bool(inbox.waiting_events() - set(BULKY_EVENTS))
+    except LeadpipeError as error:
+        return dg.SkipReason(str(error))
+    if state.oldest_at is None:
+        return dg.SkipReason("the inbox is empty")
+    waited = now - state.oldest_at
+    is_due = is_urgent or state.waiting >= _MANY_WAITING
+    if not is_due and waited < timedelta(seconds=settings.inbox_seconds):
+        return dg.SkipReason(f"{state.waiting} page and listing views wait for company")
+    if reason := _hindrance(context.instance, now):
+        return dg.SkipReason(reason)
+    return dg.RunRequest(tags={KIND_TAG: "webhook"})
+
+
+def _hindrance(instance: dg.DagsterInstance, now: datetime) -> str | None:
+    """Why no run of the inbox job should start now: one is under way, or the last one has just failed."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=inbox_job.name), limit=1)
+    if not records:
+        return None
+    last = records[0]
+    if not last.dagster_run.is_finished:
+        return f"run {last.dagster_run.run_id} is under way"
+    ended = datetime.fromtimestamp(last.end_time, UTC) if last.end_time else now
+    if not last.dagster_run.is_success and now - ended < _AFTER_A_FAILURE:
+        return f"run {last.dagster_run.run_id} failed; trying again 10 minutes after it"
+    return None
 
 
 @dg.run_failure_sensor(

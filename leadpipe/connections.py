@@ -1,14 +1,16 @@
-"""From settings to the plain objects the cores take: the PostHog client, the warehouse, how to read.
+"""From settings to the plain objects the cores take: PostHog client, warehouse, inbox, how to read.
 
 The one place that knows both sides. Dagster's adapters (`resources.py`) and the CLI build on it.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.extraction import Selection
 from leadpipe.events.source import SyncConfig
 from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
+from leadpipe.inbox.payloads import Reader, checked_fields
+from leadpipe.inbox.store import Inbox
 from leadpipe.posthog import Limits, PostHog
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
@@ -64,4 +66,22 @@ def sync_config(settings: Settings) -> SyncConfig:
         settle=timedelta(seconds=settings.settle_seconds),
         overlap=timedelta(seconds=settings.overlap_seconds),
         workers=settings.fetch_workers,
+    )
+
+
+def open_inbox(settings: Settings) -> Inbox:
+    """The configured webhook inbox; opens nothing yet."""
+    return Inbox(settings.inbox_path)
+
+
+def webhook_reader(settings: Settings, *, now: datetime) -> Reader:
+    """How webhook bodies are read, as configured.
+
+    Raises:
+        ConfigurationError: the field mapping cannot be used.
+    """
+    return Reader(
+        wanted=frozenset(event_names(settings)),
+        first_day=settings.first_day(now),
+        fields=checked_fields(settings.webhook_fields),
     )

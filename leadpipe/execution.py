@@ -1,4 +1,4 @@
-"""Run the sync job here and now, in this process, as the command line does.
+"""Run a job here and now, in this process, as the command line does.
 
 The run is an ordinary Dagster run: it is in the UI, with its partitions, metadata and checks. When runs
 start by themselves is `automation.py`'s business.
@@ -17,6 +17,8 @@ from leadpipe.events.loading import Progress
 from leadpipe.partitions import contiguous
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
+
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,32 @@ def run_sync(
                 instance=instance,
                 tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
                 run_config={
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    "loggers": _QUIET,
                     "ops": {"raw_events": {"config": {"full_read": is_full}}},
                 },
                 raise_on_error=False,
             )
-            failed = tuple(
-                check.check_name
-                for check in result.get_asset_check_evaluations()
-                if not check.passed
-            )
-            yield RunOutcome(result.run_id, first, last, _error_of(result), failed)
+            yield _outcome(result, first, last)
+
+
+def run_visitors(settings: Settings, weeks: Sequence[date]) -> RunOutcome:
+    """Run the visitors job over weeks (Mondays), from the first to the last.
+
+    Args:
+        settings: as for `run_sync`.
+        weeks: each must be a partition.
+    """
+    prepare_dagster()
+    job = build_defs(settings=settings).resolve_job_def("visitors")
+    first, last = min(weeks), max(weeks)
+    with dagster_instance(settings) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
+            run_config={"loggers": _QUIET},
+            raise_on_error=False,
+        )
+        return _outcome(result, first, last)
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
@@ -73,6 +90,13 @@ def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     if (home / "dagster.yaml").exists():
         return dg.DagsterInstance.from_config(str(home))
     return dg.DagsterInstance.ephemeral()
+
+
+def _outcome(result: dg.ExecuteInProcessResult, first: date, last: date) -> RunOutcome:
+    failed = tuple(
+        check.check_name for check in result.get_asset_check_evaluations() if not check.passed
+    )
+    return RunOutcome(result.run_id, first, last, _error_of(result), failed)
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:

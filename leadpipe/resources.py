@@ -14,7 +14,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from leadpipe.connections import connect_posthog
-from leadpipe.errors import LeadpipeError
+from leadpipe.errors import LeadpipeError, PostHogUnavailable, WarehouseLocked
 from leadpipe.events.loading import Progress
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
@@ -22,6 +22,8 @@ from leadpipe.warehouse import Warehouse
 
 _PREVIEW_ROWS = 10
 _LONGEST_CELL = 80
+_MOST_RETRIES = 3
+_FIRST_WAIT_SECONDS = 60
 
 
 class WarehouseResource(DuckDBResource):
@@ -119,4 +121,22 @@ def failing_clearly() -> Iterator[None]:
     except LeadpipeError as error:
         raise dg.Failure(
             description=f"{type(error).__name__}: {error}", allow_retries=False
+        ) from None
+
+
+@contextmanager
+def retried_later(context: dg.AssetExecutionContext, *, is_manual: bool) -> Iterator[None]:
+    """Let Dagster run the step again when what stood in the way passes; nobody waits at a keyboard.
+
+    A person who started the run by hand is told at once instead.
+    """
+    try:
+        yield
+    except (PostHogUnavailable, WarehouseLocked) as error:
+        if is_manual:
+            raise
+        context.log.warning("%s; trying again later", error)
+        raise dg.RetryRequested(
+            max_retries=_MOST_RETRIES,
+            seconds_to_wait=_FIRST_WAIT_SECONDS * 2**context.retry_number,
         ) from None

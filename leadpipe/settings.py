@@ -129,6 +129,57 @@ class Settings(BaseSettings):
         alias="LEADPIPE_SCORES_FILE",
         description="Lead score rules. Default: scores.toml in the data folder, else built in.",
     )
+    posthog_webhook_secret: SecretStr | None = Field(
+        None,
+        description="What PostHog's webhook must send as `Authorization: Bearer …`, or what it signs with. "
+        "Without it the web application listens on loopback only.",
+    )
+    webhook_fields: str = Field(
+        "",
+        alias="LEADPIPE_WEBHOOK_FIELDS",
+        description="Where a webhook body of your own has its fields: `uuid=id,person_id=who.uuid`. "
+        "Default: PostHog's default body.",
+    )
+    webhook_max_bytes: int = Field(
+        2_000_000,
+        ge=1_000,
+        le=20_000_000,
+        alias="LEADPIPE_WEBHOOK_MAX_BYTES",
+        description="Larger webhook bodies are refused, also when they are that large only unzipped.",
+    )
+    inbox_seconds: int = Field(
+        300,
+        ge=30,
+        le=21_600,
+        alias="LEADPIPE_INBOX_SECONDS",
+        description="How long page views and listing views of the webhook wait before a run stores them; "
+        "other events go at once. Live counts do not wait.",
+    )
+    cron_secret: SecretStr | None = Field(
+        None,
+        description="What an external cron must send as `Authorization: Bearer …` to /api/cron/….",
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_ADMIN_TOKEN",
+        description="What a person types to log in to the web page. Default: none on loopback, "
+        "else one that is made and kept in data/admin_token.",
+    )
+    web_host: str = Field(
+        "127.0.0.1", alias="LEADPIPE_WEB_HOST", description="Where the web application listens."
+    )
+    web_port: int = Field(
+        3002,
+        ge=0,
+        le=65_535,
+        alias="LEADPIPE_WEB_PORT",
+        description="Its port; 0 for any free one.",
+    )
+    dagster_url: str = Field(
+        "http://127.0.0.1:3000",
+        alias="LEADPIPE_DAGSTER_URL",
+        description="The Dagster UI, through which the web application starts runs.",
+    )
     failure_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_FAILURE_WEBHOOK_URL",
@@ -149,6 +200,11 @@ class Settings(BaseSettings):
     def landing_dir(self) -> Path:
         """Where pages wait between PostHog and the warehouse."""
         return self.data_dir / "landing"
+
+    @property
+    def inbox_path(self) -> Path:
+        """Where webhook events wait for the warehouse."""
+        return self.data_dir / "inbox.sqlite"
 
     @property
     def scores_path(self) -> Path:

@@ -8,9 +8,12 @@ import click
 from leadpipe import __version__
 from leadpipe.cli.check import check
 from leadpipe.cli.demo import demo, sandbox, up
+from leadpipe.cli.inbox import inbox
 from leadpipe.cli.leads import leads
+from leadpipe.cli.serve import serve
 from leadpipe.cli.sync import rebuild, sync
 from leadpipe.cli.tables import days, listings, runs
+from leadpipe.cli.visitors import visitors
 from leadpipe.errors import LeadpipeError
 
 
@@ -40,5 +43,8 @@ def main() -> None:
     """
 
 
-for command in (check, sync, rebuild, runs, days, leads, listings, demo, sandbox, up):
+for command in (
+    *(check, sync, rebuild, runs, days, leads, listings, visitors, inbox),
+    *(demo, sandbox, up, serve),
+):
     main.add_command(command)

@@ -19,10 +19,9 @@ from leadpipe.errors import (
     ScopeMissing,
     WarehouseLocked,
 )
-from leadpipe.events.extraction import utc_text
 from leadpipe.events.windows import EPOCH
 from leadpipe.leads.scores import load_rules
-from leadpipe.posthog import PostHog
+from leadpipe.posthog import PostHog, utc_text
 from leadpipe.published import reading
 from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import read_sql

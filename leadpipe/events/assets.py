@@ -10,7 +10,6 @@ import dagster as dg
 from pydantic import Field
 
 from leadpipe.connections import sync_config
-from leadpipe.errors import PostHogUnavailable, WarehouseLocked
 from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
@@ -22,12 +21,11 @@ from leadpipe.resources import (
     column_schema,
     failing_clearly,
     preview,
+    retried_later,
 )
 from leadpipe.settings import Settings
 
 KIND_TAG = "leadpipe/kind"
-_MOST_RETRIES = 3
-_FIRST_WAIT_SECONDS = 60
 _MOST_VERDICTS = 31
 
 
@@ -80,27 +78,21 @@ def raw_events(
     first, last = days_of(context)
     run = run_of(context)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    with failing_clearly():
-        try:
-            with posthog.client() as client:
-                report = load_days(
-                    client,
-                    warehouse.warehouse(),
-                    days,
-                    run=run,
-                    config=sync_config(settings),
-                    is_full=config.full_read,
-                    clock=lambda: datetime.now(UTC),
-                    progress=progress.report,
-                )
-        except (PostHogUnavailable, WarehouseLocked) as error:
-            if run.kind == "manual":
-                raise
-            context.log.warning("%s; trying again later", error)  # nobody waits at a keyboard
-            raise dg.RetryRequested(
-                max_retries=_MOST_RETRIES,
-                seconds_to_wait=_FIRST_WAIT_SECONDS * 2**context.retry_number,
-            ) from None
+    with (
+        failing_clearly(),
+        retried_later(context, is_manual=run.kind == "manual"),
+        posthog.client() as client,
+    ):
+        report = load_days(
+            client,
+            warehouse.warehouse(),
+            days,
+            run=run,
+            config=sync_config(settings),
+            is_full=config.full_read,
+            clock=lambda: datetime.now(UTC),
+            progress=progress.report,
+        )
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,

@@ -8,14 +8,14 @@ land as files without any lock on the warehouse; `ingest` takes them in. When to
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.windows import Window
-from leadpipe.posthog import PostHog
+from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import read_sql
 
 _NO_UUID = ""  # sorts before every uuid
@@ -51,11 +51,6 @@ class _Cursor:
     timestamp: datetime
     uuid: str
     created_at: datetime
-
-
-def utc_text(moment: datetime) -> str:
-    """A moment as the HogQL files take it: `2026-01-31 23:59:59.000000`, in UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def read_windows(

@@ -14,12 +14,12 @@ from leadpipe.errors import LeadpipeError, QueryTooHeavy
 from leadpipe.events import days as day_table
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState
-from leadpipe.events.extraction import WindowPages, read_windows, utc_text
+from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
-from leadpipe.posthog import CallCounts, PostHog
+from leadpipe.posthog import CallCounts, PostHog, utc_text
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)

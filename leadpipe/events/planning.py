@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.days import day_states
-from leadpipe.events.extraction import read_windows, utc_text
+from leadpipe.events.extraction import read_windows
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
-from leadpipe.posthog import PostHog
+from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)

@@ -6,7 +6,7 @@ HogQL text. Does not belong here: leads, Dagster, DuckDB, environment variables,
 
 from leadpipe.posthog.client import PostHog
 from leadpipe.posthog.limits import CallCounts, CallStats, Limits
-from leadpipe.posthog.literals import checked_name, utc_literal
+from leadpipe.posthog.literals import checked_name, utc_literal, utc_text
 from leadpipe.posthog.results import Project, QueryResult
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "QueryResult",
     "checked_name",
     "utc_literal",
+    "utc_text",
 ]

@@ -47,5 +47,9 @@ def utc_literal(moment: datetime) -> str:
     """
     if moment.utcoffset() is None:
         raise ValueError(f"{moment!r} has no time zone; pass an aware datetime")
-    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-    return f"toDateTime64('{text}', 6, 'UTC')"
+    return f"toDateTime64('{utc_text(moment)}', 6, 'UTC')"
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment as the HogQL files take it: `2026-01-31 23:59:59.000000`, in UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

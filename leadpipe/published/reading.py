@@ -28,6 +28,10 @@ TABLES = (
     "event_days",
     "events_by_day",
     "rejected_events",
+    "visitor_metrics",
+    "visitor_metric_changes",
+    "visitor_syncs",
+    "week_viewers",
 )
 
 
@@ -64,6 +68,10 @@ def _read(folder: Path, ask: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> 
         except duckdb.IOException:
             if current == _current(folder):
                 raise
+        except duckdb.CatalogException as error:
+            raise NotPublished(
+                f"{current} was published by an older leadpipe ({error}). Run `leadpipe sync` once."
+            ) from error
     with read_parquet(_current(folder), TABLES) as connection:
         return ask(connection)
 

@@ -1,11 +1,13 @@
 """Which tables are published, in which order their rows lie, and how large ones are cut."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
 from leadpipe.warehouse import Published, publish, read_sql
+from leadpipe.weeks import LIVE_WEEKS
 
 # Whole tables: small, or rewritten anyway. `events` alone stays in the warehouse: it is the source.
 _WHOLE = {
@@ -29,13 +31,18 @@ _WHOLE = {
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
+    "visitor_metrics": "SELECT * FROM visitor_metrics ORDER BY week_start",
+    "visitor_metric_changes": """
+        SELECT * FROM visitor_metric_changes ORDER BY changed_at, week_start
+    """,
+    "visitor_syncs": "SELECT * FROM visitor_syncs ORDER BY started_at, run_id",
 }
 
 
 def publish_tables(
     connection: duckdb.DuckDBPyConnection, folder: Path, *, is_anew: bool = False
 ) -> tuple[str, int]:
-    """Publish every table; months of `listing_analytics` that did not change are linked.
+    """Publish every table; months and weeks of large ones that did not change are linked.
 
     After a rebuild all are written anew: an upgrade may have changed what the same events become.
 
@@ -64,4 +71,26 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:
             f"SELECT * FROM listing_analytics WHERE strftime(date, '%Y-%m') = '{month}' "
             "ORDER BY date, hour, listing_id",
             version=int(version or 0),
+        )
+    yield from _week_viewers(connection)
+
+
+def _week_viewers(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:
+    """Who viewed a page in the latest weeks with events: what the live count starts from."""
+    yield Published(
+        "week_viewers/0000-00-00",
+        "SELECT NULL::DATE AS week_start, NULL::VARCHAR AS person_id, NULL::VARCHAR AS distinct_id LIMIT 0",
+        version=0,
+    )
+    weeks = connection.execute(
+        "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, sum(version)::BIGINT "
+        "FROM event_days WHERE version > 0 AND event_date <= current_date + 7 "
+        f"GROUP BY week ORDER BY week DESC LIMIT {LIVE_WEEKS}"
+    ).fetchall()
+    for week, version in reversed(weeks):
+        yield Published(
+            f"week_viewers/{week}",
+            read_sql("visitors", "week_viewers.sql"),
+            version=version,
+            parameters={"first_day": week, "last_day": week + timedelta(days=6)},
         )

@@ -121,13 +121,18 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 @contextmanager
 def read_parquet(folder: Path, tables: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory connection with a view for each published table: `t.parquet` or `t/*.parquet`."""
+    """An in-memory connection with a view for each published table: `t.parquet` or `t/*.parquet`.
+
+    A table that the publication does not have, because an older version wrote it, has no view.
+    """
     connection = duckdb.connect()
     try:
         connection.execute("SET TimeZone = 'UTC'")
         for table in tables:
             parts = folder / table
             files = parts / "*.parquet" if parts.is_dir() else folder / f"{table}.parquet"
+            if not (parts.is_dir() or files.exists()):
+                continue
             path = str(files).replace("'", "''")
             connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{path}')")
         yield connection

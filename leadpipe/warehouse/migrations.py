@@ -172,7 +172,46 @@ def _0003_listings(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_0001_events, _0002_leads, _0003_listings)
+def _0004_visitors(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        CREATE TABLE visitor_metrics (
+            id VARCHAR NOT NULL,
+            week_start DATE NOT NULL,
+            week_end DATE NOT NULL,
+            visitors BIGINT NOT NULL,
+            pageviews BIGINT,
+            signups BIGINT NOT NULL,
+            conversion_rate DOUBLE,
+            source VARCHAR NOT NULL,
+            updated_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE visitor_metric_changes (
+            week_start DATE NOT NULL,
+            visitors_before BIGINT,
+            visitors BIGINT NOT NULL,
+            pageviews_before BIGINT,
+            pageviews BIGINT,
+            signups_before BIGINT,
+            signups BIGINT NOT NULL,
+            source VARCHAR NOT NULL,
+            run_id VARCHAR,
+            changed_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE visitor_syncs (
+            run_id VARCHAR NOT NULL,
+            status VARCHAR NOT NULL,
+            updated INTEGER NOT NULL,
+            skipped INTEGER NOT NULL,
+            failed INTEGER NOT NULL,
+            total INTEGER NOT NULL,
+            error VARCHAR,
+            started_at TIMESTAMPTZ NOT NULL,
+            finished_at TIMESTAMPTZ NOT NULL
+        );
+    """)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_0001_events, _0002_leads, _0003_listings, _0004_visitors)
 
 
 def migrate(

@@ -8,8 +8,8 @@ What is published, and from which query, is the caller's business.
 
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -27,11 +27,13 @@ class Published:
         query: the SELECT that gives its rows, in a fixed order, so that equal tables give equal files.
         version: where given, a number that changes whenever the rows do: a file of the same version
             is linked from the last publication instead of written.
+        parameters: the values of the query's `$parameters`.
     """
 
     name: str
     query: str
     version: int | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def file_name(self) -> str:
@@ -80,7 +82,8 @@ def publish(
             os.link(kept, target)
             continue
         connection.execute(
-            f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)"
+            f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)",
+            dict(table.parameters) or None,
         )
         written += 1
     _swap(current, fresh)

@@ -1,0 +1,5 @@
+"""The webhook inbox: what PostHog sends is kept durably here until the warehouse has it.
+
+Belongs here: reading a delivered body, the SQLite file, moving its rows through the one door. Does not
+belong here: HTTP and secrets (`leadpipe.web`), what an event means (`leadpipe.events`).
+"""

@@ -1,0 +1,90 @@
+"""Dagster's rim around the inbox: the asset `webhook_events`."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from leadpipe.connections import open_inbox
+from leadpipe.inbox.drain import drain
+from leadpipe.published.tables import publish_tables
+from leadpipe.resources import WarehouseResource, failing_clearly, preview
+from leadpipe.settings import Settings
+
+
+@dg.asset(
+    group_name="inbox",
+    kinds={"posthog", "duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def webhook_events(
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult[None]:
+    """Events that PostHog's webhook brought, moved from the inbox into `raw_events`; then all is published.
+
+    Source: the inbox file of the web application. An event counts once, whether the webhook, a query or
+    both bring it, and however often. What cannot be stored is set aside as a dead letter.
+    """
+    inbox = open_inbox(settings)
+    with failing_clearly():
+        report = drain(
+            inbox,
+            warehouse.warehouse(),
+            run_id=context.run.run_id,
+            landing=settings.landing_dir,
+            publish=lambda connection: publish_tables(connection, settings.published_dir),
+            clock=lambda: datetime.now(UTC),
+        )
+        state = inbox.state()
+        with warehouse.get_connection() as connection:
+            table = preview(
+                connection,
+                "SELECT event, count(*) AS events, min(timestamp) AS first_at, max(timestamp) AS last_at "
+                f"FROM raw_events WHERE run_id = '{context.run.run_id}' GROUP BY ALL ORDER BY ALL",
+            )
+    context.log.info(
+        "%s events moved, %s new, %s set aside", report.moved, report.ingested.new, report.buried
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "events moved": report.moved,
+            "events new": report.ingested.new,
+            "events duplicate": report.ingested.duplicate,
+            "dead letters made": report.buried,
+            "dead letters in all": state.dead_letters,
+            "still waiting": state.waiting,
+            "events by name": table,
+        }
+    )
+
+
+@dg.asset_check(asset=webhook_events)
+def no_dead_letters(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+    """Everything the webhook brought could be read; `leadpipe inbox` shows what could not."""
+    letters = open_inbox(settings).dead_letters(limit=10)
+    table = dg.TableMetadataValue(
+        records=[
+            dg.TableRecord(
+                {
+                    "number": letter.number,
+                    "received": letter.received_at.isoformat(),
+                    "reason": letter.reason,
+                }
+            )
+            for letter in letters
+        ],
+        schema=dg.TableSchema(
+            columns=[
+                dg.TableColumn("number", "int"),
+                dg.TableColumn("received", "string"),
+                dg.TableColumn("reason", "string"),
+            ]
+        ),
+    )
+    return dg.AssetCheckResult(
+        passed=not letters,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"latest": table},
+    )

@@ -1,0 +1,116 @@
+"""Move what waits in the inbox into the warehouse, through the one door.
+
+Rows leave the inbox only after the warehouse has committed them and the tables readers see were published;
+whatever dies in between, they come again and count once. What one event breaks is set aside, never the
+batch.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.events import ledger
+from leadpipe.events.ingest import IngestResult, ingest
+from leadpipe.events.ledger import Run
+from leadpipe.inbox.store import Inbox, Waiting
+from leadpipe.posthog import CallCounts
+from leadpipe.warehouse import Warehouse, transaction
+
+_BATCH_ROWS = 50_000
+_MOST_BATCHES = 20
+_NO_CALLS = CallCounts(0, 0, 0)
+# Not a full disk, a lack of memory or a mistake of ours: those are no event's fault.
+_BROKEN_BY_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.ConversionException)
+
+
+@dataclass(frozen=True)
+class DrainReport:
+    """What a drain moved; `buried` events are dead letters now."""
+
+    ingested: IngestResult = field(default_factory=IngestResult)
+    moved: int = 0
+    buried: int = 0
+
+
+def drain(
+    inbox: Inbox,
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    landing: Path,
+    publish: Callable[[duckdb.DuckDBPyConnection], object],
+    clock: Callable[[], datetime],
+) -> DrainReport:
+    """Move everything that waits, at most a million events at a time.
+
+    Args:
+        inbox: taken from.
+        warehouse: ingested into; the run is in its ledger as `webhook`.
+        run_id: stamped on the rows that are new.
+        landing: a folder for the page file, removed afterwards.
+        publish: publishes the tables from an open connection, before rows leave the inbox.
+        clock: the time (UTC).
+
+    Raises:
+        WarehouseLocked, InboxUnavailable: nothing is lost, it all waits.
+    """
+    folder = landing / run_id
+    report = DrainReport()
+    last = 0
+    try:
+        for _ in range(_MOST_BATCHES):
+            waiting = inbox.take(after=last, limit=_BATCH_ROWS)
+            if not waiting:
+                break
+            last = waiting[-1].number
+            folder.mkdir(parents=True, exist_ok=True)
+            with warehouse.connect() as connection:
+                batch = _Batch(connection, Run(run_id, "webhook"), folder / "inbox.ndjson", clock)
+                result, broken = batch.store(waiting)
+                publish(connection)
+            for event, reason in broken:
+                inbox.bury(event, reason, now=clock())
+            buried = {event.number for event, _ in broken}
+            inbox.remove([event.number for event in waiting if event.number not in buried])
+            report = DrainReport(
+                ingested=report.ingested + result,
+                moved=report.moved + len(waiting) - len(broken),
+                buried=report.buried + len(broken),
+            )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Stores rows, and where they cannot be stored together, finds the one that breaks them."""
+
+    connection: duckdb.DuckDBPyConnection
+    run: Run
+    page: Path
+    clock: Callable[[], datetime]
+
+    def store(self, events: Sequence[Waiting]) -> tuple[IngestResult, list[tuple[Waiting, str]]]:
+        try:
+            return self._ingest(events), []
+        except _BROKEN_BY_DATA as error:
+            if len(events) == 1:
+                return IngestResult(), [(events[0], str(error).splitlines()[0])]
+        middle = len(events) // 2
+        first, broken_first = self.store(events[:middle])
+        second, broken_second = self.store(events[middle:])
+        return first + second, broken_first + broken_second
+
+    def _ingest(self, events: Sequence[Waiting]) -> IngestResult:
+        self.page.write_text("".join(f"{event.wire}\n" for event in events), encoding="utf-8")
+        days = [event.day for event in events]
+        with transaction(self.connection):
+            ledger.begin_run(self.connection, self.run, days=days, now=self.clock())
+            result = ingest(self.connection, [self.page], run_id=self.run.run_id, now=self.clock())
+            ledger.finish_run(self.connection, self.run, calls=_NO_CALLS, now=self.clock())
+        return result

@@ -1,0 +1,246 @@
+"""The inbox file: SQLite in WAL mode, every commit on disk before it is acknowledged.
+
+Several processes have it open at once: the web application adds, a run takes out. SQLite waits for the
+other's short transactions.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from leadpipe.errors import LeadpipeError
+from leadpipe.inbox.payloads import Payload
+
+_BUSY_SECONDS = 10.0
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS waiting (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        uuid TEXT NOT NULL UNIQUE,
+        event TEXT NOT NULL,
+        day TEXT NOT NULL,
+        person_id TEXT,
+        distinct_id TEXT,
+        wire TEXT NOT NULL,
+        received_at TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS dead_letters (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        reason TEXT NOT NULL,
+        content TEXT NOT NULL,
+        received_at TEXT NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class InboxUnavailable(LeadpipeError):  # noqa: N818 - says what is the case
+    """The inbox file cannot be written (a full disk, no permission): nothing was taken in."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An event in the inbox."""
+
+    number: int
+    event: str
+    day: date
+    person_id: str | None
+    distinct_id: str | None
+    wire: str
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Something delivered that is no usable event; it waits for a person."""
+
+    number: int
+    reason: str
+    content: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class InboxState:
+    """How full the inbox is; `received` and `duplicates` count since the file was made."""
+
+    waiting: int = 0
+    oldest_at: datetime | None = None
+    dead_letters: int = 0
+    received: int = 0
+    duplicates: int = 0
+    last_received_at: datetime | None = None
+
+
+class Inbox:
+    """One inbox file, made when first opened; each call opens and closes it.
+
+    `kept_open` saves that for a thread that writes all the time.
+
+    Raises:
+        InboxUnavailable: from every method, when SQLite cannot do its work.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept: sqlite3.Connection | None = None
+
+    @contextmanager
+    def kept_open(self) -> Iterator["Inbox"]:
+        """The same inbox on one connection, for the calling thread only."""
+        inbox = Inbox(self.path)
+        with self._connection() as connection:
+            inbox._kept = connection
+            yield inbox
+
+    def add(self, payloads: Sequence[Payload], *, now: datetime) -> list[int]:
+        """Keep what payloads hold, durably and all together.
+
+        Returns:
+            For each payload how many of its events were not there yet.
+        """
+        moment = now.isoformat()
+        news: list[int] = []
+        with self._transaction() as connection:
+            for payload in payloads:
+                new = 0
+                for d in payload.deliveries:
+                    new += connection.execute(
+                        "INSERT OR IGNORE INTO waiting "
+                        "(uuid, event, day, person_id, distinct_id, wire, received_at) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                        (
+                            d.uuid,
+                            d.event,
+                            d.day.isoformat(),
+                            d.person_id,
+                            d.distinct_id,
+                            d.wire,
+                            moment,
+                        ),
+                    ).rowcount
+                for problem in payload.problems:
+                    connection.execute(
+                        "INSERT INTO dead_letters (reason, content, received_at) VALUES (?, ?, ?)",
+                        (problem.reason, problem.content, moment),
+                    )
+                news.append(new)
+            received = sum(len(payload.deliveries) for payload in payloads)
+            if received:
+                _count(connection, "received", received)
+                _count(connection, "duplicates", received - sum(news))
+                connection.execute(
+                    "INSERT OR REPLACE INTO totals VALUES ('last_received_at', ?)", [moment]
+                )
+        return news
+
+    def take(self, *, after: int = 0, limit: int = 50_000) -> list[Waiting]:
+        """The oldest events with a number above `after`; they stay until `remove`."""
+        rows = self._read(
+            "SELECT id, event, day, person_id, distinct_id, wire FROM waiting "
+            "WHERE id > ? ORDER BY id LIMIT ?",
+            [after, limit],
+        )
+        return [Waiting(row[0], row[1], date.fromisoformat(row[2]), *row[3:]) for row in rows]
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Forget events that the warehouse has."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM waiting WHERE id = ?", [(n,) for n in numbers])
+
+    def bury(self, event: Waiting, reason: str, *, now: datetime) -> None:
+        """Make a dead letter of a waiting event."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO dead_letters (reason, content, received_at) VALUES (?, ?, ?)",
+                [reason, event.wire, now.isoformat()],
+            )
+            connection.execute("DELETE FROM waiting WHERE id = ?", [event.number])
+
+    def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The latest dead letters first."""
+        rows = self._read(
+            "SELECT id, reason, content, received_at FROM dead_letters ORDER BY id DESC LIMIT ?",
+            [limit],
+        )
+        return [
+            DeadLetter(number, reason, content, datetime.fromisoformat(received_at))
+            for number, reason, content, received_at in rows
+        ]
+
+    def forget_dead_letters(self, numbers: Sequence[int]) -> int:
+        """Remove dead letters; return how many there were."""
+        with self._transaction() as connection:
+            before = connection.total_changes
+            connection.executemany("DELETE FROM dead_letters WHERE id = ?", [(n,) for n in numbers])
+            return connection.total_changes - before
+
+    def state(self) -> InboxState:
+        """How full the inbox is."""
+        waiting, oldest = self._read("SELECT count(*), min(received_at) FROM waiting", [])[0]
+        dead = self._read("SELECT count(*) FROM dead_letters", [])[0][0]
+        totals = dict(self._read("SELECT name, value FROM totals", []))
+        last = totals.get("last_received_at")
+        return InboxState(
+            waiting=waiting,
+            oldest_at=datetime.fromisoformat(oldest) if oldest else None,
+            dead_letters=dead,
+            received=int(totals.get("received", 0)),
+            duplicates=int(totals.get("duplicates", 0)),
+            last_received_at=datetime.fromisoformat(last) if last else None,
+        )
+
+    def waiting_events(self) -> frozenset[str]:
+        """The names of the events that wait."""
+        return frozenset(name for (name,) in self._read("SELECT DISTINCT event FROM waiting", []))
+
+    def _read(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            with self._connection() as connection:
+                return connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise InboxUnavailable(f"The inbox {self.path} cannot be read: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connection() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise InboxUnavailable(
+                f"The inbox {self.path} cannot be written: {error}. Is the disk full?"
+            ) from error
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._kept is not None:
+            yield self._kept
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InboxUnavailable(f"{self.path.parent} cannot be made: {error}") from error
+        opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        with closing(opened) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
+            connection.executescript(_SCHEMA)
+            yield connection
+
+
+def _count(connection: sqlite3.Connection, name: str, more: int) -> None:
+    if more:
+        connection.execute(
+            "INSERT INTO totals VALUES (?, ?) ON CONFLICT (name) "
+            "DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
+            [name, more],
+        )

@@ -1,0 +1,114 @@
+"""Group commit: what many requests bring in the same moment is one transaction and one sync to disk.
+
+One thread writes. A request waits for the commit that has its events, never longer than the one
+under way and the next.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from leadpipe.errors import LeadpipeError
+from leadpipe.inbox.payloads import Payload
+from leadpipe.inbox.store import Inbox, InboxUnavailable
+
+_MOST_REQUESTS = 512
+_MOST_WAITING = 20_000
+
+
+@dataclass(frozen=True)
+class _Request:
+    payload: Payload
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[int]
+
+    def tell(self, outcome: int | LeadpipeError) -> None:
+        """Give the outcome to the request that waits for it, in its own loop."""
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self.loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _settle(self, outcome: int | LeadpipeError) -> None:
+        if self.done.done():  # the sender has hung up
+            return
+        if isinstance(outcome, LeadpipeError):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
+
+
+class InboxWriter:
+    """Adds payloads to an inbox from an event loop.
+
+    Args:
+        inbox: where to.
+        clock: the time (UTC).
+        on_commit: called in the writing thread after each commit that brought something new.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        *,
+        clock: Callable[[], datetime],
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._on_commit = on_commit
+        self._requests: queue.Queue[_Request | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._write, name="inbox writer", daemon=True)
+        self._thread.start()
+
+    async def add(self, payload: Payload) -> int:
+        """Return when the payload is on disk: how many of its events were not there yet.
+
+        Raises:
+            InboxUnavailable: nothing was kept; the sender should try again.
+        """
+        loop = asyncio.get_running_loop()
+        request = _Request(payload, loop, loop.create_future())
+        try:
+            self._requests.put_nowait(request)
+        except queue.Full:
+            raise InboxUnavailable(f"{_MOST_WAITING} requests wait for the disk already") from None
+        return await request.done
+
+    def close(self) -> None:
+        """Write what waits, then end the thread."""
+        self._requests.put(None)
+        self._thread.join()
+
+    def _write(self) -> None:
+        is_open = True
+        while is_open:
+            try:
+                with self._inbox.kept_open() as inbox:
+                    while is_open:
+                        is_open = self._write_batch(inbox)
+            except LeadpipeError:  # it could not be opened: the requests are told, then once more
+                is_open = self._write_batch(self._inbox)
+
+    def _write_batch(self, inbox: Inbox) -> bool:
+        batch = [self._requests.get()]
+        while len(batch) < _MOST_REQUESTS and not self._requests.empty():
+            batch.append(self._requests.get_nowait())
+        requests = [request for request in batch if request is not None]
+        if requests:
+            self._commit(inbox, requests)
+        return None not in batch
+
+    def _commit(self, inbox: Inbox, requests: Sequence[_Request]) -> None:
+        try:
+            news = inbox.add([r.payload for r in requests], now=self._clock())
+        except LeadpipeError as error:
+            for request in requests:
+                request.tell(error)
+            return
+        for request, new in zip(requests, news, strict=True):
+            request.tell(new)
+        if any(news):
+            self._on_commit()

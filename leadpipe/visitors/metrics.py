@@ -1,0 +1,214 @@
+"""The table `visitor_metrics`: compare each week with PostHog's own count, and keep what changed.
+
+A week counted by hand is never overwritten. Client, warehouse and clock are arguments; when a sync runs
+is `leadpipe/automation.py`'s business, how a file of weeks is read is `imports.py`'s.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+import duckdb
+
+from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
+from leadpipe.events.vocabulary import PAGEVIEW_EVENT
+from leadpipe.posthog import PostHog, utc_text
+from leadpipe.warehouse import Warehouse, read_sql
+from leadpipe.weeks import WEEK, start_of_week, week_id, week_name
+
+Source = Literal["posthog", "manual"]
+
+
+@dataclass(frozen=True)
+class WeekCounts:
+    """What happened in a week; `pageviews` is None where nobody counted them."""
+
+    visitors: int = 0
+    pageviews: int | None = 0
+    signups: int = 0
+
+    @property
+    def conversion_rate(self) -> float | None:
+        """Signups per hundred visitors; None without visitors."""
+        return self.signups * 100 / self.visitors if self.visitors else None
+
+
+@dataclass(frozen=True)
+class VisitorSyncReport:
+    """What a sync did: `updated` weeks changed or are new, `skipped` ones did not or are by hand."""
+
+    updated: tuple[date, ...] = ()
+    skipped: tuple[date, ...] = ()
+    failed: Mapping[date, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many weeks were looked at."""
+        return len(self.updated) + len(self.skipped) + len(self.failed)
+
+
+def sync_visitors(
+    posthog: PostHog,
+    warehouse: Warehouse,
+    weeks: Sequence[date],
+    *,
+    run_id: str,
+    signup_event: str,
+    clock: Callable[[], datetime],
+    note: Callable[[str], None] = lambda _: None,
+) -> VisitorSyncReport:
+    """Ask PostHog for the weeks in one query, and store those whose counts differ.
+
+    A range that is too heavy for PostHog is asked in halves; a single week that is too heavy counts as
+    failed and keeps its row. Every sync leaves a row in `visitor_syncs`, also one that fails.
+
+    Args:
+        posthog: the client.
+        warehouse: opened for short moments only, not while PostHog counts.
+        weeks: Mondays.
+        run_id: kept with the sync and with every change.
+        signup_event: the numerator of the conversion rate.
+        clock: the time (UTC).
+        note: told what is being done, a short sentence each.
+
+    Raises:
+        PostHogError, WarehouseLocked; `visitor_syncs` has the sync as failed then.
+    """
+    started_at = clock()
+    wanted = sorted(set(weeks))
+    note(f"asking PostHog for {len(wanted)} weeks")
+    try:
+        counts, failed = count_weeks(posthog, wanted, signup_event=signup_event)
+    except LeadpipeError as error:
+        with warehouse.transaction() as connection:
+            report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
+            _record_sync(connection, run_id, report, started_at, clock(), error=str(error))
+        raise
+    note("comparing them with the stored ones")
+    with warehouse.transaction() as connection:
+        stored = stored_weeks(connection)
+        updated, skipped = [], []
+        for week, found in sorted(counts.items()):
+            source, before = stored.get(week, (None, None))
+            is_empty = before is None and found == WeekCounts()
+            if source == "manual" or found == before or is_empty:
+                skipped.append(week)
+                continue
+            store_week(
+                connection, week, found, before, source="posthog", run_id=run_id, now=clock()
+            )
+            updated.append(week)
+        report = VisitorSyncReport(tuple(updated), tuple(skipped), failed)
+        problem = None
+        if failed:
+            problem = f"{len(failed)} weeks failed; {week_name(min(failed))}: {failed[min(failed)]}"
+        _record_sync(connection, run_id, report, started_at, clock(), error=problem)
+    note(f"{len(updated)} weeks updated, {len(skipped)} unchanged, {len(failed)} failed")
+    return report
+
+
+def count_weeks(
+    posthog: PostHog, weeks: Sequence[date], *, signup_event: str
+) -> tuple[dict[date, WeekCounts], dict[date, str]]:
+    """PostHog's counts of the weeks, zeros included, and the weeks it could not count with the reason.
+
+    Raises:
+        PostHogError: for another reason than that a week is too heavy.
+    """
+    if not weeks:
+        return {}, {}
+    try:
+        rows = posthog.query(
+            read_sql("visitors", "weekly_visitors.hogql"),
+            values={
+                "pageview_event": PAGEVIEW_EVENT,
+                "signup_event": signup_event,
+                "window_start": utc_text(start_of_week(min(weeks))),
+                "window_end": utc_text(start_of_week(max(weeks) + WEEK)),
+            },
+            name="leadpipe: weekly visitors",
+        ).decoded()
+    except QueryTooHeavy as error:
+        if len(weeks) == 1:
+            return {}, {weeks[0]: str(error)}
+        middle = len(weeks) // 2
+        counts, failed = count_weeks(posthog, weeks[:middle], signup_event=signup_event)
+        more_counts, more_failed = count_weeks(posthog, weeks[middle:], signup_event=signup_event)
+        return counts | more_counts, failed | more_failed
+    try:
+        found = {
+            date.fromisoformat(str(week)): WeekCounts(
+                int(str(visitors)), int(str(pageviews)), int(str(signups))
+            )
+            for week, visitors, pageviews, signups in rows
+        }
+    except ValueError as error:
+        raise PostHogError(
+            f"PostHog's answer to 'leadpipe: weekly visitors' has a row that is no week: {error}",
+            request_name="leadpipe: weekly visitors",
+        ) from None
+    return {week: found.get(week, WeekCounts()) for week in weeks}, {}
+
+
+def store_week(
+    connection: duckdb.DuckDBPyConnection,
+    week: date,
+    counts: WeekCounts,
+    before: WeekCounts | None,
+    *,
+    source: Source,
+    run_id: str | None,
+    now: datetime,
+) -> None:
+    """Put a week's row in place of the one before, and note the change; inside a transaction."""
+    old = before or WeekCounts(0, None, 0)
+    connection.execute("DELETE FROM visitor_metrics WHERE week_start = ?", [week])
+    connection.execute(
+        "INSERT INTO visitor_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            *(week_id(week), week, week + timedelta(days=6)),
+            *(counts.visitors, counts.pageviews, counts.signups, counts.conversion_rate),
+            *(source, now),
+        ],
+    )
+    connection.execute(
+        "INSERT INTO visitor_metric_changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            week,
+            *(old.visitors if before else None, counts.visitors),
+            *(old.pageviews, counts.pageviews),
+            *(old.signups if before else None, counts.signups),
+            *(source, run_id, now),
+        ],
+    )
+
+
+def stored_weeks(connection: duckdb.DuckDBPyConnection) -> dict[date, tuple[Source, WeekCounts]]:
+    """The stored weeks by their Mondays."""
+    return {
+        week: (source, WeekCounts(visitors, pageviews, signups))
+        for week, source, visitors, pageviews, signups in connection.execute(
+            "SELECT week_start, source, visitors, pageviews, signups FROM visitor_metrics"
+        ).fetchall()
+    }
+
+
+def _record_sync(
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    report: VisitorSyncReport,
+    started_at: datetime,
+    finished_at: datetime,
+    *,
+    error: str | None,
+) -> None:
+    connection.execute("DELETE FROM visitor_syncs WHERE run_id = ?", [run_id])
+    connection.execute(
+        "INSERT INTO visitor_syncs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            *(run_id, "failed" if error else "succeeded"),
+            *(len(report.updated), len(report.skipped), len(report.failed), report.total),
+            *(error, started_at, finished_at),
+        ],
+    )
