@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
 	$(BIN)/leadpipe demo
 
-up: $(READY)  ## Start the Dagster UI and daemon on http://127.0.0.1:3000.
+up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (http://localhost:3002/admin/sync).
 	$(BIN)/leadpipe up
 
 test: lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
@@ -50,4 +50,5 @@ lock:  ## Lock the newest allowed packages, with hashes (needs uv).
 
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
 	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \
-		data/first_day data/sandbox.json
+		data/first_day data/sandbox.json data/sandbox data/inbox.sqlite data/inbox.sqlite-wal \
+		data/inbox.sqlite-shm data/session_key

@@ -7,12 +7,13 @@ import click
 
 from leadpipe import __version__
 from leadpipe.cli.check import check
-from leadpipe.cli.demo import demo, sandbox, up
+from leadpipe.cli.demo import demo, sandbox
 from leadpipe.cli.inbox import inbox
 from leadpipe.cli.leads import leads
 from leadpipe.cli.serve import serve
 from leadpipe.cli.sync import rebuild, sync
 from leadpipe.cli.tables import days, listings, runs
+from leadpipe.cli.up import up
 from leadpipe.cli.visitors import visitors
 from leadpipe.errors import LeadpipeError
 

@@ -1,47 +1,27 @@
-"""`leadpipe demo`, `leadpipe sandbox` and `leadpipe up`: leadpipe without an account, and its UI."""
+"""`leadpipe demo` and `leadpipe sandbox`: leadpipe without an account."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import threading
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from leadpipe.cli.demo_sandbox import (
+    Traffic,
+    keep_traffic,
+    kept_traffic,
+    need_sandbox,
+    settings_for,
+    start_sandbox,
+)
 from leadpipe.cli.output import console, emit, notes, print_table
+from leadpipe.cli.processes import run_until_stopped
 from leadpipe.cli.sync import plan_now, run_days
+from leadpipe.cli.visitors import sync_weeks
 from leadpipe.errors import ConfigurationError
 from leadpipe.published import reading
-from leadpipe.settings import Settings, child_environment, load_settings, prepare_dagster
-
-if TYPE_CHECKING:
-    from leadpipe.sandbox.process import SandboxProcess
+from leadpipe.settings import Settings, load_settings
 
 _AHEAD_DAYS = 7
-_STOP_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class _Traffic:
-    """What the demo's sandbox is filled with; kept in the data folder, so that `up` fills it alike.
-
-    Traffic reaches some days into the future and shows as time passes: the demo stays alive.
-    """
-
-    port: int
-    events: int
-    days: int
-    seed: int
-    end: str
-
-    @property
-    def first_day(self) -> str:
-        return (datetime.fromisoformat(self.end) - timedelta(days=self.days)).date().isoformat()
 
 
 @click.command()
@@ -82,14 +62,15 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
         )
     now = datetime.now(UTC)
     end = (now + timedelta(days=_AHEAD_DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
-    traffic = _kept_traffic(settings) or _Traffic(
+    traffic = kept_traffic(settings) or Traffic(
         port, events, days + _AHEAD_DAYS, seed, end.isoformat()
     )
     notes.print(f"Starting a PostHog sandbox with {traffic.events:,} events …")
-    with _start_sandbox(traffic) as server:
-        _keep_traffic(settings, traffic)
-        configured = _with_sandbox(server)
+    with start_sandbox(settings, traffic) as server:
+        keep_traffic(settings, traffic)
+        configured = settings_for(server)
         problems = run_days(configured, plan_now(configured, now).days)
+        problems += sync_weeks(configured)
     _show(configured)
     if problems:
         raise click.exceptions.Exit(1)
@@ -114,6 +95,13 @@ def _show(settings: Settings) -> None:
     )
     emit(top, None, title="Top listings")
     console.print()
+    weeks = reading.query(
+        folder,
+        "SELECT week_start, visitors, pageviews, signups, conversion_rate FROM visitor_metrics "
+        "ORDER BY week_start DESC LIMIT 5",
+    )
+    emit(weeks, None, title="Visitors per week")
+    console.print()
     verdicts = reading.query(
         folder,
         "SELECT event_date, posthog_events, is_complete FROM event_days "
@@ -133,7 +121,9 @@ def _show(settings: Settings) -> None:
         f"\n{complete} of {len(verdicts)} days complete, {events:,} events, "
         f"{totals[0]:,} leads in {totals[1]:,} records."
     )
-    console.print("Next: `make up` for the Dagster UI, `leadpipe leads list`, `leadpipe listings`.")
+    console.print(
+        "Next: `make up` for the Dagster UI and the web page, `leadpipe leads list`, `leadpipe listings`."
+    )
 
 
 @click.command(
@@ -149,121 +139,6 @@ def sandbox(*, arguments: tuple[str, ...]) -> None:
       leadpipe sandbox --events 20000 --live 30
       leadpipe sandbox parquet --events 1000000 --out traffic
     """
-    _need_sandbox()
+    need_sandbox()
     command = [sys.executable, "-m", "leadpipe.sandbox", *arguments]
-    raise click.exceptions.Exit(_run_until_stopped(command, {}))
-
-
-@click.command()
-@click.option("--port", default=3000, show_default=True, help="Of the Dagster UI (loopback).")
-def up(*, port: int) -> None:
-    """Start the Dagster UI and its daemon on the data that is there; stop them with Ctrl-C.
-
-    After `leadpipe demo`, and as long as no POSTHOG_API_KEY is set, the demo's sandbox is started too.
-
-    \b
-    Example:
-      leadpipe up
-    """
-    settings = load_settings()
-    home = (settings.dagster_home or Path.cwd()).resolve()
-    if not (home / "workspace.yaml").exists():
-        raise ConfigurationError(f"{home} has no workspace.yaml; run this in leadpipe's own folder")
-    traffic = _kept_traffic(settings) if settings.posthog_api_key is None else None
-    server = _start_sandbox(traffic) if traffic else None
-    try:
-        prepare_dagster()
-        extra = {"DAGSTER_HOME": str(home)}
-        if server is not None:
-            notes.print(f"The demo's PostHog sandbox: {server.url}")
-            extra |= _sandbox_environment(server)
-        notes.print(f"Dagster UI: http://127.0.0.1:{port} (answers in some 20 seconds)")
-        command = [
-            *(sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")),
-            *("-h", "127.0.0.1", "-p", str(port)),
-        ]
-        raise click.exceptions.Exit(_run_until_stopped(command, extra))
-    finally:
-        if server is not None:
-            server.stop()
-
-
-def _run_until_stopped(command: list[str], extra: dict[str, str]) -> int:
-    """Run a program until it ends or we are told to stop; it gets the chance to end by itself."""
-    stopping = threading.Event()
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # before the start: what we ignored, it would too
-        signal.signal(number, lambda *_: stopping.set())
-    process = subprocess.Popen(  # noqa: S603 - our own programs
-        command, env=child_environment(extra), start_new_session=True
-    )
-    while process.poll() is None and not stopping.wait(0.2):
-        pass
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return 0
-    return process.returncode
-
-
-def _kept_file(settings: Settings) -> Path:
-    return settings.data_dir / "sandbox.json"
-
-
-def _kept_traffic(settings: Settings) -> _Traffic | None:
-    kept = _kept_file(settings)
-    return _Traffic(**json.loads(kept.read_text())) if kept.exists() else None
-
-
-def _keep_traffic(settings: Settings, traffic: _Traffic) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    _kept_file(settings).write_text(json.dumps(asdict(traffic), indent=1) + "\n")
-    first_day = settings.data_dir / "first_day"
-    if not first_day.exists():
-        first_day.write_text(traffic.first_day + "\n")
-
-
-def _need_sandbox() -> None:
-    from importlib.util import find_spec  # noqa: PLC0415 - only here
-
-    missing = [name for name in ("chdb", "hogql_parser", "pyarrow") if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"The sandbox needs {', '.join(missing)}: pip install 'leadpipe[sandbox]'"
-        )
-
-
-def _start_sandbox(traffic: _Traffic) -> "SandboxProcess":
-    _need_sandbox()
-    from leadpipe.sandbox.process import SandboxFailed, SandboxProcess  # noqa: PLC0415 - optional
-
-    try:
-        return SandboxProcess.start(
-            port=traffic.port,
-            events=traffic.events,
-            days=traffic.days,
-            seed=traffic.seed,
-            end=datetime.fromisoformat(traffic.end),
-        )
-    except SandboxFailed as error:
-        raise ConfigurationError(f"The PostHog sandbox did not start: {error}") from error
-
-
-def _sandbox_environment(server: "SandboxProcess") -> dict[str, str]:
-    return {
-        "POSTHOG_API_KEY": server.api_key,
-        "POSTHOG_PROJECT_ID": server.project_id,
-        "POSTHOG_BASE_URL": server.url,
-    }
-
-
-def _with_sandbox(server: "SandboxProcess") -> Settings:
-    return load_settings(
-        **{name.lower(): value for name, value in _sandbox_environment(server).items()}
-    )
+    raise click.exceptions.Exit(run_until_stopped([command], {}))

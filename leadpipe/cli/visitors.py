@@ -1,6 +1,7 @@
 """`leadpipe visitors`: weekly visitor metrics, synced, listed, imported."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -41,27 +42,34 @@ def sync_command(*, week: str | None, row: str | None, as_json: bool) -> None:
       leadpipe visitors sync --week 2026-W47
       leadpipe visitors sync --id 202647
     """
+    settings = load_settings()
+    if sync_weeks(settings, _weeks(settings, week, row), as_json=as_json):
+        raise click.exceptions.Exit(1)
+
+
+def sync_weeks(
+    settings: Settings, weeks: Sequence[date] | None = None, *, as_json: bool = False
+) -> list[str]:
+    """Run the visitors job over weeks (all by default), print what it did; return what went wrong."""
     from leadpipe.execution import run_visitors  # noqa: PLC0415 - Dagster takes seconds to import
 
-    settings = load_settings()
-    weeks = _weeks(settings, week, row)
-    outcome = run_visitors(settings, weeks)
+    outcome = run_visitors(settings, weeks or _weeks(settings, None, None))
     statistics = reading.query(
         settings.published_dir,
         "SELECT updated, skipped, failed, total FROM visitor_syncs WHERE run_id = $run_id",
         {"run_id": outcome.run_id},
     )
-    problems = [outcome.error] if outcome.error else []
-    problems += [f"check {name} failed; see the Dagster UI" for name in outcome.failed_checks]
     if as_json:
         counts = statistics.as_dicts()[0] if statistics.rows else {}
-        click.echo(json.dumps({**counts, "run_id": outcome.run_id, "problems": problems}, indent=1))
+        problem = {"error": outcome.error, "red_checks": outcome.failed_checks}
+        click.echo(json.dumps({**counts, **problem, "run_id": outcome.run_id}, indent=1))
     else:
         emit(statistics, None, title="Visitors synced", empty="Nothing was synced.")
-        for problem in problems:
-            notes.print(f"✗ {problem}", markup=False)
-    if outcome.error:
-        raise click.exceptions.Exit(1)
+        if outcome.error:
+            notes.print(f"✗ {outcome.error}", markup=False)
+        for name in outcome.failed_checks:
+            notes.print(f"! check {name} is red; the Dagster UI says why", markup=False)
+    return [outcome.error] if outcome.error else []
 
 
 def _weeks(settings: Settings, week: str | None, row: str | None) -> list[date]:

@@ -50,6 +50,7 @@ def _serve(options: argparse.Namespace) -> int:
             project_id=options.project_id,
             scopes=tuple(options.scopes.split(",")),
             live_per_minute=options.live,
+            webhook=options.webhook,
             data_dir=options.data_dir,
             exit_with_parent=options.exit_with_parent,
         )
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--project-id", default="1")
     serve.add_argument("--scopes", default="*", help="of the key, with commas: query:read,…")
     serve.add_argument("--live", type=float, default=0.0, help="further events a minute")
+    serve.add_argument("--webhook", metavar="URL", help="post page views there as they come in")
     serve.add_argument(
         "--data-dir",
         type=Path,

@@ -58,6 +58,8 @@ class SandboxProcess:
         seed: int = 1,
         project_timezone: str = "UTC",
         live: float = 0,
+        webhook: str | None = None,
+        data_dir: Path | None = None,
         api_key: str = "phx_sandbox",
         project_id: str = "1",
         startup_timeout: float = 60.0,
@@ -72,6 +74,8 @@ class SandboxProcess:
             seed: same seed, events, days and end give the same rows.
             project_timezone: the zone in which naive date literals are read.
             live: further events a minute while it runs.
+            webhook: where page views are posted as they come in.
+            data_dir: default a temporary one; kept if given, and used again as it is.
             api_key: the personal API key to accept.
             project_id: the project's number.
             startup_timeout: seconds until it counts as failed.
@@ -87,6 +91,10 @@ class SandboxProcess:
         ]
         if end is not None:
             command += ["--end", end.isoformat()]
+        if webhook is not None:
+            command += ["--webhook", webhook]
+        if data_dir is not None:
+            command += ["--data-dir", str(data_dir.absolute())]
         with tempfile.TemporaryFile("w+") as stderr:
             process = subprocess.Popen(  # noqa: S603 - our own module
                 command,

@@ -33,6 +33,7 @@ from leadpipe.sandbox.process import READY_PREFIX
 from leadpipe.sandbox.query_api import answer_query, query_status
 from leadpipe.sandbox.seeding import seed_traffic
 from leadpipe.sandbox.storage import Storage
+from leadpipe.sandbox.webhooks import post_webhooks
 from leadpipe.sandbox.world import World
 
 _PARENT_POLL_SECONDS = 0.5
@@ -53,6 +54,7 @@ class ServerSettings:
     project_id: str = "1"
     scopes: tuple[str, ...] = ("*",)
     live_per_minute: float = 0.0
+    webhook: str | None = None
     data_dir: Path | None = None
     exit_with_parent: bool = False
 
@@ -66,6 +68,8 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
         tasks = []
         if settings.live_per_minute > 0:
             tasks.append(asyncio.create_task(keep_live(world, settings.live_per_minute)))
+        if settings.webhook:
+            tasks.append(asyncio.create_task(post_webhooks(world, settings.webhook)))
         yield
         for task in tasks:
             task.cancel()

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 
@@ -52,7 +53,8 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+    with suppress(KeyboardInterrupt):  # uvicorn raises the signal once more when it has ended well
+        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
 
 def _listener(host: str, port: int) -> socket.socket:

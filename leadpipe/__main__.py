@@ -1,0 +1,5 @@
+"""`python -m leadpipe`, the same as `leadpipe`."""
+
+from leadpipe.cli import main
+
+main()
