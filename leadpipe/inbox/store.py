@@ -229,12 +229,22 @@ class Inbox:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InboxUnavailable(f"{self.path.parent} cannot be made: {error}") from error
-        opened = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        with closing(opened) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
-            connection.executescript(_SCHEMA)
+        with closing(self._opened()) as connection:
             yield connection
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
+                connection.executescript(_SCHEMA)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            raise InboxUnavailable(f"The inbox {self.path} cannot be opened: {error}") from error
+        return connection
 
 
 def _count(connection: sqlite3.Connection, name: str, more: int) -> None:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from leadpipe.errors import LeadpipeError
 from leadpipe.inbox.payloads import Payload
 from leadpipe.inbox.store import Inbox, InboxUnavailable
 
@@ -26,15 +25,15 @@ class _Request:
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[int]
 
-    def tell(self, outcome: int | LeadpipeError) -> None:
+    def tell(self, outcome: int | InboxUnavailable) -> None:
         """Give the outcome to the request that waits for it, in its own loop."""
         with suppress(RuntimeError):  # the loop has ended: nobody waits any more
             self.loop.call_soon_threadsafe(self._settle, outcome)
 
-    def _settle(self, outcome: int | LeadpipeError) -> None:
+    def _settle(self, outcome: int | InboxUnavailable) -> None:
         if self.done.done():  # the sender has hung up
             return
-        if isinstance(outcome, LeadpipeError):
+        if isinstance(outcome, InboxUnavailable):
             self.done.set_exception(outcome)
         else:
             self.done.set_result(outcome)
@@ -89,7 +88,9 @@ class InboxWriter:
                 with self._inbox.kept_open() as inbox:
                     while is_open:
                         is_open = self._write_batch(inbox)
-            except LeadpipeError:  # it could not be opened: the requests are told, then once more
+            except (
+                InboxUnavailable
+            ):  # it could not be opened: the requests are told, then once more
                 is_open = self._write_batch(self._inbox)
 
     def _write_batch(self, inbox: Inbox) -> bool:
@@ -104,11 +105,16 @@ class InboxWriter:
     def _commit(self, inbox: Inbox, requests: Sequence[_Request]) -> None:
         try:
             news = inbox.add([r.payload for r in requests], now=self._clock())
-        except LeadpipeError as error:
+        except Exception as error:  # noqa: BLE001 - a dead writer would let every request wait for ever
+            problem = error if isinstance(error, InboxUnavailable) else _unexpected(error)
             for request in requests:
-                request.tell(error)
+                request.tell(problem)
             return
         for request, new in zip(requests, news, strict=True):
             request.tell(new)
         if any(news):
             self._on_commit()
+
+
+def _unexpected(error: Exception) -> InboxUnavailable:
+    return InboxUnavailable(f"The inbox took nothing: {type(error).__name__}")
