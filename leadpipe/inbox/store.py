@@ -87,6 +87,7 @@ class Inbox:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._kept: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     @contextmanager
     def kept_open(self) -> Iterator["Inbox"]:
@@ -94,7 +95,12 @@ class Inbox:
         inbox = Inbox(self.path)
         with self._connection() as connection:
             inbox._kept = connection
+            inbox._file = _identity(self.path)
             yield inbox
+
+    def is_in_place(self) -> bool:
+        """Whether the file kept open is still at its path: a removed one would take events and lose them."""
+        return self._file is not None and self._file == _identity(self.path)
 
     def add(self, payloads: Sequence[Payload], *, now: datetime) -> list[int]:
         """Keep what payloads hold, durably and all together.
@@ -212,7 +218,8 @@ class Inbox:
                 try:
                     yield connection
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # a full disk has ended it already
+                        connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -245,6 +252,14 @@ class Inbox:
         except sqlite3.Error as error:
             raise InboxUnavailable(f"The inbox {self.path} cannot be opened: {error}") from error
         return connection
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _count(connection: sqlite3.Connection, name: str, more: int) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,24 +83,28 @@ class InboxWriter:
 
     def _write(self) -> None:
         is_open = True
-        while is_open:
-            try:
-                with self._inbox.kept_open() as inbox:
-                    while is_open:
-                        is_open = self._write_batch(inbox)
-            except (
-                InboxUnavailable
-            ):  # it could not be opened: the requests are told, then once more
-                is_open = self._write_batch(self._inbox)
+        inbox: Inbox | None = None
+        with ExitStack() as opened:
+            while is_open:
+                batch = self._next_batch()
+                is_open = None not in batch
+                if inbox is None or not inbox.is_in_place():
+                    opened.close()
+                    inbox = self._kept_open(opened)
+                requests = [request for request in batch if request is not None]
+                if requests:
+                    self._commit(inbox or self._inbox, requests)
 
-    def _write_batch(self, inbox: Inbox) -> bool:
+    def _next_batch(self) -> list[_Request | None]:
         batch = [self._requests.get()]
         while len(batch) < _MOST_REQUESTS and not self._requests.empty():
             batch.append(self._requests.get_nowait())
-        requests = [request for request in batch if request is not None]
-        if requests:
-            self._commit(inbox, requests)
-        return None not in batch
+        return batch
+
+    def _kept_open(self, opened: ExitStack) -> Inbox | None:
+        with suppress(InboxUnavailable):  # the requests are told when it is tried for them
+            return opened.enter_context(self._inbox.kept_open())
+        return None
 
     def _commit(self, inbox: Inbox, requests: Sequence[_Request]) -> None:
         try:

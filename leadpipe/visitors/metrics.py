@@ -83,7 +83,7 @@ def sync_visitors(
     except LeadpipeError as error:
         with warehouse.transaction() as connection:
             report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
-            _record_sync(connection, run_id, report, started_at, clock(), error=str(error))
+            record_sync(connection, run_id, report, started_at, clock(), error=str(error))
         raise
     note("comparing them with the stored ones")
     with warehouse.transaction() as connection:
@@ -103,7 +103,7 @@ def sync_visitors(
         problem = None
         if failed:
             problem = f"{len(failed)} weeks failed; {week_name(min(failed))}: {failed[min(failed)]}"
-        _record_sync(connection, run_id, report, started_at, clock(), error=problem)
+        record_sync(connection, run_id, report, started_at, clock(), error=problem)
     note(f"{len(updated)} weeks updated, {len(skipped)} unchanged, {len(failed)} failed")
     return report
 
@@ -194,7 +194,7 @@ def stored_weeks(connection: duckdb.DuckDBPyConnection) -> dict[date, tuple[Sour
     }
 
 
-def _record_sync(
+def record_sync(
     connection: duckdb.DuckDBPyConnection,
     run_id: str,
     report: VisitorSyncReport,
@@ -203,6 +203,7 @@ def _record_sync(
     *,
     error: str | None,
 ) -> None:
+    """Enter a sync in `visitor_syncs`; a run that Dagster repeats has one row."""
     connection.execute("DELETE FROM visitor_syncs WHERE run_id = ?", [run_id])
     connection.execute(
         "INSERT INTO visitor_syncs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -80,7 +80,7 @@ def test_a_failed_transaction_leaves_nothing_behind(inbox):
         problems = ()
 
     with pytest.raises(AttributeError):
-        inbox.add([Broken()], now=NOW)  # type: ignore[list-item]
+        inbox.add([Broken()], now=NOW)
     assert inbox.state().waiting == 1
 
 
@@ -96,6 +96,33 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         InboxUnavailable, match=r"inbox.sqlite cannot be opened: file is not a database"
     ):
         Inbox(broken).state()
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_kept(inbox):
+    """When SQLite finds no more room, the batch is not kept, and what was there before is."""
+    inbox.add([payload(fresh())], now=NOW)
+    with inbox.kept_open() as full:
+        full._kept.execute("PRAGMA max_page_count = 12")
+        with pytest.raises(InboxUnavailable, match=r"cannot be written: database or disk is full"):
+            full.add([payload(*(fresh() for _ in range(500)))], now=NOW)
+    assert (inbox.state().waiting, inbox.state().received) == (1, 1)
+
+
+def test_an_inbox_that_was_removed_is_made_anew(inbox):
+    """After `make clean` beside a running page the next event is kept in a file that exists."""
+
+    async def deliver():
+        writer = InboxWriter(inbox, clock=lambda: NOW)
+        try:
+            await writer.add(payload(fresh()))
+            for file in inbox.path.parent.glob("inbox.sqlite*"):
+                file.unlink()
+            await writer.add(payload(fresh(event="recharge")))
+        finally:
+            writer.close()
+
+    asyncio.run(deliver())
+    assert names(inbox) == ["recharge"]
 
 
 def test_the_writer_commits_many_requests_together(inbox):

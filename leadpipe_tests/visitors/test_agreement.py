@@ -1,0 +1,111 @@
+"""The weekly metrics against `raw_events`: equal, or a reason that helps."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from leadpipe.visitors.agreement import Difference, compare_with_events
+from leadpipe.visitors.metrics import WeekCounts, store_week
+from leadpipe_tests.events.builders import NOW, take_in
+from leadpipe_tests.visitors.test_live import pageview
+
+WEEK = date(2026, 11, 9)
+
+
+@pytest.fixture
+def loaded(warehouse, tmp_path):
+    """A warehouse with a whole week: two visitors, three pageviews."""
+    views = [
+        pageview(number, person, device, WEEK, created_at=NOW)
+        for number, (person, device) in enumerate([("p1", "d1"), ("p2", "d2"), ("p2", "d3")], 1)
+    ]
+    take_in(warehouse, tmp_path, views)
+    days = [WEEK + timedelta(days=number) for number in range(7)]
+    with warehouse.transaction() as connection:
+        connection.execute("DELETE FROM event_days")
+        connection.executemany(
+            "INSERT INTO event_days VALUES (?, 1, ?, 3, 3, ?)", [[day, NOW, NOW] for day in days]
+        )
+    return warehouse
+
+
+def compared(warehouse, visitors, pageviews, *, now=NOW, source="posthog", sql=None):
+    """Compare after PostHog has counted so much."""
+    with warehouse.connect() as connection:
+        store_week(
+            connection,
+            WEEK,
+            WeekCounts(visitors, pageviews, 0),
+            None,
+            source=source,
+            run_id=None,
+            now=NOW,
+        )
+        if sql:
+            connection.execute(sql)
+        return compare_with_events(connection, now=now)
+
+
+def test_equal_counts_agree(loaded):
+    """The same visitors and pageviews are no difference."""
+    assert compared(loaded, 2, 3) == (1, ())
+
+
+def test_weeks_by_hand_are_not_compared(loaded):
+    """What a person counted is not PostHog's to confirm."""
+    assert compared(loaded, 99, None, source="manual") == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("visitors", "pageviews", "sql", "reason"),
+    [
+        (
+            1,
+            3,
+            None,
+            (
+                "PostHog has merged or split persons since the events were read; "
+                "`leadpipe sync --from 2026-11-09 --to 2026-11-15 --full` reads them anew"
+            ),
+        ),
+        (
+            3,
+            5,
+            None,
+            "PostHog received 2 pageviews after the days were read; the next sync loads them",
+        ),
+        (
+            1,
+            1,
+            None,
+            "2 pageviews were deleted in PostHog, or came after it had counted",
+        ),
+        (
+            3,
+            5,
+            "UPDATE event_days SET posthog_events = 4 WHERE event_date = '2026-11-10'",
+            "1 days are incomplete; see `leadpipe days --incomplete`",
+        ),
+        (
+            3,
+            5,
+            "DELETE FROM event_days WHERE event_date < '2026-11-11' AND event_date <> '2026-11-09'",
+            "1 days of the week are not loaded; see LEADPIPE_START_DATE",
+        ),
+    ],
+)
+def test_a_difference_is_explained(loaded, visitors, pageviews, sql, reason):
+    """The reason follows from what is known of the week's days."""
+    assert compared(loaded, visitors, pageviews, sql=sql) == (
+        1,
+        (Difference(WEEK, visitors, 2, pageviews, 3, reason, is_over=True),),
+    )
+
+
+def test_the_current_week_may_differ(loaded):
+    """Two counts of a week that is not over were taken at different moments."""
+    _, (difference,) = compared(loaded, 3, 4, now=NOW - timedelta(days=8))
+    assert (difference.is_over, difference.reason) == (
+        False,
+        "the week is not over: the two were counted at different moments",
+    )

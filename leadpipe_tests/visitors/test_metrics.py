@@ -1,0 +1,179 @@
+"""Weekly metrics: PostHog's exact count, what changed since, and weeks that are nobody's but a person's."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from leadpipe.connections import connect_posthog
+from leadpipe.errors import KeyRejected
+from leadpipe.visitors.imports import import_weeks
+from leadpipe.visitors.metrics import (
+    VisitorSyncReport,
+    WeekCounts,
+    count_weeks,
+    sync_visitors,
+)
+from leadpipe.weeks import week_of
+from leadpipe_tests.events.builders import NOW, event, rows
+
+THIS_WEEK = date(2026, 11, 16)
+LAST_WEEK = THIS_WEEK - timedelta(days=7)
+EMPTY_WEEK = LAST_WEEK - timedelta(days=7)
+
+
+def at(day, hour=12):
+    """A moment of a day."""
+    return datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+
+
+def pageviews(week, *people, day=0):
+    """A pageview of each person in a week."""
+    return [event("$pageview", at(week + timedelta(days=day)), distinct_id=who) for who in people]
+
+
+def synced(settings, warehouse, *weeks, run_id="run-1"):
+    """Sync weeks from the sandbox."""
+    with connect_posthog(settings) as posthog:
+        return sync_visitors(
+            posthog,
+            warehouse,
+            weeks or (EMPTY_WEEK, LAST_WEEK, THIS_WEEK),
+            run_id=run_id,
+            signup_event=settings.signup_event,
+            clock=lambda: NOW,
+        )
+
+
+def stored(warehouse):
+    """The weeks, without the time of the update."""
+    return rows(warehouse, "SELECT * EXCLUDE (updated_at) FROM visitor_metrics ORDER BY week_start")
+
+
+def test_weeks_run_from_monday_to_sunday_in_utc(settings, sandbox, warehouse):
+    """Sunday's last second and Monday's first belong to two weeks; a person counts once in each."""
+    sunday = datetime(2026, 11, 15, 23, 59, 59, tzinfo=UTC)
+    sandbox.control.insert(
+        [
+            event("$pageview", sunday, distinct_id="a"),
+            event("$pageview", sunday + timedelta(seconds=1), distinct_id="a"),
+            *pageviews(THIS_WEEK, "a", "b", "b"),
+            event("user_signed_up", at(THIS_WEEK), distinct_id="b"),
+            event("lead_phone", at(THIS_WEEK), distinct_id="c"),
+        ]
+    )
+    report = synced(settings, warehouse)
+    assert report == VisitorSyncReport(
+        updated=(LAST_WEEK, THIS_WEEK), skipped=(EMPTY_WEEK,), failed={}
+    )
+    assert stored(warehouse) == [
+        ("202646", LAST_WEEK, date(2026, 11, 15), 1, 1, 0, 0.0, "posthog"),
+        ("202647", THIS_WEEK, date(2026, 11, 22), 2, 4, 1, 50.0, "posthog"),
+    ]
+
+
+def test_copies_of_a_uuid_count_once(settings, sandbox, warehouse):
+    """Rows that PostHog has not merged yet are one pageview and one signup."""
+    view, signup = pageviews(THIS_WEEK, "a")[0], event("user_signed_up", at(THIS_WEEK))
+    sandbox.control.insert([view, view, signup, signup])
+    synced(settings, warehouse)
+    assert [row[3:6] for row in stored(warehouse)] == [(1, 1, 1)]
+
+
+def test_one_question_for_all_weeks(settings, sandbox, warehouse):
+    """However many weeks are asked, PostHog gets one query."""
+    sandbox.control.insert(pageviews(THIS_WEEK, "a"))
+    weeks = [THIS_WEEK - timedelta(days=7 * number) for number in range(53)]
+    with connect_posthog(settings) as posthog:
+        counts, failed = count_weeks(posthog, sorted(weeks), signup_event="user_signed_up")
+        assert posthog.stats.snapshot().api_calls == 1
+    assert (len(counts), failed, counts[THIS_WEEK]) == (53, {}, WeekCounts(1, 1, 0))
+
+
+def test_only_what_changed_is_updated_and_kept_as_history(settings, sandbox, warehouse):
+    """A late event changes its past week alone; the change is kept with both numbers and its run."""
+    sandbox.control.insert([*pageviews(LAST_WEEK, "a"), *pageviews(THIS_WEEK, "a")])
+    synced(settings, warehouse)
+    assert synced(settings, warehouse, run_id="run-2").updated == ()
+    sandbox.control.insert(pageviews(LAST_WEEK, "late", day=6))
+    assert synced(settings, warehouse, run_id="run-3").updated == (LAST_WEEK,)
+    assert rows(
+        warehouse,
+        "SELECT week_start, visitors_before, visitors, pageviews_before, pageviews, run_id "
+        "FROM visitor_metric_changes ORDER BY run_id, week_start",
+    ) == [
+        (LAST_WEEK, None, 1, None, 1, "run-1"),
+        (THIS_WEEK, None, 1, None, 1, "run-1"),
+        (LAST_WEEK, 1, 2, 1, 2, "run-3"),
+    ]
+
+
+def test_merged_persons_change_past_weeks(settings, sandbox, warehouse):
+    """Two devices that PostHog finds to be one person are one visitor from the next sync on."""
+    sandbox.control.insert(pageviews(LAST_WEEK, "phone", "laptop"))
+    synced(settings, warehouse)
+    sandbox.control.merge_persons("phone", "laptop")
+    assert synced(settings, warehouse, run_id="run-2").updated == (LAST_WEEK,)
+    assert [row[3:5] for row in stored(warehouse)] == [(1, 2)]
+
+
+def test_a_week_counted_by_hand_is_never_overwritten(settings, sandbox, warehouse):
+    """An imported week is skipped, also when PostHog counts it otherwise."""
+    sandbox.control.insert(pageviews(LAST_WEEK, "a"))
+    with warehouse.transaction() as connection:
+        import_weeks(connection, {LAST_WEEK: WeekCounts(90, None, 9)}, is_replacing=False, now=NOW)
+    report = synced(settings, warehouse)
+    assert (report.updated, LAST_WEEK in report.skipped) == ((), True)
+    assert stored(warehouse) == [
+        ("202646", LAST_WEEK, date(2026, 11, 15), 90, None, 9, 10.0, "manual")
+    ]
+
+
+def test_a_week_that_vanished_from_posthog_becomes_zero(settings, sandbox, warehouse):
+    """When its events are deleted, a stored week says so; its rate is unknown, not zero."""
+    sandbox.control.insert(pageviews(LAST_WEEK, "a"))
+    synced(settings, warehouse)
+    sandbox.control.reset()
+    sandbox.control.set_clock(NOW)
+    synced(settings, warehouse, run_id="run-2")
+    assert [row[3:7] for row in stored(warehouse)] == [(0, 0, 0, None)]
+
+
+def test_too_heavy_weeks_are_asked_in_halves(settings, sandbox, warehouse):
+    """What PostHog cannot count at once is counted in parts, and comes out the same."""
+    weeks = [THIS_WEEK - timedelta(days=7 * number) for number in range(8)]
+    sandbox.control.insert([view for week in weeks for view in pageviews(week, "a", "b")])
+    sandbox.control.fault("error_512", times=3)
+    assert synced(settings, warehouse, *weeks).updated == tuple(sorted(weeks))
+    assert {row[3] for row in stored(warehouse)} == {2}
+
+
+def test_one_week_that_is_too_heavy_fails_alone(settings, sandbox, warehouse):
+    """The others are stored; the sync is on record as failed, with the week and the reason."""
+    sandbox.control.insert([*pageviews(LAST_WEEK, "a"), *pageviews(THIS_WEEK, "a")])
+    sandbox.control.fault("error_512", times=2)
+    report = synced(settings, warehouse, LAST_WEEK, THIS_WEEK)
+    assert (report.updated, list(report.failed), report.total) == ((THIS_WEEK,), [LAST_WEEK], 2)
+    ((status, updated, skipped, failed, total, error),) = rows(
+        warehouse, "SELECT status, updated, skipped, failed, total, error FROM visitor_syncs"
+    )
+    assert (status, updated, skipped, failed, total) == ("failed", 1, 0, 1, 2)
+    assert error.startswith("1 weeks failed; 2026-W46: ")
+
+
+def test_a_sync_that_fails_is_on_record(settings, warehouse):
+    """When PostHog refuses, nothing changes and `visitor_syncs` says why."""
+    settings = settings.model_copy(update={"posthog_api_key": SecretStr("phx_wrong")})
+    with pytest.raises(KeyRejected):
+        synced(settings, warehouse)
+    assert stored(warehouse) == []
+    ((status, failed, total, error),) = rows(
+        warehouse, "SELECT status, failed, total, error FROM visitor_syncs"
+    )
+    assert (status, failed, total) == ("failed", 3, 3)
+    assert "phx_wrong" not in error
+
+
+def test_weeks_are_those_of_iso_8601():
+    """The first days of January may belong to the last week of the year before."""
+    assert week_of(date(2027, 1, 3)) == date(2026, 12, 28)

@@ -1,0 +1,85 @@
+"""A Dagster that answers the questions of `dagster_runs.py` from a script, over httpx's own transport."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+
+@dataclass
+class FakeDagster(httpx.AsyncBaseTransport):
+    """What the web application would see of a Dagster.
+
+    Args:
+        states: of the run, one a question; the last one stays.
+        events: what the run logs.
+        under_way: the id of a run that has not ended.
+        tick: what the schedule would start: the tags of each run.
+        problem: an error that Dagster answers launches with.
+    """
+
+    states: list[str] = field(default_factory=lambda: ["SUCCESS"])
+    events: list[dict[str, Any]] = field(default_factory=list)
+    under_way: str | None = None
+    tick: list[dict[str, str]] = field(default_factory=lambda: [{}])
+    problem: str | None = None
+    job: str = "visitors"
+    launched: list[dict[str, Any]] = field(default_factory=list)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer one question."""
+        asked = json.loads(await request.aread())
+        return httpx.Response(200, json={"data": self._data(asked["query"], asked["variables"])})
+
+    def _data(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if "repositoriesOrError" in query:
+            node = {
+                "name": "__repository__",
+                "location": {"name": "leadpipe.definitions"},
+                "jobs": [{"name": "sync"}, {"name": "visitors"}],
+            }
+            return {"repositoriesOrError": {"__typename": "RepositoryConnection", "nodes": [node]}}
+        if "launchRun" in query:
+            return {"launchRun": self._launch(variables["params"])}
+        if "scheduleDryRun" in query:
+            requests = [
+                {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+                for tags in self.tick
+            ]
+            result = {"runRequests": requests, "skipReason": None, "error": None}
+            return {"scheduleDryRun": {"evaluationResult": result}}
+        if "runsOrError" in query:
+            runs = [{"runId": self.under_way}] if self.under_way else []
+            return {"runsOrError": {"results": runs}}
+        return {"runOrError": self._run(variables["id"])}
+
+    def _launch(self, params: dict[str, Any]) -> dict[str, Any]:
+        if self.problem:
+            return {"__typename": "PythonError", "message": self.problem}
+        self.launched.append(params)
+        return {"run": {"runId": f"run-{len(self.launched)}"}}
+
+    def _run(self, run_id: str) -> dict[str, Any]:
+        if not run_id.startswith("run-"):
+            return {
+                "__typename": "RunNotFoundError",
+                "message": f"Run {run_id} could not be found.",
+            }
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return {
+            "runId": run_id,
+            "jobName": self.job,
+            "status": state,
+            "executionPlan": {"steps": [{"key": "visitor_metrics"}, {"key": "weeks_agree"}]},
+            "stepStats": [{"stepKey": "visitor_metrics", "status": "SUCCESS"}],
+            "eventConnection": {"events": self.events},
+        }
+
+
+class NoDagster(httpx.AsyncBaseTransport):
+    """Nobody listens."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Refuse the connection."""
+        raise httpx.ConnectError("refused", request=request)
