@@ -10,7 +10,13 @@ from typing import Literal
 import click
 
 from leadpipe.cli.output import console
-from leadpipe.connections import connect_posthog, open_warehouse, sync_config
+from leadpipe.connections import (
+    connect_posthog,
+    open_inbox,
+    open_warehouse,
+    sync_config,
+    webhook_reader,
+)
 from leadpipe.errors import (
     ConfigurationError,
     LeadpipeError,
@@ -70,6 +76,7 @@ def _findings() -> Iterator[Finding]:
         return
     yield from _posthog(settings)
     yield from _warehouse(settings)
+    yield from _page(settings)
     yield from _disk(settings)
     try:
         rules = load_rules(settings.scores_path)
@@ -184,6 +191,35 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         )
     except LeadpipeError as error:
         yield Finding("warning", "published tables", str(error))
+
+
+def _page(settings: Settings) -> Iterator[Finding]:
+    try:
+        webhook_reader(settings, now=datetime.now(UTC))
+        state = open_inbox(settings).state() if settings.inbox_path.exists() else None
+    except LeadpipeError as error:
+        yield Finding("wrong", "webhook", str(error))
+        return
+    missing = [
+        name
+        for name, secret in (
+            ("POSTHOG_WEBHOOK_SECRET", settings.posthog_webhook_secret),
+            ("CRON_SECRET", settings.cron_secret),
+        )
+        if secret is None
+    ]
+    if missing:
+        yield Finding("ok", "web page", f"answers this machine only: {', '.join(missing)} not set")
+    else:
+        yield Finding("ok", "web page", "webhook and cron are secured")
+    if state is not None:
+        yield Finding(
+            "warning" if state.dead_letters else "ok",
+            "inbox",
+            f"{state.waiting:,} events wait, {state.dead_letters:,} dead letters; see `leadpipe inbox dead`"
+            if state.dead_letters
+            else f"{state.waiting:,} events wait",
+        )
 
 
 def _host(settings: Settings) -> str | None:

@@ -211,7 +211,12 @@ def _0004_visitors(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_0001_events, _0002_leads, _0003_listings, _0004_visitors)
+MIGRATIONS: tuple[Migration, ...] = (
+    _0001_events,
+    _0002_leads,
+    _0003_listings,
+    _0004_visitors,
+)
 
 
 def migrate(

@@ -49,6 +49,8 @@ def test_every_asset_is_described():
         "leads": ("leads", ["team:sales"], ["duckdb"]),
         "listing_analytics": ("listings", ["team:data"], ["duckdb"]),
         "listings": ("listings", ["team:data"], ["duckdb"]),
+        "visitor_metrics": ("visitors", ["team:data"], ["duckdb", "posthog"]),
+        "webhook_events": ("inbox", ["team:data"], ["duckdb", "posthog"]),
         "published_tables": ("published", ["team:data"], ["parquet"]),
     }
 
@@ -63,6 +65,9 @@ def test_every_promised_check_is_there_and_described():
         "every_lead_event_is_in_one_record": "leads",
         "no_hour_is_impossible": "listing_analytics",
         "totals_equal_their_hours": "listings",
+        "weeks_agree_with_events": "visitor_metrics",
+        "weeks_are_possible": "visitor_metrics",
+        "no_dead_letters": "webhook_events",
     }
     specs = {
         spec.name: spec.description

@@ -48,6 +48,10 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "event_days": 2,
         "events_by_day": 2,
         "rejected_events": 0,
+        "visitor_metrics": 0,
+        "visitor_metric_changes": 0,
+        "visitor_syncs": 0,
+        "week_viewers": 0,
     }
 
 
