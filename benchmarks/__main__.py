@@ -2,9 +2,14 @@
 
 import argparse
 
-from benchmarks import analytics, extract, history
+from benchmarks import analytics, extract, history, webhook
 
-BENCHMARKS = {"extract": extract.run, "analytics": analytics.run, "history": history.run}
+BENCHMARKS = {
+    "extract": extract.run,
+    "analytics": analytics.run,
+    "history": history.run,
+    "webhook": webhook.run,
+}
 
 
 def main() -> None:

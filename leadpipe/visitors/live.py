@@ -70,6 +70,13 @@ class LiveVisitors:
                 self._counts |= dict(found)
             return dict(self._counts)
 
+    def warm_up(self) -> None:
+        """Count once, and let DuckDB load what its first bound value needs: more than a second."""
+        self.counts()
+        with self._lock:
+            if self._connection is not None:
+                self._connection.execute("SELECT $warm", {"warm": [1]}).fetchall()
+
     def close(self) -> None:
         """Let go of the publication; the object cannot be used afterwards."""
         self._open.close()

@@ -57,7 +57,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         feed = LiveFeed(settings.published_dir, inbox, clock=clock)
-        feed.bind()
+        await feed.start()
         writer = InboxWriter(inbox, clock=clock, on_commit=feed.wake)
         app.state.web = Web(
             settings=settings,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
+from leadpipe.errors import LeadpipeError
 from leadpipe.events.vocabulary import PAGEVIEW_EVENT
 from leadpipe.inbox.store import Inbox
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
@@ -40,9 +41,11 @@ class LiveFeed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._arrived = asyncio.Event()
 
-    def bind(self) -> None:
-        """Belong to the running event loop, so that other threads can wake it."""
+    async def start(self) -> None:
+        """Belong to the running event loop, so that other threads can wake it, and be quick from then on."""
         self._loop = asyncio.get_running_loop()
+        with suppress(LeadpipeError):  # told when it is asked for
+            await run_in_threadpool(self._visitors.warm_up)
 
     def wake(self) -> None:
         """Say, from any thread, that something arrived."""
