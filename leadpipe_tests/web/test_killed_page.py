@@ -41,7 +41,7 @@ async def send_until_killed(address: str, kill, *, after: int) -> set[str]:
                 if len(acknowledged) == after:
                     kill()
 
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         await asyncio.gather(*(sender(client) for _ in range(_SENDERS)))
     return acknowledged
 
@@ -55,9 +55,9 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
             acknowledged |= asyncio.run(
                 send_until_killed(address, process.kill, after=chance.randrange(50, 300))
             )
-            process.wait(10)
+            process.wait(30)
     with serving(tmp_path) as (_, address):
-        waiting = httpx.get(address + _PATH).json()["waiting"]
+        waiting = httpx.get(address + _PATH, timeout=30).json()["waiting"]
     warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb")
     report = drain(
         Inbox(tmp_path / "data" / "inbox.sqlite"),
@@ -76,8 +76,8 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
 def test_ending_it_politely_leaves_no_error(tmp_path):
     """SIGTERM ends the page with everything written, and no traceback."""
     with serving(tmp_path) as (process, address):
-        httpx.post(address + _PATH, json={"event": "$autocapture"})
+        httpx.post(address + _PATH, json={"event": "$autocapture"}, timeout=30)
         process.terminate()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
-        process.wait(10)
+        process.wait(30)
