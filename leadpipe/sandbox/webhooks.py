@@ -7,7 +7,7 @@ As PostHog does it: at least once, three attempts of three seconds, then the eve
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from leadpipe.sandbox.hogql_tables import instant
 from leadpipe.sandbox.world import World
 
 _LOOK_SECONDS = 0.5
+_LOOK_BACK = timedelta(seconds=20)
 _ATTEMPTS = 3
 _TIMEOUT_SECONDS = 3.0
 _MOST_AT_ONCE = 200
@@ -24,15 +25,19 @@ _EVENT = "$pageview"
 
 async def post_webhooks(world: World, url: str) -> None:
     """Post each page view as it is ingested, from now on, until cancelled."""
-    since = world.clock.now()
+    start = world.clock.now()
+    posted: dict[tuple[str, str], datetime] = {}
     async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             until = world.clock.now()
-            rows = await asyncio.to_thread(_ingested, world, since, until)
-            since = until
-            for body in rows:
-                await _post(client, url, body)
+            since = max(start, until - _LOOK_BACK)  # a row may be stored after its own created_at
+            for body in await asyncio.to_thread(_ingested, world, since, until):
+                delivery = (body["event"]["uuid"], body["event"]["captured_at"])
+                if delivery not in posted:
+                    posted[delivery] = until
+                    await _post(client, url, body)
+            posted = {each: at for each, at in posted.items() if at >= until - 2 * _LOOK_BACK}
 
 
 def _ingested(world: World, since: datetime, until: datetime) -> list[dict[str, Any]]:

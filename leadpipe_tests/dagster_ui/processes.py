@@ -104,7 +104,7 @@ def dagster_ui(
     """The webserver and the daemon on this repository's own instance and workspace files."""
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(REPOSITORY / name, home / name)
-    port = _free_port()
+    port = free_port()
     ui = DagsterUi(f"http://127.0.0.1:{port}")
     env = {
         **env,
@@ -138,7 +138,8 @@ def _is_ready(ui: DagsterUi) -> bool | None:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
