@@ -1,6 +1,5 @@
 """Serve the application with uvicorn: where it listens, and what it says when it starts."""
 
-import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +53,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises the signal once more when it has ended well
-        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
