@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint format clean lock bench
+.PHONY: help setup demo up browser test lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,7 +27,10 @@ demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
 up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (http://localhost:3002/admin/sync).
 	$(BIN)/leadpipe up
 
-test: lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
+browser:  ## Install Chromium for the page's tests, if there is none (as root).
+	.ci/browser
+
+test: browser lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.

@@ -1,12 +1,16 @@
 """Dagster's rim around the leads domain: the asset `leads` and its check."""
 
 import dagster as dg
+import duckdb
 
+from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import load_rules
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
 from leadpipe.settings import Settings
 from leadpipe.warehouse import transaction
+
+_MOST_STEPS = 15
 
 
 @dg.asset(
@@ -37,6 +41,7 @@ def leads(
                 "actions in them": report.actions,
                 "score rules": rules.version,
                 "dagster/row_count": int(total[0]) if total else 0,
+                "records by score": dg.MetadataValue.md(_plot(connection)),
                 "preview": preview(
                     connection,
                     "SELECT lead_id, listing_id, seeker_id, lead_score, total_actions, status, "
@@ -45,6 +50,21 @@ def leads(
                 "dagster/column_schema": column_schema(connection, "leads"),
             }
         )
+
+
+def _plot(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many records have which score, in steps of ten; sales starts at the right end."""
+    rows = connection.execute(
+        "SELECT least(lead_score // 10, $most) AS step, count(*) FROM leads GROUP BY step ORDER BY step",
+        {"most": _MOST_STEPS},
+    ).fetchall()
+    records = dict(rows)
+    steps = range(max(records, default=0) + 1)
+    names = [f"{10 * step}{'+' if step == _MOST_STEPS else ''}" for step in steps]
+    chart = bar_chart(
+        names, {"records": [records.get(step, 0) for step in steps]}, title="lead records by score"
+    )
+    return markdown_image(chart, title="lead records by score")
 
 
 @dg.asset_check(asset=leads, pool="warehouse")

@@ -1,11 +1,18 @@
 """Dagster's rim around the listings domain: `listing_analytics`, `listings` and their checks."""
 
-import dagster as dg
+from datetime import date, timedelta
 
+import dagster as dg
+import duckdb
+
+from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.partitions import DAILY, contiguous, days_of
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
 from leadpipe.warehouse import transaction
+
+_CHART_DAYS = 30
+_CHART_LISTINGS = 10
 
 # A count that is negative, a part that is larger than its whole, a rate that does not follow.
 _IMPOSSIBLE = """
@@ -58,6 +65,7 @@ def listing_analytics(
                 "window": f"{first} to {last} (UTC)",
                 "days built": report.days,
                 "rows built": report.rows,
+                "views per day": dg.MetadataValue.md(_views_plot(connection, last)),
                 "preview": preview(
                     connection,
                     "SELECT date, hour, listing_id, total_views, unique_views, total_impressions, "
@@ -89,6 +97,7 @@ def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": count,
+                "leads of the first ten": dg.MetadataValue.md(_leads_plot(connection)),
                 "preview": preview(
                     connection,
                     "SELECT listing_id, total_views, unique_views, total_leads, unique_leads, "
@@ -98,6 +107,38 @@ def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
                 "dagster/column_schema": column_schema(connection, "listings"),
             }
         )
+
+
+def _views_plot(connection: duckdb.DuckDBPyConnection, last: date) -> str:
+    """Views on each of the days before and on the last one of a run."""
+    days = [last - timedelta(days=before) for before in range(_CHART_DAYS - 1, -1, -1)]
+    views = dict(
+        connection.execute(
+            "SELECT date, sum(total_views)::BIGINT FROM listing_analytics "
+            "WHERE date BETWEEN $first AND $last GROUP BY date",
+            {"first": days[0], "last": last},
+        ).fetchall()
+    )
+    chart = bar_chart(
+        [f"{day:%m-%d}" for day in days],
+        {"views": [views.get(day, 0) for day in days]},
+        title="views per day",
+    )
+    return markdown_image(chart, title="views per day")
+
+
+def _leads_plot(connection: duckdb.DuckDBPyConnection) -> str:
+    """Leads of the listings in the preview, in its order: their ids are too long for labels."""
+    rows = connection.execute(
+        "SELECT total_leads FROM listings ORDER BY total_leads DESC, total_views DESC, listing_id "
+        f"LIMIT {_CHART_LISTINGS}"
+    ).fetchall()
+    chart = bar_chart(
+        [f"{place}." for place in range(1, len(rows) + 1)],
+        {"leads": [leads for (leads,) in rows]},
+        title="leads of the listings below",
+    )
+    return markdown_image(chart, title="leads of the listings below")
 
 
 @dg.asset_check(asset=listing_analytics, pool="warehouse")

@@ -109,6 +109,7 @@ def _plot(connection: duckdb.DuckDBPyConnection) -> str:
             "visitors": [visitors for _, visitors, _ in rows],
             "signups": [signups for _, _, signups in rows],
         },
+        title="visitors and signups per week",
     )
     return markdown_image(chart, title="visitors and signups per week")
 

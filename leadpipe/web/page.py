@@ -1,20 +1,27 @@
-"""`/admin/sync`: the page people look at, its button, and the progress of what it started."""
+"""`/admin/sync`: the page people look at, its buttons, and the progress of what they started."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from leadpipe.web.answers import answer
-from leadpipe.web.cron import start_visitors, visitor_result
+from leadpipe.web.access import is_loopback
+from leadpipe.web.answers import Refusal, answer
+from leadpipe.web.cron import SYNC_JOB, SYNC_SCHEDULE, start_visitors
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.dagster_runs import DagsterUnavailable
 from leadpipe.web.overview import read_overview
+from leadpipe.web.progress import follow, run_result
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import HOME, is_logged_in, only_logged_in
-from leadpipe.web.state import state_of
+from leadpipe.web.state import Web, state_of
+
+_WEEKS_BEFORE = 4
 
 
 def routes() -> list[Route]:
@@ -22,6 +29,8 @@ def routes() -> list[Route]:
     return [
         Route("/", only_logged_in(_go_home)),
         Route(HOME, only_logged_in(_sync_page), methods=["GET", "POST"]),
+        Route(f"{HOME}/overview", only_logged_in(_overview)),
+        Route(f"{HOME}/progress", only_logged_in(_progress)),
         Route(f"{HOME}/runs/{{run_id}}", only_logged_in(_run_progress)),
     ]
 
@@ -32,42 +41,86 @@ async def _go_home(request: Request) -> Response:
 
 
 async def _sync_page(request: Request) -> Response:
-    """`GET`: the page. `POST`: start a sync, then the page with the run it started."""
-    web = state_of(request)
-    problem: str | None = None
-    if request.method == "POST":
+    """`GET`: the page. `POST`: start a sync, then the page with the runs it started.
+
+    A script that posts the form gets the runs' ids, or the problem, as JSON.
+    """
+    if request.method == "GET":
+        return await _page(request)
+    is_script = "application/json" in request.headers.get("accept", "")
+    try:
         await check_csrf(request)
-        try:
-            run_id = await start_visitors(web)
-        except DagsterUnavailable as error:
-            problem = str(error)
-        else:
-            return RedirectResponse(f"{HOME}?run={run_id}", status_code=303)
-    overview = await run_in_threadpool(read_overview, web.settings, web.clock())
-    return render(
-        request,
-        "sync.html",
-        {
-            "overview": overview,
-            "posthog": await web.probe.state(),
-            "live": await web.feed.now(),
-            "run_id": request.query_params.get("run"),
-            "problem": problem,
-            "can_log_out": web.admin_token is not None and is_logged_in(request),
-        },
-        status=503 if problem else 200,
-    )
+        job = (await request.form()).get("job")
+        run_ids = await _start(state_of(request), job)
+    except DagsterUnavailable as error:
+        refusal = Refusal(503, str(error))
+    except Refusal as error:
+        refusal = error
+    else:
+        if is_script:
+            return answer({"runs": run_ids}, status=202)
+        query = urlencode([("run", run_id) for run_id in run_ids])
+        return RedirectResponse(f"{HOME}?{query}", status_code=303)
+    if is_script:
+        raise refusal
+    return await _page(request, problem=refusal.message, status=refusal.status)
+
+
+async def _start(web: Web, job: object) -> Sequence[str]:
+    """Start the job that the pressed button names, or find what is under way; the runs' ids."""
+    if job == SYNC_JOB:
+        return await web.runs.start_planned(SYNC_JOB, SYNC_SCHEDULE)
+    return [await start_visitors(web)]
+
+
+async def _page(request: Request, *, problem: str | None = None, status: int = 200) -> Response:
+    web = state_of(request)
+    live: dict[str, Any] = await web.feed.now()
+    before = [(week, count) for week, count in live["weeks"].items() if week < live["week"]]
+    # First the runs: what one of them has published is in what is read after it.
+    progress = await follow(web, request.query_params.getlist("run"))
+    content = await _overview_content(web) | {
+        "live": live,
+        "before": before[: -_WEEKS_BEFORE - 1 : -1],
+        "most": max((count for _, count in before), default=0) or 1,
+        "progress": progress,
+        "problem": problem,
+        "dagster_url": _reachable(web.settings.dagster_url, request),
+        "can_log_out": web.admin_token is not None and is_logged_in(request),
+    }
+    return render(request, "sync.html", content, status=status)
+
+
+async def _overview(request: Request) -> Response:
+    """The part of the page below the buttons, for a page that is open."""
+    return render(request, "overview.html", await _overview_content(state_of(request)))
+
+
+async def _overview_content(web: Web) -> dict[str, Any]:
+    return {
+        "overview": await run_in_threadpool(read_overview, web.settings, web.clock()),
+        "posthog": await web.probe.state(),
+        "inbox": await run_in_threadpool(web.inbox.state),
+    }
+
+
+async def _progress(request: Request) -> Response:
+    """The part of the page with the runs (`?run=…`), those under way if none is named."""
+    progress = await follow(state_of(request), request.query_params.getlist("run"))
+    return render(request, "progress.html", {"progress": progress})
 
 
 async def _run_progress(request: Request) -> Response:
-    """The state of a run, its steps and messages, and when it is over what it did."""
+    """The state of a run, its steps and messages, and when it is over what it did, as JSON."""
     web = state_of(request)
-    run_id = str(request.path_params["run_id"])
     try:
-        progress = await web.runs.progress(run_id)
+        progress = await web.runs.progress(str(request.path_params["run_id"]))
     except DagsterUnavailable as error:
         return answer({"error": str(error)}, status=503)
-    result = None
-    if progress.is_over:
-        result = await run_in_threadpool(visitor_result, web.settings, run_id)
-    return answer({**asdict(progress), "result": result})
+    return answer({**asdict(progress), "result": await run_result(web, progress) or None})
+
+
+def _reachable(dagster_url: str, request: Request) -> str | None:
+    """Dagster's address, unless it means this machine and the reader sits at another."""
+    is_here = is_loopback(request.url.hostname)
+    return dagster_url if is_here or not is_loopback(urlsplit(dagster_url).hostname) else None

@@ -29,7 +29,8 @@ def only_logged_in(route: Route) -> Route:
     async def guarded(request: Request) -> Response:
         if is_logged_in(request):
             return await route(request)
-        if request.method == "GET" and not request.url.path.startswith("/api/"):
+        is_program = "application/json" in request.headers.get("accept", "")
+        if not (is_program or request.url.path.startswith("/api/")):
             return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
         raise Refusal(401, "log in at /login first")
 

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from leadpipe import resources
 from leadpipe.connections import connect_posthog
 from leadpipe.definitions import build_defs
-from leadpipe.events import assets
 from leadpipe.events.assets import raw_events
 from leadpipe.posthog import PostHog
 from leadpipe.resources import PostHogConnection
@@ -110,12 +110,32 @@ def test_one_day_shows_what_was_loaded(posthog, live, forgotten, today):
     ]
 
 
+_PLOTS = {
+    "leads": "records by score",
+    "listing_analytics": "views per day",
+    "listings": "leads of the first ten",
+}
+
+
 def test_the_marts_show_their_counts(posthog, live, forgotten, today):
     """Each mart's materialisation has its counts, a preview and the table's columns."""
     day = today - timedelta(days=3)
     posthog.control.insert([on(day), on(day), a_lead(day)])
     result = run_job(live, forgotten, day, day)
     found = {asset: metadata_of(result, asset) for asset in ASSETS[1:]}
+    plots = [
+        (asset, name, found[asset].pop(name).partition("base64")[0])
+        for asset, name in _PLOTS.items()
+    ]
+    assert plots == [
+        ("leads", "records by score", "![lead records by score](data:image/svg+xml;"),
+        ("listing_analytics", "views per day", "![views per day](data:image/svg+xml;"),
+        (
+            "listings",
+            "leads of the first ten",
+            "![leads of the listings below](data:image/svg+xml;",
+        ),
+    ]
     assert {
         asset: {
             name: value
@@ -140,7 +160,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
             "leads": 1,
         },
         "listings": {"dagster/row_count": 1},
-        "published_tables": {"publication": "v000001", "files written": 9},
+        "published_tables": {"publication": "v000001", "files written": 14},
     }
     assert records(found["listings"]["preview"])[0] | {"last_activity_at": ""} == {
         "listing_id": "listing-1",
@@ -267,7 +287,7 @@ def test_a_scheduled_run_waits_for_posthog_and_a_person_does_not(
     posthog, live, forgotten, today, monkeypatch, kind, waits
 ):
     """When PostHog is down a scheduled run asks Dagster to retry, ever later; one by hand fails at once."""
-    monkeypatch.setattr(assets, "_FIRST_WAIT_SECONDS", 0.25)
+    monkeypatch.setattr(resources, "_FIRST_WAIT_SECONDS", 0.25)
     posthog.control.fault("unavailable_503", times=-1)
     result = run_job(
         live, forgotten, today, today, kind=kind, resources={"posthog": Impatient(live)}
@@ -281,7 +301,7 @@ def test_a_scheduled_run_waits_for_posthog_and_a_person_does_not(
 
 def test_a_scheduled_run_goes_on_when_posthog_is_back(posthog, live, forgotten, today, monkeypatch):
     """The retry of a scheduled run succeeds and loads the day as if nothing had been."""
-    monkeypatch.setattr(assets, "_FIRST_WAIT_SECONDS", 0.25)
+    monkeypatch.setattr(resources, "_FIRST_WAIT_SECONDS", 0.25)
     posthog.control.insert([on(today - timedelta(days=1))])
     posthog.control.fault("unavailable_503", times=1, retry_after=5)
     result = run_job(

@@ -47,6 +47,14 @@ def test_pages_want_a_login_and_health_checks_do_not(client, path, status):
         assert answer.headers["location"] == f"/login?next={path}"
 
 
+def test_a_button_pressed_after_the_session_ended_leads_to_the_login(client):
+    """A person's browser goes to the login page, a script reads that it must."""
+    pressed = client.post(PAGE, follow_redirects=False)
+    assert (pressed.status_code, pressed.headers["location"]) == (303, f"/login?next={PAGE}")
+    asked = client.post(PAGE, headers={"Accept": "application/json"}, follow_redirects=False)
+    assert (asked.status_code, asked.json()) == (401, {"error": "log in at /login first"})
+
+
 def test_logging_in_opens_the_pages_and_logging_out_closes_them(client):
     """The token opens the page that was asked for; the session ends when one says so."""
     answer = log_in(client, path="/login?next=/admin/sync")

@@ -32,9 +32,9 @@ def post(client, content, *, headers=RIGHT):
     return answer.status_code, answer.json()
 
 
-def signed(body, *, secret=SECRET, at=None, message="msg_1", sent=None):
+def signed(body, *, secret=SECRET, minutes=0, message="msg_1", sent=None):
     """The headers of Standard Webhooks for a body."""
-    moment = at or datetime.now(UTC)
+    moment = datetime.now(UTC) + timedelta(minutes=minutes)
     key = secret if secret.startswith("whsec_") else secret.encode()
     return {
         "Content-Type": "application/json",
@@ -149,8 +149,8 @@ def test_a_standard_webhooks_signature_is_accepted(start, inbox, secret):
 @pytest.mark.parametrize(
     "change",
     [
-        {"at": datetime.now(UTC) - timedelta(minutes=6)},
-        {"at": datetime.now(UTC) + timedelta(minutes=6)},
+        {"minutes": -6},
+        {"minutes": 6},
         {"secret": "another"},
         {"sent": b"{}"},
     ],

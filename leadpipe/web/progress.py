@@ -1,0 +1,112 @@
+"""How far runs are and what they did, in the words of the page."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from starlette.concurrency import run_in_threadpool
+
+from leadpipe.web.cron import SYNC_JOB, VISITORS_JOB, event_result, visitor_result
+from leadpipe.web.dagster_runs import DagsterUnavailable, RunProgress, Step
+from leadpipe.web.state import Web
+
+State = Literal["none", "running", "over", "lost"]
+
+MOST_RUNS = 20
+_PATIENCE_SECONDS = 3.0  # a page is not kept waiting for Dagster
+_NAMES = {VISITORS_JOB: "Visitor sync", SYNC_JOB: "Event sync"}
+_SHOWN = {
+    VISITORS_JOB: ("updated", "skipped", "failed", "total"),
+    SYNC_JOB: ("events_new", "events_duplicate", "events_rejected", "lead_records"),
+}
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """A run as the page shows it."""
+
+    name: str
+    state: str
+    steps: Sequence[Step]
+    done: int
+    messages: Sequence[str]
+    error: str | None
+    result: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The runs that the page follows; `said` is the same in one sentence, for those who listen."""
+
+    state: State = "none"
+    run_ids: Sequence[str] = ()
+    runs: Sequence[ShownRun] = ()
+    problem: str | None = None
+    said: str = ""
+
+
+async def follow(web: Web, run_ids: Sequence[str]) -> Progress:
+    """How far the runs are; those under way if none are named."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            wanted = list(run_ids[:MOST_RUNS]) or await _under_way(web)
+            found = await asyncio.gather(*(web.runs.progress(run_id) for run_id in wanted))
+    except TimeoutError:
+        problem = f"Dagster at {web.runs.url} takes long to answer."
+        return Progress("lost", run_ids, problem=problem, said=problem)
+    except DagsterUnavailable as error:
+        return Progress("lost", run_ids, problem=str(error), said=str(error))
+    if not found:
+        return Progress()
+    runs = [await shown_run(web, run) for run in found]
+    state: State = "over" if all(run.is_over for run in found) else "running"
+    said = "; ".join(_said(run) for run in runs)
+    return Progress(state, [run.run_id for run in found], runs, said=said)
+
+
+async def run_result(web: Web, run: RunProgress) -> dict[str, Any]:
+    """What a run did, from the published tables; empty while it goes on or if it left nothing."""
+    if not run.is_over:
+        return {}
+    if run.job == VISITORS_JOB:
+        return await run_in_threadpool(visitor_result, web.settings, run.run_id) or {}
+    if run.job == SYNC_JOB:
+        return await run_in_threadpool(event_result, web.settings, [run.run_id])
+    return {}
+
+
+async def shown_run(web: Web, run: RunProgress) -> ShownRun:
+    """A run in the page's words."""
+    result = await run_result(web, run)
+    shown = {name: result[name] for name in _SHOWN.get(run.job, ()) if name in result}
+    return ShownRun(
+        name=_NAMES.get(run.job, run.job),
+        state=run.state,
+        steps=[Step(_step_name(run, step), step.state) for step in run.steps],
+        done=sum(step.state in {"succeeded", "failed"} for step in run.steps),
+        messages=run.messages,
+        error=run.error,
+        result={name.removeprefix("events_").replace("_", " "): n for name, n in shown.items()},
+    )
+
+
+async def _under_way(web: Web) -> list[str]:
+    found = await asyncio.gather(*(web.runs.under_way(job) for job in (VISITORS_JOB, SYNC_JOB)))
+    return [run_id for run_id in found if run_id]
+
+
+def _step_name(run: RunProgress, step: Step) -> str:
+    """In words; a check without the name of the asset it belongs to."""
+    owners = [s.name for s in run.steps if step.name.startswith(f"{s.name}_")]
+    name = step.name.removeprefix(f"{max(owners, key=len)}_") if owners else step.name
+    return name.replace("_", " ")
+
+
+def _said(run: ShownRun) -> str:
+    if run.error:
+        return f"{run.name} failed: {run.error}"
+    result = ", ".join(f"{number:,} {name}" for name, number in run.result.items())
+    if run.state == "running":
+        return f"{run.name} running, {run.done} of {len(run.steps)} steps done"
+    return f"{run.name} {run.state}{f': {result}' if result else ''}"

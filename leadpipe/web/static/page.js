@@ -1,0 +1,243 @@
+// The page without this script: the button posts a form, and the page loads itself again while a run goes on.
+"use strict";
+
+const PAGE = "/admin/sync";
+const POLL_MS = 700;
+const LOST_MS = 3000;
+const LOOK_MS = 10000; // for runs that a schedule or somebody else has started
+const OVERVIEW_MS = 60000;
+const SAY_MS = 10000; // between two numbers that are read out
+const RETRY_MS = 5000;
+
+const byId = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat("en-US");
+const since = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+
+async function fetched(address, options) {
+  const response = await fetch(address, { cache: "no-store", ...options });
+  if (response.redirected || response.status === 401) {
+    location.assign(`/login?next=${PAGE}`); // the session is over
+    throw new Error("logged out");
+  }
+  return response;
+}
+
+function setText(node, text) {
+  if (node && node.textContent !== text) node.textContent = text;
+}
+
+// Times, as how long ago they were.
+
+const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [Infinity, "day", 86400]];
+
+function showTimes() {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    const [, unit, size] = STEPS.find(([most]) => Math.abs(seconds) < most);
+    setText(time, since.format(Math.round(seconds / size), unit));
+  }
+}
+
+// The live count: pushed by the server; asked for while that does not work.
+
+const live = { source: null, polling: 0, retry: 0, said: 0, saying: 0 };
+
+function showLive(state) {
+  const big = byId("visitors");
+  const shown = number.format(state.visitors);
+  if (big.textContent !== shown) {
+    big.textContent = shown;
+    big.classList.remove("ticked");
+    requestAnimationFrame(() => big.classList.add("ticked"));
+    sayLive();
+  }
+  setText(byId("week"), state.week);
+  for (const row of document.querySelectorAll("tr[data-week]")) {
+    setText(row.querySelector("td"), number.format(state.weeks[row.dataset.week] ?? 0));
+  }
+  setText(byId("waiting"), number.format(state.waiting));
+  setText(byId("dead-letters"), number.format(state.deadLetters));
+}
+
+function sayLive() {
+  clearTimeout(live.saying);
+  const wait = Math.max(0, live.said + SAY_MS - Date.now());
+  live.saying = setTimeout(() => {
+    live.said = Date.now();
+    setText(byId("live-said"), `${byId("visitors").textContent} visitors this week`);
+  }, wait);
+}
+
+function showFeed(state, text) {
+  byId("feed").dataset.state = state;
+  setText(byId("feed-text"), text);
+}
+
+function openFeed() {
+  clearInterval(live.polling);
+  clearTimeout(live.retry);
+  live.source?.close();
+  const source = new EventSource("/api/visitors/stream");
+  live.source = source;
+  source.onmessage = (event) => {
+    clearInterval(live.polling);
+    showFeed("live", "live");
+    showLive(JSON.parse(event.data));
+  };
+  source.onerror = () => {
+    if (source !== live.source) return;
+    source.close();
+    showFeed("lost", "connection lost, trying again");
+    clearInterval(live.polling);
+    live.polling = setInterval(askLive, RETRY_MS / 2);
+    live.retry = setTimeout(openFeed, RETRY_MS);
+  };
+}
+
+function closeFeed() {
+  live.source?.close();
+  live.source = null;
+  clearInterval(live.polling);
+  clearTimeout(live.retry);
+}
+
+async function askLive() {
+  try {
+    const response = await fetched("/api/visitors/live");
+    if (!response.ok) return;
+    showLive(await response.json());
+    showFeed("lost", "asked for every few seconds");
+  } catch {
+    showFeed("lost", "connection lost, trying again");
+  }
+}
+
+// The runs: shown as the server draws them, asked for until they are over.
+
+let following = 0;
+let started = []; // the runs that are followed; empty: look for those under way
+
+function runsOf(node) {
+  return node.dataset.runs.split(" ").filter(Boolean);
+}
+
+function drawRuns(html) {
+  const holder = byId("progress");
+  if (holder.innerHTML !== html) holder.innerHTML = html;
+  return holder.querySelector(".runs");
+}
+
+function tellOnce(state) {
+  const alert = byId("problem");
+  const below = byId("progress").querySelector(".runs > .problem");
+  if (below) below.hidden = !alert.hidden && below.textContent === alert.textContent;
+  if (state !== "lost" && alert.dataset.is === "lost") alert.hidden = true; // Dagster is back
+}
+
+function setBusy(isBusy) {
+  for (const button of byId("start").querySelectorAll("button")) {
+    button.setAttribute("aria-disabled", String(isBusy)); // stays focusable, and says why it does nothing
+  }
+}
+
+async function followRuns() {
+  clearTimeout(following);
+  let wait = LOST_MS;
+  try {
+    const query = new URLSearchParams(started.map((run) => ["run", run]));
+    const response = await fetched(`${PAGE}/progress?${query}`);
+    if (!response.ok) throw new Error(response.statusText);
+    const html = await response.text();
+    const before = byId("progress").querySelector(".runs");
+    const probe = new DOMParser().parseFromString(html, "text/html").querySelector(".runs");
+    const state = probe.dataset.state;
+    // Nothing under way: what was shown last stays, so that a result can be read.
+    const runs = state === "none" && before.dataset.state === "over" ? before : drawRuns(html);
+    if (state !== "lost") setText(byId("said"), runs.dataset.said);
+    tellOnce(state);
+    setBusy(state === "running");
+    if (state === "running") {
+      started = runsOf(runs);
+      wait = POLL_MS;
+    } else if (state === "over") {
+      if (started.length) await showOverview();
+      started = [];
+      wait = LOOK_MS;
+    } else if (state === "none" || !started.length) {
+      wait = LOOK_MS;
+    }
+  } catch {
+    setText(byId("said"), "");
+  }
+  following = setTimeout(followRuns, document.hidden ? LOOK_MS : wait);
+}
+
+async function start(event) {
+  event.preventDefault();
+  const button = event.submitter;
+  if (button.getAttribute("aria-disabled") === "true") return;
+  const problem = byId("problem");
+  problem.hidden = true;
+  setBusy(true);
+  setText(byId("said"), `${button.textContent} requested`);
+  const label = button.textContent;
+  button.textContent = "Starting…";
+  try {
+    const response = await fetched(PAGE, {
+      method: "POST",
+      headers: { Accept: "application/json" },
+      body: new FormData(event.target, button),
+    });
+    const content = await response.json();
+    problem.dataset.is = response.status === 503 ? "lost" : "refused";
+    if (!response.ok) throw new Error(content.error);
+    started = content.runs;
+    const query = new URLSearchParams(started.map((run) => ["run", run]));
+    history.replaceState(null, "", `${PAGE}?${query}`);
+    await followRuns();
+  } catch (error) {
+    problem.textContent = error instanceof TypeError ? "leadpipe does not answer." : error.message;
+    problem.hidden = false;
+    tellOnce("lost");
+    setBusy(false);
+  } finally {
+    button.textContent = label;
+  }
+}
+
+// Counts and charts, new after a run and now and then; opened tables stay open.
+
+async function showOverview() {
+  try {
+    const response = await fetched(`${PAGE}/overview`);
+    if (!response.ok) return;
+    const overview = byId("overview");
+    const fresh = document.createElement("div");
+    fresh.innerHTML = await response.text();
+    const details = overview.querySelectorAll("details");
+    fresh.querySelectorAll("details").forEach((node, place) => {
+      node.open = details[place]?.open ?? false;
+    });
+    if (overview.contains(document.activeElement)) return; // somebody reads or tabs there
+    overview.replaceChildren(...fresh.childNodes);
+    showTimes();
+  } catch {
+    // The next one comes in a minute.
+  }
+}
+
+function wake() {
+  closeFeed();
+  if (document.hidden) return; // a browser keeps six connections a host: hidden pages let theirs go
+  openFeed();
+  followRuns();
+}
+
+byId("start").addEventListener("submit", start);
+document.addEventListener("visibilitychange", wake);
+addEventListener("pagehide", closeFeed);
+setInterval(() => document.hidden || showOverview(), OVERVIEW_MS);
+setInterval(showTimes, 10000);
+started = runsOf(byId("progress").querySelector(".runs"));
+showTimes();
+wake();

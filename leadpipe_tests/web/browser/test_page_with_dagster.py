@@ -1,0 +1,102 @@
+"""The page against a real Dagster UI and a PostHog sandbox: what a person sees who presses the buttons."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from leadpipe_tests.dagster_ui.processes import dagster_ui, environment
+from leadpipe_tests.events.builders import event
+from leadpipe_tests.web.browser.serving import Site
+
+_RUN_MS = 120_000
+_DAYS = 10
+
+
+@pytest.fixture(scope="module")
+def dagster(tmp_path_factory, sandbox_process):
+    """A Dagster UI over an empty data folder and a sandbox with a pageview, a view and a lead a day."""
+    sandbox_process.control.reset()
+    sandbox_process.control.set_clock(None)
+    home = tmp_path_factory.mktemp("dagster")
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=before) for before in range(1, _DAYS + 1)]
+    sandbox_process.control.insert(
+        [
+            event(name, datetime.combine(day, time(9, minute), UTC), **fields)
+            for day in days
+            for minute, (name, fields) in enumerate(
+                [
+                    ("$pageview", {"distinct_id": f"device-{day}"}),
+                    ("property_view", {"listing_id": "listing-1"}),
+                    ("lead_phone", {"listing_id": "listing-1", "seeker_id": "ama"}),
+                ]
+            )
+        ]
+    )
+    env = environment(
+        sandbox_process,
+        LEADPIPE_DATA_DIR=str(home / "data"),
+        LEADPIPE_START_DATE=days[-1].isoformat(),
+    )
+    with dagster_ui(home, env) as ui:
+        yield home, ui, days[-1]
+
+
+@pytest.fixture
+def site(dagster, sandbox_process):
+    """The page beside them."""
+    home, ui, first_day = dagster
+    with Site(
+        home,
+        dagster=None,
+        clock=None,
+        dagster_url=ui.url,
+        posthog_api_key=sandbox_process.api_key,
+        posthog_project_id=sandbox_process.project_id,
+        posthog_base_url=sandbox_process.url,
+        start_date=first_day,
+    ) as served:
+        yield served
+
+
+def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
+    """Weeks are counted and drawn; a key without its scope is named; events become leads, drawn too."""
+    page = open_page(site.page)
+    progress = page.locator("#progress")
+    expect(page.locator(".facts .good").first).to_have_text("reachable")
+    page.get_by_role("button", name="Start sync").click()
+    expect(progress.locator(".state")).to_have_text("succeeded", timeout=_RUN_MS)
+    assert sorted(progress.locator(".steps li").all_text_contents()) == [
+        "visitor metrics: succeeded",
+        "weeks agree with events: succeeded",
+        "weeks are possible: succeeded",
+    ]
+    expect(progress.locator(".messages")).to_contain_text("weeks updated, 0 unchanged, 0 failed")
+    counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
+    assert (counts["failed"], counts["total"]) == ("0", counts["updated"])
+    expect(page.get_by_role("img", name="Visitors per week")).to_be_visible()
+
+    sandbox_process.control.scopes("cohort:read")
+    page.get_by_role("button", name="Start sync").click()
+    expect(progress.locator(".state")).to_have_text("failed", timeout=_RUN_MS)
+    expect(progress.locator(".problem")).to_contain_text("query:read")
+    expect(page.locator(".facts")).to_contain_text("1 failed")
+    sandbox_process.control.scopes("query:read")
+
+    page.get_by_role("button", name="Sync events").click()
+    expect(progress.locator("h3")).to_have_text("Event sync succeeded", timeout=_RUN_MS)
+    counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
+    assert counts == {"new": "30", "duplicate": "0", "rejected": "0", "lead records": "1"}
+    expect(page.get_by_role("img", name="Leads per day by type")).to_be_visible()
+    expect(page.get_by_role("row", name="listing-1")).to_contain_text("100.0 %")
+
+
+def test_the_dagster_ui_shows_the_plots(dagster, site, open_page):
+    """The picture in an asset's metadata is drawn when it is opened, and nothing outside is asked for."""
+    _, ui, _ = dagster
+    page = open_page(f"{ui.url}/assets/leads?view=overview", complaints="Apollo DevTools")
+    page.get_by_text("[Show Markdown]").first.click()
+    plot = page.get_by_role("img", name="lead records by score")
+    expect(plot).to_be_visible()
+    assert plot.evaluate("image => image.naturalWidth") > 0

@@ -1,0 +1,98 @@
+"""The pictures of the documentation: the page with half a year of traffic, on a desk, in the dark, in a hand.
+
+`LEADPIPE_SCREENSHOTS=1` writes them to docs/images; else they are made and measured only.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from leadpipe.connections import connect_posthog
+from leadpipe.published.tables import publish_tables
+from leadpipe.visitors.metrics import sync_visitors
+from leadpipe.warehouse import Warehouse
+from leadpipe.weeks import weeks_between
+from leadpipe_tests.dagster_ui.processes import REPOSITORY
+from leadpipe_tests.events.builders import NOW, TODAY, build_marts, load
+from leadpipe_tests.web.builders import pageview
+from leadpipe_tests.web.fake_dagster import FakeDagster
+
+_DAYS = 182
+_EVENTS = 20_000
+_MOST_BYTES = 150_000
+_PICTURES: dict[str, dict[str, Any]] = {
+    "page-desktop": {"width": 1_280, "height": 1_220},
+    "page-dark": {"width": 1_280, "height": 1_220, "color_scheme": "dark"},
+    "page-phone": {"width": 360, "height": 1_180},
+}
+_STEPS = (
+    "visitor_metrics",
+    "visitor_metrics_weeks_agree_with_events",
+    "visitor_metrics_weeks_are_possible",
+)
+
+
+class FinishedDagster(FakeDagster):
+    """A Dagster in which the visitor sync has succeeded."""
+
+    def _run(self, run_id):
+        return super()._run(run_id) | {
+            "executionPlan": {"steps": [{"key": step} for step in _STEPS]},
+            "stepStats": [{"stepKey": step, "status": "SUCCESS"} for step in _STEPS],
+        }
+
+
+@pytest.fixture
+def traffic(settings, sandbox):
+    """Half a year of invented traffic: loaded, counted, published."""
+    sandbox.control.generate(events=_EVENTS, days=_DAYS, end=NOW)
+    warehouse = Warehouse(settings.warehouse_path)
+    days = [TODAY - timedelta(days=before) for before in range(_DAYS, -1, -1)]
+    load(settings, warehouse, days)
+    build_marts(warehouse)
+    said: list[str] = []
+    with connect_posthog(settings) as posthog:
+        sync_visitors(
+            posthog,
+            warehouse,
+            weeks_between(days[0], TODAY),
+            run_id="run-1",
+            signup_event=settings.signup_event,
+            clock=lambda: NOW - timedelta(minutes=2),
+            note=said.append,
+        )
+    with warehouse.connect() as connection:
+        publish_tables(connection, settings.published_dir)
+    return said
+
+
+def test_the_pictures_of_the_documentation(traffic, settings, serve, open_page, tmp_path):
+    """Each picture shows the page after a sync, with live pageviews, and is small."""
+    logged = [{"__typename": "LogMessageEvent", "message": m, "level": "INFO"} for m in traffic]
+    site = serve(
+        dagster=FinishedDagster(events=logged),
+        posthog_api_key=settings.posthog_api_key,
+        posthog_project_id=settings.posthog_project_id,
+        posthog_base_url=settings.posthog_base_url,
+    )
+    for person in range(1, 6):
+        site.post_webhook(pageview(person))
+    for name, options in _PICTURES.items():
+        page = open_page("about:blank", **options)
+        page.clock.set_fixed_time(NOW)
+        page.goto(f"{site.page}?run=run-1")
+        expect(page.locator("#feed-text")).to_have_text("live")
+        expect(page.locator("#waiting")).to_have_text("5")
+        expect(page.locator("#progress .result")).to_be_visible()
+        expect(page.locator(".group")).to_have_count(3)
+        folder = (
+            REPOSITORY / "docs" / "images" if os.environ.get("LEADPIPE_SCREENSHOTS") else tmp_path
+        )
+        picture = Path(folder) / f"{name}.png"
+        page.screenshot(path=picture, animations="disabled")
+        assert picture.read_bytes()[:4] == b"\x89PNG"
+        assert picture.stat().st_size < _MOST_BYTES

@@ -1,0 +1,71 @@
+"""Builders for tests of the page: a data folder with something published, and pageviews for the webhook."""
+
+import json
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from leadpipe.published.tables import publish_tables
+from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync, store_week
+from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.weeks import week_of
+from leadpipe_tests.events.builders import NOW, TODAY, build_marts, event, take_in
+
+THIS_WEEK = week_of(TODAY)
+
+
+def counts_of(weeks_ago: int) -> WeekCounts:
+    """Visitors, pageviews and signups of a week, each week's its own."""
+    return WeekCounts(400 + 20 * weeks_ago, 1_200 + 35 * weeks_ago, 48 + weeks_ago)
+
+
+def publish_some(folder: Path, *, run_id: str = "run-1", error: str | None = None) -> None:
+    """Publish three weeks, two listings with three leads, two visitors of this week, and a sync."""
+    warehouse = Warehouse(folder / "data" / "leadpipe.duckdb")
+    seen = {"listing_id": "listing-1", "seeker_id": "ama"}
+    events = [
+        event("$pageview", NOW - timedelta(hours=2), person_id=str(uuid.UUID(int=1))),
+        event("$pageview", NOW - timedelta(hours=1), person_id=str(uuid.UUID(int=2))),
+        *(
+            event("property_view", NOW - timedelta(days=day), listing_id="listing-1")
+            for day in range(4)
+        ),
+        event("property_view", NOW - timedelta(days=1), listing_id="listing-2"),
+        event("lead_phone", NOW - timedelta(days=3), **seen),
+        event("lead_message", NOW - timedelta(days=2), message_type="whatsapp", **seen),
+        event("lead_phone", NOW - timedelta(days=1), listing_id="listing-2", seeker_id="kofi"),
+    ]
+    folder.joinpath("data").mkdir(exist_ok=True)
+    take_in(warehouse, folder / "data", events)
+    build_marts(warehouse)
+    with warehouse.connect() as connection:
+        with transaction(connection):
+            for weeks_ago in range(3):
+                store_week(
+                    connection,
+                    THIS_WEEK - timedelta(weeks=weeks_ago),
+                    counts_of(weeks_ago),
+                    None,
+                    source="posthog",
+                    run_id=run_id,
+                    now=NOW,
+                )
+            report = VisitorSyncReport((THIS_WEEK,), (THIS_WEEK,) * 2, {})
+            record_sync(connection, run_id, report, NOW, NOW, error=error)
+        publish_tables(connection, folder / "data" / "published")
+
+
+def pageview(person: int) -> bytes:
+    """A pageview as PostHog's webhook sends it."""
+    content: dict[str, Any] = {
+        "event": {
+            "uuid": str(uuid.uuid4()),
+            "event": "$pageview",
+            "distinct_id": f"device-{person}",
+            "timestamp": NOW.isoformat(),
+            "properties": {},
+        },
+        "person": {"id": str(uuid.UUID(int=person))},
+    }
+    return json.dumps(content).encode()
