@@ -2,13 +2,14 @@
 
 import argparse
 
-from benchmarks import analytics, extract, history, webhook
+from benchmarks import analytics, extract, history, interactions, webhook
 
 BENCHMARKS = {
     "extract": extract.run,
     "analytics": analytics.run,
     "history": history.run,
     "webhook": webhook.run,
+    "interactions": interactions.run,
 }
 
 

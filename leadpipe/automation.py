@@ -16,8 +16,9 @@ from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import KIND_TAG
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.vocabulary import BULKY_EVENTS
-from leadpipe.partitions import contiguous
-from leadpipe.resources import PostHogConnection, WarehouseResource
+from leadpipe.interactions.tenants import read_tenants
+from leadpipe.partitions import TENANT_PROGRAMS, contiguous
+from leadpipe.resources import PostHogConnection, WarehouseResource, failing_clearly
 from leadpipe.settings import Settings
 from leadpipe.weeks import weeks_between
 
@@ -48,6 +49,15 @@ inbox_job = dg.define_asset_job(
     "inbox",
     selection=dg.AssetSelection.groups("inbox"),
     description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": 3_600},
+)
+
+
+leads_job = dg.define_asset_job(
+    "sync_leads",
+    selection=dg.AssetSelection.groups("interactions"),
+    description="Merge a tenant's staff contacts of a program into its leads file.",
     executor_def=dg.in_process_executor,
     tags={"dagster/max_runtime": 3_600},
 )
@@ -151,6 +161,52 @@ def _hindrance(instance: dg.DagsterInstance, now: datetime) -> str | None:
     if not last.dagster_run.is_success and now - ended < _AFTER_A_FAILURE:
         return f"run {last.dagster_run.run_id} failed; trying again 10 minutes after it"
     return None
+
+
+@dg.schedule(
+    job=leads_job,
+    cron_schedule="20 6 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every day after the 6 o'clock sync: each tenant and program of the tenants file.",
+)
+def sync_leads_every_day(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One run per tenant and program that the tenants file lists now."""
+    with failing_clearly():
+        listed = read_tenants(settings.tenants_path)
+    if not listed:
+        yield dg.SkipReason(f"{settings.tenants_path} lists no tenants")
+        return
+    context.instance.add_dynamic_partitions(str(TENANT_PROGRAMS.name), listed)
+    for key in listed:
+        yield dg.RunRequest(
+            run_key=f"{context.scheduled_execution_time.isoformat()} {key}", partition_key=key
+        )
+
+
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Keeps the partitions of the leads syncs as the tenants file lists them.",
+)
+def follow_tenants_file(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.SensorResult | dg.SkipReason:
+    """Add the tenants and programs that are new in the file, and remove those gone."""
+    with failing_clearly():
+        listed = set(read_tenants(settings.tenants_path))
+    known = set(context.instance.get_dynamic_partitions(str(TENANT_PROGRAMS.name)))
+    added, gone = sorted(listed - known), sorted(known - listed)
+    if not added and not gone:
+        return dg.SkipReason(f"{settings.tenants_path} lists the {len(known)} that are known")
+    changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if added:
+        changes.append(TENANT_PROGRAMS.build_add_request(added))
+    if gone:
+        changes.append(TENANT_PROGRAMS.build_delete_request(gone))
+    return dg.SensorResult(dynamic_partitions_requests=changes)
 
 
 @dg.run_failure_sensor(

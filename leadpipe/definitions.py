@@ -5,18 +5,22 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadpipe.automation import (
+    follow_tenants_file,
     inbox_job,
+    leads_job,
     report_failed_run,
     report_red_checks,
     store_webhook_events,
     sync_every_six_hours,
     sync_job,
+    sync_leads_every_day,
     visitors_every_six_hours,
     visitors_job,
 )
 from leadpipe.events import assets as event_assets
 from leadpipe.events import checks as event_checks
 from leadpipe.inbox import assets as inbox_assets
+from leadpipe.interactions import assets as interaction_assets
 from leadpipe.leads import assets as lead_assets
 from leadpipe.listings import assets as listing_assets
 from leadpipe.published import assets as published_assets
@@ -30,6 +34,7 @@ _MODULES = (
     lead_assets,
     listing_assets,
     visitor_assets,
+    interaction_assets,
     published_assets,
 )
 
@@ -47,9 +52,9 @@ def build_defs(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_MODULES),
         asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks]),
-        jobs=[sync_job, visitors_job, inbox_job],
-        schedules=[sync_every_six_hours, visitors_every_six_hours],
-        sensors=[store_webhook_events, report_failed_run, report_red_checks],
+        jobs=[sync_job, visitors_job, inbox_job, leads_job],
+        schedules=[sync_every_six_hours, visitors_every_six_hours, sync_leads_every_day],
+        sensors=[store_webhook_events, follow_tenants_file, report_failed_run, report_red_checks],
         executor=dg.in_process_executor,
         resources={
             "settings": settings,

@@ -7,6 +7,8 @@
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
     │   └── NotPublished          nothing has been materialised yet
     ├── UnknownLead               no lead has that id
+    ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
+    │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
     └── PostHogError              carries status, code and the request's name
         ├── PostHogRefused        final: repeating the request cannot help
         │   ├── KeyRejected           401: wrong or wrong kind of key
@@ -54,6 +56,14 @@ class NotPublished(WarehouseError):  # noqa: N818
 
 class UnknownLead(LeadpipeError):  # noqa: N818
     """No lead has the id that was asked for."""
+
+
+class LeadsFileError(LeadpipeError):
+    """A tenant's leads.json cannot be used or written; the message names the place in it."""
+
+
+class LeadsFileBusy(LeadsFileError):  # noqa: N818
+    """Another sync holds the file, or it changed since it was read: try again."""
 
 
 class PostHogError(LeadpipeError):

@@ -19,6 +19,9 @@ WEEKLY = dg.WeeklyPartitionsDefinition(
     start_date=week_of(_FIRST_DAY).isoformat(), day_offset=1, end_offset=1
 )
 
+TENANT_PROGRAMS = dg.DynamicPartitionsDefinition(name="tenant_programs")
+"""`tenant/program`, as the tenants file lists them; a sensor keeps them so."""
+
 
 def days_of(context: dg.AssetExecutionContext) -> tuple[date, date]:
     """The first and last day of a run over daily partitions."""

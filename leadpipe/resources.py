@@ -14,7 +14,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from leadpipe.connections import connect_posthog
-from leadpipe.errors import LeadpipeError, PostHogUnavailable, WarehouseLocked
+from leadpipe.errors import LeadpipeError, LeadsFileBusy, PostHogUnavailable, WarehouseLocked
 from leadpipe.events.loading import Progress
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
@@ -132,7 +132,7 @@ def retried_later(context: dg.AssetExecutionContext, *, is_manual: bool) -> Iter
     """
     try:
         yield
-    except (PostHogUnavailable, WarehouseLocked) as error:
+    except (PostHogUnavailable, WarehouseLocked, LeadsFileBusy) as error:
         if is_manual:
             raise
         context.log.warning("%s; trying again later", error)

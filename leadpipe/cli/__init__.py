@@ -9,6 +9,7 @@ from leadpipe import __version__
 from leadpipe.cli.check import check
 from leadpipe.cli.demo import demo, sandbox
 from leadpipe.cli.inbox import inbox
+from leadpipe.cli.interactions import sync_leads_command, validate_leads
 from leadpipe.cli.leads import leads
 from leadpipe.cli.serve import serve
 from leadpipe.cli.sync import rebuild, sync
@@ -46,6 +47,6 @@ def main() -> None:
 
 for command in (
     *(check, sync, rebuild, runs, days, leads, listings, visitors, inbox),
-    *(demo, sandbox, up, serve),
+    *(sync_leads_command, validate_leads, demo, sandbox, up, serve),
 ):
     main.add_command(command)

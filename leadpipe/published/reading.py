@@ -32,6 +32,7 @@ TABLES = (
     "visitor_metric_changes",
     "visitor_syncs",
     "week_viewers",
+    "interaction_syncs",
 )
 
 

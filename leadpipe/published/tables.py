@@ -28,6 +28,7 @@ _WHOLE = {
         FROM rejected_events GROUP BY ALL
         ORDER BY events DESC, event, reason
     """,
+    "interaction_syncs": "SELECT * FROM interaction_syncs ORDER BY synced_at, sync_id",
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,

@@ -211,11 +211,34 @@ def _0004_visitors(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def _0005_interactions(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("""
+        CREATE TABLE interaction_syncs (
+            sync_id VARCHAR NOT NULL,
+            synced_at TIMESTAMPTZ NOT NULL,
+            run_id VARCHAR,
+            tenant VARCHAR NOT NULL,
+            program_id VARCHAR NOT NULL,
+            source VARCHAR NOT NULL,
+            window_start TIMESTAMPTZ NOT NULL,
+            read_until TIMESTAMPTZ NOT NULL,
+            events BIGINT NOT NULL,
+            added BIGINT NOT NULL,
+            already_there BIGINT NOT NULL,
+            unmatched BIGINT NOT NULL,
+            rejected BIGINT NOT NULL,
+            problems JSON NOT NULL,
+            content_hash VARCHAR NOT NULL
+        );
+    """)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _0001_events,
     _0002_leads,
     _0003_listings,
     _0004_visitors,
+    _0005_interactions,
 )
 
 

@@ -52,6 +52,7 @@ def test_every_asset_is_described():
         "visitor_metrics": ("visitors", ["team:data"], ["duckdb", "posthog"]),
         "webhook_events": ("inbox", ["team:data"], ["duckdb", "posthog"]),
         "published_tables": ("published", ["team:data"], ["parquet"]),
+        "interaction_syncs": ("interactions", ["team:sales"], ["json", "posthog"]),
     }
 
 
@@ -68,6 +69,8 @@ def test_every_promised_check_is_there_and_described():
         "weeks_agree_with_events": "visitor_metrics",
         "weeks_are_possible": "visitor_metrics",
         "no_dead_letters": "webhook_events",
+        "every_contact_has_a_lead": "interaction_syncs",
+        "every_contact_is_valid": "interaction_syncs",
     }
     specs = {
         spec.name: spec.description

@@ -92,7 +92,8 @@ def cli_page() -> str:
 
             Results go to stdout; progress and errors go to stderr. Commands that print rows print a table;
             `--json` and `--csv` are for programs. Exit code 0 means success, 1 an error that is explained
-            in one line, 2 a command that was typed wrongly. `-h` explains any command.
+            in one line, 2 a command that was typed wrongly; `sync-leads` and `validate-leads` end with 3
+            when they have findings. `-h` explains any command.
 
             Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`)
             use the published tables: they never wait for a sync. Commands that write (`sync`, `rebuild`,

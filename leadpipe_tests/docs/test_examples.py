@@ -17,6 +17,8 @@ from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
 
 # These need a PostHog, or do not end by themselves; they are parsed.
 _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
+# These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
+_PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "ps", "sudo", ".venv/bin/pytest"}

@@ -52,6 +52,7 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "visitor_metric_changes": 0,
         "visitor_syncs": 0,
         "week_viewers": 0,
+        "interaction_syncs": 0,
     }
 
 

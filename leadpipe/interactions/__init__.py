@@ -1,0 +1,5 @@
+"""Staff interactions: `LeadUpdated` events merged into the tenants' leads.json, and the table of syncs.
+
+Belongs here: reading those events, matching, the smallest change to a file, the record of each sync.
+Does not belong here: how events come into the warehouse, and what else a leads file holds.
+"""

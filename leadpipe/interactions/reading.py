@@ -1,0 +1,181 @@
+"""Read a tenant's `LeadUpdated` events: from the warehouse when it is fresh, else from PostHog.
+
+Belongs here: which source, and the events as they are stored. Does not belong here: what they tell of.
+
+The warehouse is fresh when it holds the same project, every day of the window was read and compared with
+PostHog's count, nothing found by a plan is waiting, and both the last plan and today's read are at most so
+many minutes old. Then what it may lack are the events of those minutes; the next sync adds them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from leadpipe.errors import ConfigurationError, QueryTooHeavy, WarehouseError, WarehouseLocked
+from leadpipe.posthog import PostHog, utc_text
+from leadpipe.warehouse import Warehouse, read_sql
+
+Source = Literal["auto", "warehouse", "posthog"]
+_SHORTEST_WINDOW = timedelta(minutes=1)
+_AHEAD = timedelta(days=1)  # clocks of browsers run fast, too
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_row = msgspec.json.Decoder(tuple[str, datetime, datetime | None, str])
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whose events are asked for: those since `window_start`."""
+
+    tenant: str
+    program_id: str
+    window_start: datetime
+    now: datetime
+    project_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Events as uuid and properties (JSON text), where they come from, and up to when they are complete."""
+
+    source: Literal["warehouse", "posthog"]
+    events: dict[str, str]
+    read_until: datetime
+    note: str | None = None
+
+
+def read_events(
+    question: Question,
+    *,
+    source: Source,
+    warehouse: Warehouse,
+    fresh_for: timedelta,
+    connect: Callable[[], PostHog],
+    page_rows: int = 10_000,
+) -> Reading:
+    """The events asked for.
+
+    Args:
+        question: whose events.
+        source: `auto` takes the warehouse when it is fresh and free; `warehouse` takes it as it is.
+        warehouse: where raw_events is.
+        fresh_for: how old the warehouse's last sync may be.
+        connect: makes a client; not called when the warehouse serves.
+        page_rows: rows a request to PostHog.
+
+    Raises:
+        PostHogError, WarehouseError, ConfigurationError.
+    """
+    note = None
+    if source != "posthog":
+        try:
+            reading, stale = _from_warehouse(question, warehouse, fresh_for)
+        except WarehouseError as error:
+            if source == "warehouse":
+                raise
+            is_locked = isinstance(error, WarehouseLocked)
+            reading, stale = None, "it is in use" if is_locked else "it cannot be opened"
+        if reading and (not stale or source == "warehouse"):
+            return reading
+        if source == "warehouse":
+            raise ConfigurationError(
+                f"The warehouse {warehouse.path} cannot serve: {stale}. Run `leadpipe sync`, or use "
+                "--source posthog."
+            )
+        note = f"asked PostHog, not the warehouse: {stale}"
+    with connect() as posthog:
+        return Reading("posthog", from_posthog(posthog, question, page_rows), question.now, note)
+
+
+def _from_warehouse(
+    question: Question, warehouse: Warehouse, fresh_for: timedelta
+) -> tuple[Reading | None, str | None]:
+    """What the warehouse has, and why that is not enough, if so; no reading if it has nothing to ask."""
+    if not warehouse.path.exists():
+        return None, "there is none yet"
+    today = question.now.astimezone(UTC).date()
+    first_day = question.window_start.astimezone(UTC).date()
+    with warehouse.connect() as connection:
+        source = connection.execute("SELECT project_id FROM sources").fetchone()
+        if source is None:
+            return None, "nothing was loaded yet"
+        if question.project_id and source[0] != question.project_id:
+            return None, f"it holds project {source[0]}, not {question.project_id}"
+        complete, waiting, read_until = connection.execute(
+            read_sql("interactions", "freshness.sql"), {"first_day": first_day, "today": today}
+        ).fetchone() or (0, 0, None)
+        events = dict(
+            connection.execute(
+                read_sql("interactions", "lead_updates.sql"),
+                {
+                    "tenant": question.tenant,
+                    "program_id": question.program_id,
+                    "window_start": question.window_start,
+                },
+            ).fetchall()
+        )
+    missing = (today - first_day).days + 1 - complete
+    stale = None
+    if missing:
+        stale = f"{missing} days of the window are not loaded or not complete"
+    elif waiting:
+        stale = f"{waiting} days have events that are not loaded yet"
+    elif read_until is None:
+        stale = "no sync has asked for late events yet"
+    elif question.now - read_until > fresh_for:
+        stale = f"its events end at {read_until:%Y-%m-%d %H:%M} UTC"
+    note = f"the warehouse is not fresh: {stale}" if stale else None
+    return Reading("warehouse", events, read_until or question.window_start, note), stale
+
+
+def from_posthog(posthog: PostHog, question: Question, page_rows: int) -> dict[str, str]:
+    """The events by uuid, in the order of their time; of several copies the one received first."""
+    found: dict[str, tuple[datetime, str]] = {}
+    end = question.now + _AHEAD
+    todo = [(question.window_start, end, (question.window_start, "", _EPOCH))]
+    while todo:
+        start, stop, cursor = todo.pop()
+        try:
+            rows = _page(posthog, question, start, stop, cursor, page_rows)
+        except QueryTooHeavy:
+            begin = max(start, cursor[0])
+            if stop - begin <= _SHORTEST_WINDOW:
+                raise
+            middle = begin + (stop - begin) / 2
+            todo += [(middle, stop, (middle, "", _EPOCH)), (start, middle, cursor)]
+            continue
+        for uuid, _, created_at, properties in rows:
+            received = created_at or question.now
+            if uuid not in found or received < found[uuid][0]:
+                found[uuid] = (received, properties)
+        if len(rows) == page_rows:  # the only sign that there is more
+            uuid, timestamp, created_at, _ = rows[-1]
+            todo.append((start, stop, (timestamp, uuid, created_at or _EPOCH)))
+    return {uuid: properties for uuid, (_, properties) in found.items()}
+
+
+def _page(
+    posthog: PostHog,
+    question: Question,
+    start: datetime,
+    stop: datetime,
+    cursor: tuple[datetime, str, datetime],
+    page_rows: int,
+) -> list[tuple[str, datetime, datetime | None, str]]:
+    answer = posthog.query(
+        read_sql("interactions", "lead_updates.hogql"),
+        values={
+            "tenant": question.tenant,
+            "program_id": question.program_id,
+            "window_start": utc_text(start),
+            "window_end": utc_text(stop),
+            "after_timestamp": utc_text(cursor[0]),
+            "after_uuid": cursor[1],
+            "after_created_at": utc_text(cursor[2]),
+            "page_rows": page_rows,
+        },
+        name="leadpipe: staff contacts",
+    )
+    return [_row.decode(row) for row in answer.rows]

@@ -1,0 +1,1 @@
+"""Tests of staff interactions and leads files."""

@@ -1,0 +1,159 @@
+"""Where events are read: the warehouse only when it is fresh, else PostHog; and which events."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from leadpipe.connections import connect_posthog, open_warehouse, sync_config
+from leadpipe.errors import ConfigurationError
+from leadpipe.events.planning import plan_sync
+from leadpipe.interactions.reading import Question, Reading, from_posthog, read_events
+from leadpipe_tests.events.builders import NOW, load
+from leadpipe_tests.interactions.builders import PROGRAM, TENANT, another_process_in, lead_updated
+
+_FIRST_DAY = date(2026, 11, 18)
+_UUID = "0193502c-0000-7000-8000-00000000000{}"
+
+
+def question(**changes) -> Question:
+    """The tenant's events of three days."""
+    values = {
+        "tenant": TENANT,
+        "program_id": PROGRAM,
+        "window_start": NOW - timedelta(days=3),
+        "now": NOW,
+        **changes,
+    }
+    return Question(**values)
+
+
+def read(settings, source="auto", **changes) -> Reading:
+    """Read as a sync does, with an hour's patience for the warehouse's age."""
+    return read_events(
+        question(**changes),
+        source=source,
+        warehouse=open_warehouse(settings),
+        fresh_for=timedelta(hours=1),
+        connect=lambda: connect_posthog(settings),
+    )
+
+
+def sync(settings, *, until=NOW):
+    """Plan and load the days of the window, as `leadpipe sync` does at a time."""
+    warehouse = open_warehouse(settings)
+    with connect_posthog(settings) as posthog:
+        plan = plan_sync(
+            posthog, warehouse, config=sync_config(settings), first_day=_FIRST_DAY, now=until
+        )
+    load(settings, warehouse, plan.days, now=until)
+
+
+@pytest.fixture
+def stored(settings, sandbox):
+    """Two events of the tenant and program, one said twice, and others that are not."""
+    sandbox.control.insert(
+        [
+            lead_updated(0, uuid=_UUID.format(1)),
+            lead_updated(0, uuid=_UUID.format(1)),
+            lead_updated(60, uuid=_UUID.format(2)),
+            lead_updated(0, tenant="other"),
+            lead_updated(0, programId="other' OR 1=1 --"),
+            lead_updated(-4 * 86_400),
+        ]
+    )
+    return settings
+
+
+def test_posthog_is_asked_for_one_tenant_and_program(stored):
+    """Each event once; other tenants, other programs and older events stay where they are."""
+    reading = read(stored)
+    assert (reading.source, sorted(reading.events)) == (
+        "posthog",
+        [_UUID.format(n) for n in (1, 2)],
+    )
+    assert reading.note == "asked PostHog, not the warehouse: there is none yet"
+    assert not stored.warehouse_path.exists()
+    injected = read(stored, program_id="other' OR 1=1 --")
+    assert len(injected.events) == 1
+
+
+def test_pages_lose_nothing(stored, sandbox):
+    """Rows that share their time are read across pages."""
+    sandbox.control.insert([lead_updated(5, f"lead-{number}") for number in range(7)])
+    with connect_posthog(stored) as posthog:
+        pages = {rows: from_posthog(posthog, question(), rows) for rows in (1, 3, 10_000)}
+    assert pages[1] == pages[3] == pages[10_000]
+    assert len(pages[1]) == 9
+
+
+def test_a_fresh_warehouse_serves_without_posthog(stored):
+    """After a sync the same events come from the warehouse, and it says up to when."""
+    from_there = read(stored, "posthog").events
+    sync(stored)
+    keyless = stored.model_copy(update={"posthog_api_key": None})
+    reading = read(keyless)
+    assert reading == Reading("warehouse", from_there, NOW - timedelta(minutes=2))
+
+
+def test_a_stale_warehouse_does_not(stored):
+    """Two hours later PostHog is asked, and the note says why; asked for by name, it serves and says so."""
+    sync(stored, until=NOW - timedelta(hours=2))
+    reading = read(stored)
+    assert reading.source == "posthog"
+    assert (
+        reading.note == "asked PostHog, not the warehouse: its events end at 2026-11-21 09:58 UTC"
+    )
+    forced = read(stored, "warehouse")
+    assert forced.source == "warehouse"
+    assert forced.note == "the warehouse is not fresh: its events end at 2026-11-21 09:58 UTC"
+
+
+def test_a_window_that_was_not_loaded_is_not_there(stored):
+    """Days before the first one loaded can only come from PostHog."""
+    sync(stored)
+    reading = read(stored, window_start=NOW - timedelta(days=5))
+    assert reading.note == (
+        "asked PostHog, not the warehouse: 2 days of the window are not loaded or not complete"
+    )
+    assert len(reading.events) == 3
+
+
+def test_events_that_wait_are_not_there(stored, sandbox):
+    """A plan found late events on a day that nothing has read since."""
+    sync(stored, until=NOW - timedelta(minutes=30))
+    sandbox.control.insert([{**lead_updated(-86_400), "created_at": NOW - timedelta(minutes=20)}])
+    with connect_posthog(stored) as posthog:
+        plan_sync(
+            posthog,
+            open_warehouse(stored),
+            config=sync_config(stored),
+            first_day=_FIRST_DAY,
+            now=NOW,
+        )
+    assert "have events that are not loaded yet" in (read(stored).note or "")
+
+
+def test_the_warehouse_of_another_project_is_not_asked(stored):
+    """--project-id names another project: its events are not in this warehouse."""
+    sync(stored)
+    with pytest.raises(ConfigurationError, match="it holds project 1, not 2"):
+        read(stored, "warehouse", project_id="2")
+
+
+def test_a_warehouse_that_is_not_there_cannot_be_asked(stored):
+    """The message gives the next step, and no warehouse is made."""
+    with pytest.raises(
+        ConfigurationError, match=r"cannot serve: there is none yet\. Run `leadpipe sync`"
+    ):
+        read(stored, "warehouse")
+    assert not stored.warehouse_path.exists()
+
+
+def test_a_locked_warehouse_gives_way_to_posthog(stored):
+    """While another process has the file, PostHog serves."""
+    sync(stored)
+    blocked = stored.model_copy(update={"lock_timeout_seconds": 0.1})
+    with another_process_in(stored.warehouse_path):
+        reading = read(blocked)
+    assert reading.note == "asked PostHog, not the warehouse: it is in use"
+    assert len(reading.events) == 2
