@@ -4,6 +4,7 @@ Several processes have it open at once: the web application adds, a run takes ou
 other's short transactions.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -34,6 +35,20 @@ _SCHEMA = """
         received_at TEXT NOT NULL
     );
     CREATE TABLE IF NOT EXISTS totals (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_ALREADY_THERE = "SELECT uuid FROM waiting WHERE uuid IN (SELECT value FROM json_each(?))"
+_ADD = """
+    INSERT OR IGNORE INTO waiting (uuid, event, day, person_id, distinct_id, wire, received_at)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+           json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'), :now
+    FROM json_each(:rows) ORDER BY key
+"""
+_COUNT = """
+    INSERT INTO totals VALUES ('received', ?), ('duplicates', ?), ('last_received_at', ?)
+    ON CONFLICT (name) DO UPDATE SET value =
+        CASE name WHEN 'last_received_at' THEN excluded.value
+                  ELSE CAST(value AS INTEGER) + excluded.value END
 """
 
 
@@ -94,6 +109,9 @@ class Inbox:
         """The same inbox on one connection, for the calling thread only."""
         inbox = Inbox(self.path)
         with self._connection() as connection:
+            connection.execute(
+                "PRAGMA wal_autocheckpoint = 0"
+            )  # a commit would wait for it; `checkpoint`
             inbox._kept = connection
             inbox._file = _identity(self.path)
             yield inbox
@@ -109,39 +127,34 @@ class Inbox:
             For each payload how many of its events were not there yet.
         """
         moment = now.isoformat()
-        news: list[int] = []
+        deliveries = [delivery for payload in payloads for delivery in payload.deliveries]
+        problems = [problem for payload in payloads for problem in payload.problems]
+        # Few statements, whatever the batch: at each one the thread waits for the interpreter anew.
         with self._transaction() as connection:
-            for payload in payloads:
-                new = 0
-                for d in payload.deliveries:
-                    new += connection.execute(
-                        "INSERT OR IGNORE INTO waiting "
-                        "(uuid, event, day, person_id, distinct_id, wire, received_at) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                        (
-                            d.uuid,
-                            d.event,
-                            d.day.isoformat(),
-                            d.person_id,
-                            d.distinct_id,
-                            d.wire,
-                            moment,
-                        ),
-                    ).rowcount
-                for problem in payload.problems:
-                    connection.execute(
-                        "INSERT INTO dead_letters (reason, content, received_at) VALUES (?, ?, ?)",
-                        (problem.reason, problem.content, moment),
-                    )
-                news.append(new)
-            received = sum(len(payload.deliveries) for payload in payloads)
-            if received:
-                _count(connection, "received", received)
-                _count(connection, "duplicates", received - sum(news))
-                connection.execute(
-                    "INSERT OR REPLACE INTO totals VALUES ('last_received_at', ?)", [moment]
+            uuids = json.dumps([delivery.uuid for delivery in deliveries])
+            there = {uuid for (uuid,) in connection.execute(_ALREADY_THERE, [uuids])}
+            news = _news(payloads, there)
+            rows = [
+                (d.uuid, d.event, d.day.isoformat(), d.person_id, d.distinct_id, d.wire)
+                for d in deliveries
+            ]
+            if any(news):
+                connection.execute(_ADD, {"rows": json.dumps(rows), "now": moment})
+            if problems:
+                connection.executemany(
+                    "INSERT INTO dead_letters (reason, content, received_at) VALUES (?, ?, ?)",
+                    [(problem.reason, problem.content, moment) for problem in problems],
                 )
+            if deliveries:
+                received = len(deliveries)
+                connection.execute(_COUNT, [received, received - sum(news), moment])
         return news
+
+    def checkpoint(self, *, above_bytes: int = 4_000_000) -> None:
+        """Move the log of commits into the file when it is that long; nobody waits for it."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size > above_bytes:
+            self._read("PRAGMA wal_checkpoint(PASSIVE)", [])
 
     def take(self, *, after: int = 0, limit: int = 50_000) -> list[Waiting]:
         """The oldest events with a number above `after`; they stay until `remove`."""
@@ -262,10 +275,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _count(connection: sqlite3.Connection, name: str, more: int) -> None:
-    if more:
-        connection.execute(
-            "INSERT INTO totals VALUES (?, ?) ON CONFLICT (name) "
-            "DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
-            [name, more],
-        )
+def _news(payloads: Sequence[Payload], there: set[str]) -> list[int]:
+    """How many events of each payload are new, when earlier ones come first."""
+    seen = set(there)
+    news = []
+    for payload in payloads:
+        before = len(seen)
+        seen.update(delivery.uuid for delivery in payload.deliveries)
+        news.append(len(seen) - before)
+    return news

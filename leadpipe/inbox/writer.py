@@ -17,6 +17,7 @@ from leadpipe.inbox.store import Inbox, InboxUnavailable
 
 _MOST_REQUESTS = 512
 _MOST_WAITING = 20_000
+_LOG_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,13 @@ class InboxWriter:
         self._clock = clock
         self._on_commit = on_commit
         self._requests: queue.Queue[_Request | None] = queue.Queue(_MOST_WAITING)
-        self._thread = threading.Thread(target=self._write, name="inbox writer", daemon=True)
-        self._thread.start()
+        self._is_closing = threading.Event()
+        self._threads = (
+            threading.Thread(target=self._write, name="inbox writer", daemon=True),
+            threading.Thread(target=self._keep_log_short, name="inbox log", daemon=True),
+        )
+        for thread in self._threads:
+            thread.start()
 
     async def add(self, payload: Payload) -> int:
         """Return when the payload is on disk: how many of its events were not there yet.
@@ -77,9 +83,16 @@ class InboxWriter:
         return await request.done
 
     def close(self) -> None:
-        """Write what waits, then end the thread."""
+        """Write what waits, then end the threads."""
         self._requests.put(None)
-        self._thread.join()
+        self._is_closing.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _keep_log_short(self) -> None:
+        while not self._is_closing.wait(_LOG_SECONDS):
+            with suppress(InboxUnavailable, OSError):  # the writer will meet it too, and tell
+                self._inbox.checkpoint()
 
     def _write(self) -> None:
         is_open = True

@@ -38,6 +38,7 @@ def create_app(
     is_public: bool = False,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     dagster_transport: httpx.AsyncBaseTransport | None = None,
+    on_ready: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """The application over a data folder.
 
@@ -47,6 +48,7 @@ def create_app(
             only, so that no other site's page can reach it through a name that points here.
         clock: the time (UTC).
         dagster_transport: replaces the network to Dagster, for tests.
+        on_ready: called when everything is loaded, before the first request.
 
     Raises:
         ConfigurationError: a setting cannot be used.
@@ -71,6 +73,7 @@ def create_app(
             admin_token=admin_token(settings, is_public=is_public),
             clock=clock,
         )
+        on_ready()
         try:
             yield
         finally:

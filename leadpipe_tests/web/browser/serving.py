@@ -39,7 +39,7 @@ class Site:
         is_public: bool = False,
         **settings: Any,
     ) -> None:
-        fixed = {"clock": lambda: clock} if clock is not None else {}
+        fixed: dict[str, Any] = {} if clock is None else {"clock": lambda: clock}
         self._make = lambda: create_app(
             web_settings(folder, **settings),
             is_public=is_public,
