@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import analytics, extract, history, interactions, webhook
+from benchmarks import analytics, draw, extract, history, interactions, webhook
 
 BENCHMARKS = {
     "extract": extract.run,
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "history": history.run,
     "webhook": webhook.run,
     "interactions": interactions.run,
+    "draw": draw.run,
 }
 
 

@@ -63,6 +63,15 @@ leads_job = dg.define_asset_job(
 )
 
 
+draws_job = dg.define_asset_job(
+    "draws",
+    selection=dg.AssetSelection.groups("draws") | dg.AssetSelection.assets("published_tables"),
+    description="Who takes part on a date, its cohort in PostHog, its draw, the results as events.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_runtime": 2 * 3_600},
+)
+
+
 def range_tags(first: str, last: str, kind: str) -> dict[str, str]:
     """The tags of a run over a range of days."""
     return {RANGE_START_TAG: first, RANGE_END_TAG: last, KIND_TAG: kind}
@@ -207,6 +216,34 @@ def follow_tenants_file(
     if gone:
         changes.append(TENANT_PROGRAMS.build_delete_request(gone))
     return dg.SensorResult(dynamic_partitions_requests=changes)
+
+
+@dg.schedule(
+    job=draws_job,
+    cron_schedule="30 6 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Daily, after the sync of 06:00: who takes part today, and the cohort; with "
+    "LEADPIPE_PRIZES_FILE also the draw. Does nothing before LEADPIPE_PROMOTION_START is set.",
+)
+def draw_every_day(
+    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
+) -> dg.RunRequest | dg.SkipReason:
+    """One run for today; events received before midnight were read by then."""
+    start, today = settings.promotion_start, context.scheduled_execution_time.date()
+    if start is None or today <= start:
+        return dg.SkipReason(
+            f"LEADPIPE_PROMOTION_START is {start or 'not set'}: nobody to draw yet"
+        )
+    assets = ["draw_participants", "draw_cohort"]
+    if settings.prizes_file is not None:
+        assets += ["draw", "draw_events", "published_tables"]
+    return dg.RunRequest(
+        run_key=f"draws {today}",
+        partition_key=today.isoformat(),
+        asset_selection=[dg.AssetKey(name) for name in assets],
+        tags={KIND_TAG: "scheduled"},
+    )
 
 
 @dg.run_failure_sensor(

@@ -12,6 +12,7 @@ from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_nam
 from leadpipe.inbox.payloads import Reader, checked_fields
 from leadpipe.inbox.store import Inbox
 from leadpipe.posthog import Limits, PostHog
+from leadpipe.posthog.capture import Capture
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 
@@ -42,6 +43,20 @@ def connect_posthog(settings: Settings, *, deadline_seconds: float = 120.0) -> P
             queries_at_once=settings.fetch_workers, per_hour=settings.posthog_queries_per_hour
         ),
     )
+
+
+def connect_capture(settings: Settings) -> Capture:
+    """A sender of events to the configured project; close it after use.
+
+    Raises:
+        ConfigurationError: the project key is not set, or key or host cannot be used.
+    """
+    if settings.posthog_project_api_key is None:
+        raise ConfigurationError(
+            "POSTHOG_PROJECT_API_KEY not set. It is the key that events are sent with; copy it from "
+            "PostHog's Settings → Project → General → Project token (phc_…) into .env."
+        )
+    return Capture(host=settings.posthog_base_url, project_api_key=settings.posthog_project_api_key)
 
 
 def open_warehouse(settings: Settings) -> Warehouse:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadpipe.automation import (
+    draw_every_day,
+    draws_job,
     follow_tenants_file,
     inbox_job,
     leads_job,
@@ -17,6 +19,8 @@ from leadpipe.automation import (
     visitors_every_six_hours,
     visitors_job,
 )
+from leadpipe.draws import assets as draw_assets
+from leadpipe.draws import checks as draw_checks
 from leadpipe.events import assets as event_assets
 from leadpipe.events import checks as event_checks
 from leadpipe.inbox import assets as inbox_assets
@@ -35,6 +39,7 @@ _MODULES = (
     listing_assets,
     visitor_assets,
     interaction_assets,
+    draw_assets,
     published_assets,
 )
 
@@ -51,9 +56,14 @@ def build_defs(
     settings = settings or load_settings()
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_MODULES),
-        asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks]),
-        jobs=[sync_job, visitors_job, inbox_job, leads_job],
-        schedules=[sync_every_six_hours, visitors_every_six_hours, sync_leads_every_day],
+        asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks, draw_checks]),
+        jobs=[sync_job, visitors_job, inbox_job, leads_job, draws_job],
+        schedules=[
+            sync_every_six_hours,
+            visitors_every_six_hours,
+            sync_leads_every_day,
+            draw_every_day,
+        ],
         sensors=[store_webhook_events, follow_tenants_file, report_failed_run, report_red_checks],
         executor=dg.in_process_executor,
         resources={

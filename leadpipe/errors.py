@@ -9,17 +9,25 @@
     ├── UnknownLead               no lead has that id
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
+    ├── DrawError
+    │   ├── DrawImpossible        nobody eligible, more prizes than participants, events not read yet
+    │   ├── AlreadyDrawn          the date has a draw, or a frozen one with other prizes
+    │   ├── UnknownDraw           nothing was frozen or drawn for the date
+    │   └── EvidenceInvalid       evidence or a proof does not hold; the message says what
     └── PostHogError              carries status, code and the request's name
         ├── PostHogRefused        final: repeating the request cannot help
         │   ├── KeyRejected           401: wrong or wrong kind of key
         │   ├── ScopeMissing          403: the key lacks a scope, named
         │   ├── ProjectNotFound       404 or a project the key may not see
+        │   ├── ObjectNotFound        404: the project has no such cohort or person
         │   ├── QuotaExceeded         402: the plan's API quota is used up
-        │   └── QueryRejected         400: HogQL that PostHog does not take
+        │   ├── QueryRejected         400: HogQL that PostHog does not take
+        │   └── EventRefused          an event that PostHog or its SDK would drop in silence
         ├── QueryTooHeavy         504, 512, 513: ask for less at once
         └── PostHogUnavailable    passing: network, 5xx or limits, after all retries
             ├── RateLimited           429 until the deadline
-            └── DeadlineExceeded      the overall deadline of a request passed
+            ├── DeadlineExceeded      the overall deadline of a request passed
+            └── CohortNotCalculated   a cohort's members are not known in time, or PostHog failed
 
 A message names the thing, its value if that is no secret, and the next step. Errors are translated
 for people only at the rims: an asset, a command, a route.
@@ -66,6 +74,26 @@ class LeadsFileBusy(LeadsFileError):  # noqa: N818
     """Another sync holds the file, or it changed since it was read: try again."""
 
 
+class DrawError(LeadpipeError):
+    """A draw cannot be made, found or believed."""
+
+
+class DrawImpossible(DrawError):  # noqa: N818
+    """The list and the prizes do not make a draw; nothing was written."""
+
+
+class AlreadyDrawn(DrawError):  # noqa: N818
+    """There is one draw a date, unless it is redone with a reason."""
+
+
+class UnknownDraw(DrawError):  # noqa: N818
+    """No draw of that date is known, or the participant is not in it."""
+
+
+class EvidenceInvalid(DrawError):  # noqa: N818
+    """Evidence or a proof does not hold."""
+
+
 class PostHogError(LeadpipeError):
     """PostHog answered with an error, or did not answer.
 
@@ -106,12 +134,20 @@ class ProjectNotFound(PostHogRefused):
     """404, or a project that the key may not see."""
 
 
+class ObjectNotFound(PostHogRefused):
+    """404: the project is there, but not the cohort or person that was asked for."""
+
+
 class QuotaExceeded(PostHogRefused):
     """402: the plan's quota for API queries is used up."""
 
 
 class QueryRejected(PostHogRefused):
     """400: PostHog did not accept the query."""
+
+
+class EventRefused(PostHogRefused):
+    """An event that PostHog or its SDK would drop or change in silence; nothing was sent."""
 
 
 class QueryTooHeavy(PostHogError):  # noqa: N818
@@ -128,3 +164,7 @@ class RateLimited(PostHogUnavailable):
 
 class DeadlineExceeded(PostHogUnavailable):
     """The overall deadline of the request passed, whatever the socket was doing."""
+
+
+class CohortNotCalculated(PostHogUnavailable):
+    """A cohort was still being calculated at the deadline, or its calculation failed."""

@@ -38,10 +38,14 @@ class Settings(BaseSettings):
     )
 
     posthog_api_key: SecretStr | None = Field(
-        None, description="Personal API key (phx_…) with the scope query:read."
+        None, description="Personal API key (phx_…) with the scope query:read; draws need more."
     )
     posthog_project_id: str | None = Field(
         None, description="The number in the project's URL, also under Settings → Project."
+    )
+    posthog_project_api_key: SecretStr | None = Field(
+        None,
+        description="Project key (phc_…) that draws send their events with; nothing else needs it.",
     )
     posthog_base_url: str = Field(
         "https://us.posthog.com",
@@ -196,6 +200,35 @@ class Settings(BaseSettings):
         le=10_080,
         alias="LEADPIPE_FRESH_MINUTES",
         description="Staff contacts come from the warehouse if it was synced so lately, else from PostHog.",
+    )
+    promotion_start: date | None = Field(
+        None,
+        alias="LEADPIPE_PROMOTION_START",
+        description="First day (UTC) whose recharges count in draws. Unset: no draw runs by itself.",
+    )
+    max_recharge_naira: int = Field(
+        50_000,
+        ge=100,
+        le=1_000_000_000,
+        alias="LEADPIPE_MAX_RECHARGE_NAIRA",
+        description="A larger amount is taken for a mistake (kobo?): reported, and no points for it.",
+    )
+    phone_region: str = Field(
+        "NG",
+        pattern=r"^[A-Z]{2}$",
+        alias="LEADPIPE_PHONE_REGION",
+        description="The country of MSISDNs written without a country code.",
+    )
+    cohort_mode: str = Field(
+        "filters",
+        pattern=r"^(filters|static)$",
+        alias="LEADPIPE_COHORT_MODE",
+        description="Draw cohorts follow persons' properties (filters), or hold exactly our list (static).",
+    )
+    prizes_file: Path | None = Field(
+        None,
+        alias="LEADPIPE_PRIZES_FILE",
+        description="The prizes of draws in Dagster. With it each day's draw runs by itself.",
     )
     failure_webhook_url: SecretStr | None = Field(
         None,

@@ -29,7 +29,8 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
     [
         (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py",)),
         (r"\bduckdb\.connect\(", ("leadpipe/warehouse/", "leadpipe/sandbox/")),
-        (r"^\s*(import|from) (chdb|hogql_parser|pyarrow|numpy)\b", ("leadpipe/sandbox/",)),
+        (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("leadpipe/sandbox/",)),
+        (r"^\s*(import|from) numpy\b", ("leadpipe/sandbox/", "leadpipe/draws/")),
         (r"\bprint\(", ("leadpipe/cli/", "leadpipe/sandbox/")),
     ],
 )

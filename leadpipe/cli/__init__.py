@@ -8,6 +8,7 @@ import click
 from leadpipe import __version__
 from leadpipe.cli.check import check
 from leadpipe.cli.demo import demo, sandbox
+from leadpipe.cli.draws import draws
 from leadpipe.cli.inbox import inbox
 from leadpipe.cli.interactions import sync_leads_command, validate_leads
 from leadpipe.cli.leads import leads
@@ -47,6 +48,6 @@ def main() -> None:
 
 for command in (
     *(check, sync, rebuild, runs, days, leads, listings, visitors, inbox),
-    *(sync_leads_command, validate_leads, demo, sandbox, up, serve),
+    *(sync_leads_command, validate_leads, draws, demo, sandbox, up, serve),
 ):
     main.add_command(command)

@@ -99,6 +99,7 @@ def environment_for(server: "SandboxProcess") -> dict[str, str]:
     """The environment of a leadpipe that uses the sandbox."""
     return {
         "POSTHOG_API_KEY": server.api_key,
+        "POSTHOG_PROJECT_API_KEY": server.project_api_key,
         "POSTHOG_PROJECT_ID": server.project_id,
         "POSTHOG_BASE_URL": server.url,
     }

@@ -16,6 +16,7 @@ import msgspec
 
 from leadpipe.errors import (
     KeyRejected,
+    ObjectNotFound,
     PostHogError,
     PostHogRefused,
     PostHogUnavailable,
@@ -53,6 +54,7 @@ _CLUSTER_BUSY = re.compile(r"under heavy load", re.IGNORECASE)
 _TEXT_TOO_LONG = re.compile(r"^query size exceeded", re.IGNORECASE)
 _SCOPE = re.compile(r"scope '([^']+)'")
 _OTHER_PROJECT = re.compile(r"access to the (requested )?(project|organization)", re.IGNORECASE)
+_NO_PROJECT = re.compile(r"(project|environment|endpoint) not found", re.IGNORECASE)
 _KEY_KINDS = {
     "phc_": "This is the project key (phc_…), which can only write events.",
     "phs_": "This is a project secret key (phs_…), which cannot run queries here.",
@@ -69,6 +71,8 @@ class Asked:
         project_id: as configured.
         key_prefix: `phx_`, `phc_`, …: the kind of the key.
         is_query: whether asking for less is a remedy.
+        thing: what a 404 is about (`cohort 12`); empty for the project itself.
+        scope: what the key needs for it.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Asked:
     project_id: str
     key_prefix: str
     is_query: bool = False
+    thing: str = ""
+    scope: str = "query:read"
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,11 @@ def _kind_of(status: int, code: str, detail: str, *, asked: Asked) -> type[PostH
             401: KeyRejected,
             402: QuotaExceeded,
             403: _kind_of_forbidden(detail),
-            404: ProjectNotFound,
+            404: _kind_of_missing(detail, asked),
             408: PostHogUnavailable,
             429: RateLimited,
         }
-        return of_client.get(status, QueryRejected)
+        return of_client.get(status, QueryRejected if asked.is_query else PostHogRefused)
     return PostHogUnavailable
 
 
@@ -141,6 +147,12 @@ def _kind_of_forbidden(detail: str) -> type[PostHogError]:
     if _SCOPE.search(detail):
         return ScopeMissing
     return ProjectNotFound if _OTHER_PROJECT.search(detail) else PostHogRefused
+
+
+def _kind_of_missing(detail: str, asked: Asked) -> type[PostHogError]:
+    if asked.thing and not _NO_PROJECT.search(detail):
+        return ObjectNotFound
+    return ProjectNotFound
 
 
 def _error_body(body: bytes) -> _ErrorBody:
@@ -185,11 +197,13 @@ def _next_step(kind: type[PostHogError], asked: Asked, detail: str) -> str:
     steps = {
         KeyRejected: f"{_KEY_KINDS.get(asked.key_prefix, 'PostHog does not accept the API key.')} "
         "Create a personal API key (phx_…) under Settings → Personal API keys with the scope "
-        f"query:read. {regions}",
+        f"{asked.scope}. {regions}",
         ScopeMissing: f"The API key lacks the scope {scope[1] if scope else '?'}: add it under "
         "Settings → Personal API keys.",
         ProjectNotFound: f"Project {asked.project_id} on {asked.host} does not exist or the key "
         f"may not see it. {regions}",
+        ObjectNotFound: f"Project {asked.project_id} on {asked.host} has no {asked.thing}; it may "
+        "have been deleted.",
         QuotaExceeded: "The organisation's quota is used up until the next billing period; its "
         "limits are under Settings → Billing.",
         QueryTooHeavy: "Ask for less at once: a shorter window or fewer columns.",

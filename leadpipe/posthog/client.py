@@ -4,21 +4,24 @@ Belongs here: paths, bodies, and the names a caller sees. Does not belong here: 
 repeating (`exchange.py`), what an answer means (`answers.py`), the domains' HogQL.
 """
 
+import dataclasses
 import functools
 import random
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 from pydantic import SecretStr
 
 from leadpipe.posthog import hosts, results
 from leadpipe.posthog.answers import Asked
-from leadpipe.posthog.exchange import Exchange
+from leadpipe.posthog.exchange import Exchange, Upload
 from leadpipe.posthog.limits import CallStats, Limiter, Limits
 from leadpipe.posthog.results import Project, QueryResult
+
+T = TypeVar("T")
 
 
 class PostHog:
@@ -131,6 +134,45 @@ class PostHog:
             asked=self._asked("the scopes of the API key"),
         )
         return tuple(body.scopes or ["*"])
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        shape: type[T],
+        name: str,
+        scope: str,
+        body: Mapping[str, object] | Upload | None = None,
+        parameters: Mapping[str, str | int] | None = None,
+        thing: str = "",
+        is_repeatable: bool = True,
+        deadline_seconds: float | None = None,
+    ) -> T:
+        """Ask one of the project's other endpoints; errors as for `query`.
+
+        Args:
+            method: HTTP method.
+            path: after the project's own, with its last slash (`cohorts/12/`).
+            shape: what to read of a good answer's JSON; None where it has none.
+            name: what it is for, in errors. No personal data.
+            scope: what the key needs, as the advice to a rejected key names it.
+            body: sent as JSON, or as a form with a file.
+            parameters: of the address; they may be personal data and are in no error.
+            thing: what a 404 says is missing (`cohort 12`); it becomes `ObjectNotFound`.
+            is_repeatable: whether doing it twice is doing it once, see `Exchange.request`.
+            deadline_seconds: instead of the client's own.
+        """
+        query = f"?{httpx.QueryParams(dict(parameters))}" if parameters else ""
+        return self._exchange.request(
+            method,
+            f"/api/projects/{self.project_id}/{path}{query}",
+            read=functools.partial(results.parsed, shape),
+            asked=dataclasses.replace(self._asked(name), thing=thing, scope=scope),
+            body=body,
+            is_repeatable=is_repeatable,
+            deadline_seconds=deadline_seconds,
+        )
 
     def close(self) -> None:
         """Close all connections; the object cannot be used afterwards."""

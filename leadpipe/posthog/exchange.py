@@ -8,7 +8,8 @@ deadline, its retries and its care for the key. Does not belong here: paths and 
 import contextlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -20,12 +21,29 @@ from leadpipe.errors import (
     PostHogError,
     PostHogRefused,
     PostHogUnavailable,
+    RateLimited,
 )
 from leadpipe.posthog import hosts, wire
 from leadpipe.posthog.answers import Answer, Asked, retry_after_seconds, shorten
 from leadpipe.posthog.limits import CallStats, Limiter
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A form with one file, as `multipart/form-data`.
+
+    Attributes:
+        fields: the form's other fields.
+        file_field: the name of the file's field; also that of the file.
+        content: the file's bytes; may be personal data.
+    """
+
+    fields: Mapping[str, str]
+    file_field: str
+    content: bytes = field(repr=False)
+
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 90.0
@@ -84,28 +102,32 @@ class Exchange:
         *,
         read: Callable[[Answer, Asked], T],
         asked: Asked,
-        body: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | Upload | None = None,
         limiter: Limiter | None = None,
         deadline_seconds: float | None = None,
+        is_repeatable: bool = True,
     ) -> T:
         """Ask until `read` takes the answer, an error is final, or the deadline would pass.
 
         A plain loop and not stamina: that sleeps by itself, knows neither `Retry-After` nor a
         deadline that stands still while we queue, and logs the arguments of calls unless its
-        global hooks are changed. Only requests that may be repeated come through here.
+        global hooks are changed.
 
         Args:
             method: HTTP method.
             path: from the host's root, with its slashes.
             read: makes the result of an answer or raises `PostHogError`; asked again if passing.
             asked: the request as errors name it.
-            body: sent as JSON.
+            body: sent as JSON, or as a form with a file.
             limiter: whose turn to wait for, before each attempt; not counted as time.
             deadline_seconds: for all attempts and the waits between them.
+            is_repeatable: whether doing it twice is doing it once. If not, only a 429, which says
+                that nothing was done, is asked again; after a lost answer the caller must look
+                what PostHog has.
         """
         given = self._deadline_seconds if deadline_seconds is None else deadline_seconds
         left = _positive(given)
-        content = None if body is None else msgspec.json.encode(body)
+        content = body if body is None or isinstance(body, Upload) else msgspec.json.encode(body)
         cause: PostHogUnavailable | None = None
         attempt = 0
         while True:
@@ -121,6 +143,9 @@ class Exchange:
                 raise _ended(error, f"The deadline was {given:g} s.", earlier=cause) from None
             except PostHogUnavailable as error:
                 cause = error
+            if not is_repeatable and not isinstance(cause, RateLimited):
+                ending = "PostHog may have done it all the same; it was not asked twice."
+                raise _ended(cause, ending) from None
             wait = self._wait_after(answer, attempt)
             if self._clock() + wait >= deadline:
                 ending = (
@@ -136,7 +161,13 @@ class Exchange:
         self._http.close()
 
     def _send(
-        self, method: str, path: str, content: bytes | None, *, asked: Asked, deadline: float
+        self,
+        method: str,
+        path: str,
+        content: bytes | Upload | None,
+        *,
+        asked: Asked,
+        deadline: float,
     ) -> Answer:
         """One attempt, the whole body read; raises only errors of the tree."""
         left = max(deadline - self._clock(), _JUST_NOW_SECONDS)
@@ -148,8 +179,7 @@ class Exchange:
                 self._http.stream(
                     method,
                     path,
-                    content=content,
-                    headers={"Content-Type": "application/json"} if content else None,
+                    **_sent_as(content),
                     timeout=httpx.Timeout(silence, connect=min(left, CONNECT_SECONDS)),
                 ) as response,
             ):
@@ -203,6 +233,16 @@ class Exchange:
 
     def _blanked(self, text: str) -> str:
         return text.replace(self._key.get_secret_value(), "[key]")
+
+
+def _sent_as(content: bytes | Upload | None) -> dict[str, Any]:
+    """The body as httpx takes it."""
+    if isinstance(content, Upload):
+        file = (f"{content.file_field}.csv", content.content, "text/csv")
+        return {"data": dict(content.fields), "files": {content.file_field: file}}
+    if content is None:
+        return {}
+    return {"content": content, "headers": {"Content-Type": "application/json"}}
 
 
 def _ended(

@@ -1,4 +1,4 @@
-"""What a person configured about PostHog, checked before a request is made: host, project, key.
+"""What a person configured about PostHog, checked before a request is made: host, project, keys.
 
 Does not belong here: where those values come from.
 """
@@ -52,6 +52,16 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
+def capture_host(host: str) -> str:
+    """Where a normalised host takes events: hosts of their own on PostHog Cloud, else the same."""
+    cloud = {
+        "https://us.posthog.com": "https://us.i.posthog.com",
+        "https://app.posthog.com": "https://us.i.posthog.com",
+        "https://eu.posthog.com": "https://eu.i.posthog.com",
+    }
+    return cloud.get(host, host)
+
+
 def checked_project_id(project_id: str) -> str:
     """The project id unchanged, if it is a number or `@current`.
 
@@ -80,4 +90,21 @@ def checked_key(api_key: SecretStr) -> SecretStr:
     raise ConfigurationError(
         "The PostHog API key is empty or has blanks or characters that no key has. Copy it again "
         "from Settings → Personal API keys; it starts with phx_."
+    )
+
+
+def checked_project_key(project_api_key: SecretStr) -> SecretStr:
+    """The project's public key without surrounding blanks, if it is one.
+
+    Raises:
+        ConfigurationError: empty, with a character no key has, or a personal key, with which
+            PostHog takes no events.
+    """
+    key = SecretStr(project_api_key.get_secret_value().strip())
+    text = key.get_secret_value()
+    if re.fullmatch(r"[!-~]{1,64}", text) and not text.startswith(("phx_", "phs_")):
+        return key
+    raise ConfigurationError(
+        "The PostHog project key is empty, is no project key or has characters that no key has. "
+        "Copy it from Settings → Project → General → Project token; it starts with phc_."
     )

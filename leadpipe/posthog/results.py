@@ -82,7 +82,7 @@ def parsed(shape: type[T], answer: Answer, asked: Asked) -> T:
     """
     raise_for_failure(answer, asked)
     try:
-        return msgspec.json.decode(answer.body, type=shape)
+        return msgspec.json.decode(answer.body or b"null", type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PostHogUnavailable(
             f"PostHog's answer to {asked.name!r} ({len(answer.body)} bytes) cannot be read: "

@@ -8,7 +8,7 @@ from leadpipe.settings import Settings
 
 
 @dg.asset(
-    deps=["raw_events", "leads", "listing_analytics", "listings"],
+    deps=["raw_events", "leads", "listing_analytics", "listings", "draw_events"],
     group_name="published",
     kinds={"parquet"},
     owners=["team:data"],

@@ -29,6 +29,9 @@ _WHOLE = {
         ORDER BY events DESC, event, reason
     """,
     "interaction_syncs": "SELECT * FROM interaction_syncs ORDER BY synced_at, sync_id",
+    "draw_lists": "SELECT * FROM draw_participant_builds ORDER BY draw_date",
+    "draw_rejections": "SELECT * FROM draw_rejections ORDER BY draw_date, reason",
+    "draws": "SELECT * EXCLUDE (evidence) FROM draws ORDER BY draw_date, attempt",
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
@@ -57,6 +60,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:
     for name, query in _WHOLE.items():
         yield Published(name, query)
     yield Published("grouped_leads", read_sql("leads", "grouped_leads.sql"))
+    yield Published("draw_winners", read_sql("draws", "published_winners.sql"))
     yield Published(
         "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
     )

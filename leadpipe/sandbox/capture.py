@@ -107,8 +107,10 @@ def _ingest(world: World, body: CaptureBody, sent_at: str | None) -> dict[str, d
         columns = EVENT_SCHEMA.names
         plain = [{name: row[name] for name in columns} for row in rows]
         world.storage.insert(pa.Table.from_pylist(plain, EVENT_SCHEMA))
+    world.people.remember(set(persons.values()))
     for row in rows:
         _introduce(world, row)
+    world.people.store_properties()
     return verdicts
 
 
@@ -174,11 +176,17 @@ def _introduce(world: World, row: dict[str, Any]) -> None:
             distinct_id,
             set_once=_mapping(properties.get("$set_once")),
             set_always=_mapping(properties.get("$set")),
+            unset=_names(properties.get("$unset")),
         )
 
 
 def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _names(value: object) -> list[str]:
+    """PostHog takes a list of names, or an object whose keys are the names."""
+    return [str(name) for name in value] if isinstance(value, (list, dict)) else []
 
 
 async def _flags(request: Request) -> Response:

@@ -61,7 +61,7 @@ class SandboxControl:
         )
 
     def reset(self) -> None:
-        """Remove events, persons, faults, log, cache, clock; put limits and key back to default."""
+        """Remove events, persons, cohorts, faults, log, cache, clock; put limits and key back to default."""
         self._post("reset")
 
     def insert(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -156,6 +156,10 @@ class SandboxControl:
     def merge_persons(self, kept: str, merged: str) -> None:
         """Merge the person of the distinct id `merged` into the person of `kept`."""
         self._post("persons/merge", kept=kept, merged=merged)
+
+    def cohort_calculation(self, seconds: float = 0.0, failures: int = 0) -> None:
+        """Let cohorts be calculated only so many seconds after a change, and fail so many times."""
+        self._post("cohorts/calculation", seconds=seconds, failures=failures)
 
     def requests(self) -> list[LoggedRequest]:
         """Requests since the last reset or `clear_requests`, in order of arrival."""

@@ -125,6 +125,13 @@ def _rename(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 def _merge(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.people.merge(body["kept"], body["merged"])
+    world.people.store_properties()
+    return {}
+
+
+def _cohort_calculation(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.cohorts.calculation_seconds = float(body["seconds"])
+    world.cohorts.failures_left = int(body["failures"])
     return {}
 
 
@@ -189,6 +196,7 @@ def control_routes() -> list[Route]:
         _route("property_types", _property_types, "POST"),
         _route("persons/rename", _rename, "POST"),
         _route("persons/merge", _merge, "POST"),
+        _route("cohorts/calculation", _cohort_calculation, "POST"),
         _route("requests", _requests, "GET"),
         _route("requests/clear", _clear_requests, "POST"),
         _route("stats", _stats, "GET"),

@@ -57,12 +57,14 @@ class Context:
         timezone: zone of the project, or UTC if the query's modifiers say so.
         has_overrides: whether any distinct id belongs to another person than when it was ingested.
         property_types: PostHog's property definitions.
+        deleted_persons: who is in no table of persons any more.
     """
 
     now: datetime
     timezone: str = "UTC"
     has_overrides: bool = False
     property_types: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
+    deleted_persons: frozenset[str] = frozenset()
 
 
 def quoted(text: str) -> str:
@@ -120,6 +122,14 @@ def table(name: str, context: Context) -> Source:
         return Source(_events_sql(context), _EVENT_COLUMNS, is_table=True, is_events=True)
     if name == "persons":
         return Source(_persons_sql(context), _PERSON_COLUMNS, is_table=True)
+    if name == "person_distinct_ids":
+        columns = {"distinct_id": Printed("", "text"), "person_id": Printed("")}
+        return Source(_distinct_ids_sql(context), columns, is_table=True)
+    if name in {"cohort_people", "static_cohort_people"}:
+        wanted = "is_static" if name == "static_cohort_people" else "NOT is_static"
+        members = f"(SELECT cohort_id, person_id FROM sandbox.cohort_people WHERE {wanted})"
+        columns = {"cohort_id": Printed("", "number"), "person_id": Printed("")}
+        return Source(members, columns, is_table=True)
     raise invalid_query(f"Unknown table `{name}`.")
 
 
@@ -142,13 +152,35 @@ def _events_sql(context: Context) -> str:
 
 
 def _persons_sql(context: Context) -> str:
+    columns = ", ".join(_PERSON_COLUMNS)
+    return f"(SELECT {columns} FROM {persons_sql(context)})"
+
+
+def persons_sql(context: Context) -> str:
+    """All persons that a query sees: HogQL's columns, and `distinct_ids`."""
     return (
         f"(SELECT {_person_id(context)} AS id, min(sandbox.events.created_at) AS created_at, "
         "any(joinGet('sandbox.person_properties', 'properties', "
         f"{_person_id(context)})) AS properties, "
-        "countIf(event = '$identify') > 0 AS is_identified "
-        f"FROM sandbox.events WHERE visible_at <= {instant(context.now)} GROUP BY id)"
+        "countIf(event = '$identify') > 0 AS is_identified, "
+        "arraySort(groupUniqArray(distinct_id)) AS distinct_ids "
+        f"FROM sandbox.events WHERE visible_at <= {instant(context.now)} "
+        f"{_not_deleted(context)}GROUP BY id)"
     )
+
+
+def _distinct_ids_sql(context: Context) -> str:
+    return (
+        "(SELECT distinct_id, id AS person_id "
+        f"FROM {persons_sql(context)} ARRAY JOIN distinct_ids AS distinct_id)"
+    )
+
+
+def _not_deleted(context: Context) -> str:
+    if not context.deleted_persons:
+        return ""
+    listed = ", ".join(f"toUUID({quoted(one)})" for one in sorted(context.deleted_persons))
+    return f"AND {_person_id(context)} NOT IN ({listed}) "
 
 
 def field_of(source: Source, alias: str, chain: Sequence[str | int], context: Context) -> Printed:

@@ -50,6 +50,8 @@ class People:
             self._members: dict[str, set[str]] = {}
             self._identified: set[str] = set()
             self._properties: dict[str, dict[str, Any]] = {}
+            self._changed: set[str] = set()
+            self.deleted: frozenset[str] = frozenset()
             self.has_overrides = False
 
     def resolve(self, distinct_ids: Collection[str]) -> dict[str, str]:
@@ -100,18 +102,57 @@ class People:
             self._override([distinct_id])
 
     def update_properties(
-        self, distinct_id: str, *, set_once: Mapping[str, Any], set_always: Mapping[str, Any]
+        self,
+        distinct_id: str,
+        *,
+        set_once: Mapping[str, Any],
+        set_always: Mapping[str, Any],
+        unset: Collection[str] = (),
     ) -> None:
-        """`$set_once` and `$set`."""
-        if not set_once and not set_always:
+        """`$set_once`, `$set` and `$unset`; in force for queries after `store_properties`."""
+        if not (set_once or set_always or unset):
             return
         with self._lock:
             person = self.resolve([distinct_id])[distinct_id]
-            known = self._properties.setdefault(person, {})
-            changed = {**set_once, **known, **set_always}
+            known = self._known(person)
+            merged = {**set_once, **known, **set_always}
+            changed = {key: value for key, value in merged.items() if key not in unset}
             if changed != known:
                 self._properties[person] = changed
-                self._store_properties(person)
+                self._changed.add(person)
+
+    def store_properties(self) -> None:
+        """Let queries see the properties that changed; once a request, as each insert costs."""
+        with self._lock:
+            persons = sorted(self._changed)
+            self._changed.clear()
+            texts = [
+                json.dumps(self._properties[one], ensure_ascii=False, separators=(",", ":"))
+                for one in persons
+            ]
+            self._storage.set_person_properties(pa.table({"id": persons, "properties": texts}))
+
+    def delete(self, person_id: str) -> None:
+        """Forget a person for good: PostHog's tombstone outlives later events of theirs."""
+        with self._lock:
+            self.deleted |= {person_id}
+
+    def remember(self, persons: Collection[str]) -> None:
+        """Read the properties of persons, generated ones included, in one query."""
+        with self._lock:
+            unread = sorted(set(persons) - self._properties.keys())
+            if not unread:
+                return
+            stored = self._storage.values(
+                "SELECT toString(one), joinGet('sandbox.person_properties', 'properties', one) "
+                f"FROM (SELECT toUUID(arrayJoin([{', '.join(map(quoted, unread))}])) AS one)"
+            )
+            for person, text in stored:
+                self._properties[person] = json.loads(text or "{}")
+
+    def _known(self, person: str) -> dict[str, Any]:
+        self.remember([person])
+        return self._properties[person]
 
     def _merge(self, kept: str, merged: str) -> None:
         if kept == merged:
@@ -127,9 +168,10 @@ class People:
         self._override(movers)
         if merged in self._identified:
             self._identified.add(kept)
-        if merged in self._properties:
-            self._properties[kept] = self._properties.pop(merged) | self._properties.get(kept, {})
-            self._store_properties(kept)
+        lost = self._known(merged)
+        if lost:
+            self._properties[kept] = lost | self._known(kept)
+            self._changed.add(kept)
 
     def _assign(self, distinct_id: str, person_id: str) -> None:
         known = self._persons.get(distinct_id)
@@ -144,7 +186,3 @@ class People:
             persons = [self._persons[one] for one in ids]
             self._storage.set_overrides(pa.table({"distinct_id": ids, "person_id": persons}))
             self.has_overrides = True
-
-    def _store_properties(self, person: str) -> None:
-        text = json.dumps(self._properties[person], ensure_ascii=False, separators=(",", ":"))
-        self._storage.set_person_properties(pa.table({"id": [person], "properties": [text]}))

@@ -33,6 +33,7 @@ class SandboxProcess:
         url: `http://127.0.0.1:PORT`.
         api_key: the personal API key that it accepts.
         project_id: the one project that it has.
+        project_api_key: a project key to send events with; any other is taken too.
         pid: of the server process.
         control: levers for tests, see `SandboxControl`.
     """
@@ -44,6 +45,7 @@ class SandboxProcess:
         self.url = url
         self.api_key = api_key
         self.project_id = project_id
+        self.project_api_key = "phc_sandbox"
         self.pid = process.pid
         self.control = SandboxControl(url)
 

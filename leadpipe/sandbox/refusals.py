@@ -18,10 +18,11 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a mishap
     code: str
     detail: str
     headers: dict[str, str] = field(default_factory=dict)
+    attr: str | None = None
 
     def response(self) -> Response:
         """The answer."""
-        body = {"type": self.type, "code": self.code, "detail": self.detail, "attr": None}
+        body = {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
         return JSONResponse(body, self.status, headers=self.headers)
 
 
@@ -67,6 +68,21 @@ def project_not_found() -> Refusal:
 def not_found() -> Refusal:
     """404: no such endpoint."""
     return Refusal(404, "invalid_request", "not_found", "Endpoint not found.")
+
+
+def no_such_object() -> Refusal:
+    """404: the project has no such cohort or person."""
+    return Refusal(404, "invalid_request", "not_found", "Not found.")
+
+
+def invalid(detail: str, *, attr: str | None = None, code: str = "invalid_input") -> Refusal:
+    """400: a field of the request's body; `attr` names it."""
+    return Refusal(400, "validation_error", code, detail, attr=attr)
+
+
+def method_not_allowed(detail: str) -> Refusal:
+    """405: PostHog has no such operation."""
+    return Refusal(405, "invalid_request", "method_not_allowed", detail)
 
 
 def throttled(seconds: int) -> Refusal:

@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from leadpipe.sandbox import project, refusals
+from leadpipe.sandbox import cohort_api, person_api, project, refusals
 from leadpipe.sandbox.access import Access
 from leadpipe.sandbox.capture import capture_routes
 from leadpipe.sandbox.control_api import control_routes
@@ -82,6 +82,17 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
             ("query", answer_query, "POST"),
             ("query/{query_id}/", query_status, "GET"),
             ("", project.show_project, "GET"),
+            ("cohorts/", cohort_api.answer_cohorts, "GET"),
+            ("cohorts/", cohort_api.answer_cohorts, "POST"),
+            ("cohorts/{cohort_id}/", cohort_api.answer_cohort, "GET"),
+            ("cohorts/{cohort_id}/", cohort_api.answer_cohort, "PATCH"),
+            ("cohorts/{cohort_id}/", cohort_api.answer_cohort, "DELETE"),
+            ("cohorts/{cohort_id}/persons/", cohort_api.answer_cohort_persons, "GET"),
+            ("cohorts/{cohort_id}/add_persons_to_static_cohort/", cohort_api.add_persons, "PATCH"),
+            ("persons/", person_api.answer_persons, "GET"),
+            ("persons/bulk_delete/", person_api.delete_persons, "POST"),
+            ("persons/{person_id}/", person_api.answer_person, "GET"),
+            ("persons/{person_id}/", person_api.answer_person, "DELETE"),
         )
     ]
     app = Starlette(

@@ -37,6 +37,11 @@ _TABLES = (
     ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.person_properties (id UUID, properties String)
     ENGINE = Join(ANY, LEFT, id) SETTINGS join_any_take_last_row = 1""",
+    """CREATE TABLE IF NOT EXISTS sandbox.cohort_people (
+        cohort_id UInt64, is_static Bool, person_id UUID
+    ) ENGINE = MergeTree ORDER BY (cohort_id, person_id)""",
+    # Of an earlier process: cohorts themselves are in memory, and their numbers begin anew.
+    "TRUNCATE TABLE sandbox.cohort_people",
 )
 _SETTINGS = (
     "output_format_json_quote_64bit_integers = 0, output_format_json_escape_forward_slashes = 0, "
@@ -141,10 +146,16 @@ class Storage:
         if source.num_rows:
             self._writer.query(f"INSERT INTO sandbox.{table} {select} FROM Python(source)")
 
+    def write(self, statement: str, source: pa.Table | None = None) -> None:
+        """Run one of our own statements; `Python(source)` in it is the table given."""
+        with self._writing:
+            self._writer.query(statement)
+        del source  # chdb found it by its name
+
     def clear(self) -> None:
         """Remove all rows."""
         with self._writing:
-            for table in ("events", "overrides", "person_properties"):
+            for table in ("events", "overrides", "person_properties", "cohort_people"):
                 self._writer.query(f"TRUNCATE TABLE sandbox.{table}")
 
     def is_empty(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from leadpipe.sandbox.access import Access
 from leadpipe.sandbox.clock import Clock
+from leadpipe.sandbox.cohorts import Cohorts
 from leadpipe.sandbox.faults import Faults
 from leadpipe.sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
 from leadpipe.sandbox.limits import Gate, QueryLimits
@@ -86,14 +87,17 @@ class World:
     property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
+    cohorts: Cohorts = field(init=False)
 
     def __post_init__(self) -> None:
         self.people = People(self.storage)
+        self.cohorts = Cohorts(self.storage)
 
     def reset(self) -> None:
         """As it was when it started without events."""
         self.storage.clear()
         self.people.clear()
+        self.cohorts.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()
@@ -112,4 +116,5 @@ class World:
             timezone="UTC" if in_utc else self.project_timezone,
             has_overrides=self.people.has_overrides,
             property_types=self.property_types,
+            deleted_persons=self.people.deleted,
         )

@@ -53,6 +53,10 @@ def test_every_asset_is_described():
         "webhook_events": ("inbox", ["team:data"], ["duckdb", "posthog"]),
         "published_tables": ("published", ["team:data"], ["parquet"]),
         "interaction_syncs": ("interactions", ["team:sales"], ["json", "posthog"]),
+        "draw_participants": ("draws", ["team:promotions"], ["duckdb"]),
+        "draw_cohort": ("draws", ["team:promotions"], ["posthog"]),
+        "draw": ("draws", ["team:promotions"], ["duckdb"]),
+        "draw_events": ("draws", ["team:promotions"], ["posthog"]),
     }
 
 
@@ -71,6 +75,12 @@ def test_every_promised_check_is_there_and_described():
         "no_dead_letters": "webhook_events",
         "every_contact_has_a_lead": "interaction_syncs",
         "every_contact_is_valid": "interaction_syncs",
+        "every_participant_is_eligible_once": "draw_participants",
+        "recharges_are_usable": "draw_participants",
+        "days_before_were_read": "draw_participants",
+        "cohort_has_the_participants": "draw_cohort",
+        "evidence_holds": "draw",
+        "every_result_is_recorded": "draw_events",
     }
     specs = {
         spec.name: spec.description

@@ -26,7 +26,11 @@ _KINDS = {
     "date": "date, `2026-01-31`",
     "tuple": "texts, separated by commas",
 }
-_PATTERNS = {r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$": "number with MB, GB, MiB or GiB"}
+_PATTERNS = {
+    r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$": "number with MB, GB, MiB or GiB",
+    r"^[A-Z]{2}$": "two letters",
+    r"^(filters|static)$": "`filters` or `static`",
+}
 _MADE = "<!-- Made by `python -m leadpipe_tests.docs.reference`; a test compares it with the code. -->\n"
 
 
@@ -54,7 +58,8 @@ def settings_page() -> str:
     lines += [
         "",
         "The key needs the scope `query:read`. With `project:read` as well, `leadpipe check` shows the",
-        "project's name and time zone. How to make a key: [operations](operations.md#a-real-project).",
+        "project's name and time zone. Draws need [further scopes](operations.md#scopes). How to make a",
+        "key: [operations](operations.md#a-real-project).",
         "",
         "Score rules are a TOML file, not a setting; see [lead scores](tables.md#lead-scores).",
     ]
@@ -95,9 +100,9 @@ def cli_page() -> str:
             in one line, 2 a command that was typed wrongly; `sync-leads` and `validate-leads` end with 3
             when they have findings. `-h` explains any command.
 
-            Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`)
-            use the published tables: they never wait for a sync. Commands that write (`sync`, `rebuild`,
-            `leads status`, `leads note`) open the warehouse, and wait for it up to
+            Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`,
+            `draws show`) use the published tables: they never wait for a sync. The others (`sync`,
+            `rebuild`, `leads status`, `leads note`, `draws`) open the warehouse, and wait for it up to
             `LEADPIPE_LOCK_TIMEOUT_SECONDS`.
             """),
     ]

@@ -19,6 +19,7 @@ from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
 _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
+_PARSED_ONLY |= {"draws"}  # by leadpipe_tests/cli/test_draws.py
 _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "ps", "sudo", ".venv/bin/pytest"}

@@ -53,6 +53,10 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "visitor_syncs": 0,
         "week_viewers": 0,
         "interaction_syncs": 0,
+        "draw_lists": 0,
+        "draw_rejections": 0,
+        "draws": 0,
+        "draw_winners": 0,
     }
 
 

@@ -4,6 +4,7 @@ Belongs here: short forms of requests. Does not belong here: leadpipe's own clie
 of its own.
 """
 
+import atexit
 import gzip
 import json
 from typing import Any
@@ -16,6 +17,7 @@ UTC_TIMES = {"convertToProjectTimezone": False}
 TOKEN = "phc_testkey000000000000000000000000000000000"
 HTTP = httpx.Client(timeout=30, trust_env=False)
 """One client for all tests: making one costs more than a request."""
+atexit.register(HTTP.close)
 
 
 def ask(

@@ -1,0 +1,36 @@
+-- What was reported too late for a draw: recharges and refunds from before the date, received after it began.
+-- grain: one recharge event; key: uuid
+-- inputs: recharges (temporary, of recharges.sql)
+-- $draw_date; $promotion_start; $naira_per_point
+-- The list of the draw stays as it is. Late recharges count in the next draw.
+WITH before AS (
+    SELECT * FROM recharges
+    WHERE recharged_at < CAST($draw_date AS TIMESTAMPTZ)
+      AND recharged_at >= coalesce(CAST($promotion_start AS TIMESTAMPTZ), '-infinity'::TIMESTAMPTZ)
+)
+SELECT
+    'recharge arrived late' AS change,
+    uuid,
+    msisdn,
+    amount,
+    CAST(floor(amount) AS BIGINT) // $naira_per_point AS points,
+    recharged_at,
+    received_at
+FROM before
+WHERE reason IS NULL AND refund_of IS NULL AND received_at >= CAST($draw_date AS TIMESTAMPTZ)
+UNION ALL
+SELECT
+    'refunded later',
+    refund.uuid,
+    before.msisdn,
+    -before.amount,
+    -CAST(floor(before.amount) AS BIGINT) // $naira_per_point,
+    before.recharged_at,
+    refund.received_at
+FROM recharges AS refund
+JOIN before ON before.uuid = refund.refund_of
+WHERE refund.reason IS NULL
+  AND before.reason IS NULL
+  AND before.received_at < CAST($draw_date AS TIMESTAMPTZ)
+  AND refund.received_at >= CAST($draw_date AS TIMESTAMPTZ)
+ORDER BY received_at, uuid

@@ -1,0 +1,193 @@
+"""Build `draw_participants`: who takes part on each date, and what was rejected.
+
+A date that a draw has frozen keeps its list. Who is on the blacklist is `blacklist.py`'s business.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import duckdb
+
+from leadpipe.draws.msisdn import MASKED_SQL, normal_msisdn, region_named
+from leadpipe.draws.rules import NAIRA_PER_POINT, Rules
+from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
+
+_NO_NUMBER = "msisdn is no phone number"
+
+
+@dataclass(frozen=True)
+class Build:
+    """One date's list: its size, and what kept it from being complete or new."""
+
+    draw_date: date
+    participants: int
+    total_entries: int
+    recharges: int
+    blacklisted: int
+    unread_days: int
+    rejected: dict[str, int]
+    is_frozen: bool = False
+    differences: int = 0
+
+
+@contextmanager
+def typed_recharges(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Iterator[None]:
+    """Have the temporary table `recharges`: all recharge events, typed, with one spelling a number."""
+    region = region_named(rules.phone_region)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE recharges AS {read_sql('draws', 'recharges.sql')}",
+        {
+            "max_recharge_naira": rules.max_recharge_naira,
+            "mobile_pattern": region.mobile_pattern,
+            "country_code": region.country_code,
+        },
+    )
+    try:
+        _read_odd_spellings(connection, region.name)
+        yield
+    finally:
+        connection.execute("DROP TABLE recharges")
+
+
+def _read_odd_spellings(connection: duckdb.DuckDBPyConnection, region: str) -> None:
+    odd = [
+        spelling
+        for (spelling,) in connection.execute(
+            "SELECT DISTINCT spelling FROM recharges "
+            "WHERE msisdn IS NULL AND reason IS NULL AND refund_of IS NULL"
+        ).fetchall()
+    ]
+    connection.execute(
+        """
+        UPDATE recharges SET
+            msisdn = odd.msisdn,
+            reason = CASE WHEN odd.msisdn IS NULL THEN $no_number END
+        FROM (SELECT unnest($spellings::VARCHAR[]) AS spelling, unnest($msisdns::VARCHAR[]) AS msisdn) AS odd
+        WHERE recharges.spelling = odd.spelling
+          AND recharges.msisdn IS NULL AND reason IS NULL AND refund_of IS NULL
+        """,
+        {
+            "spellings": odd,
+            "msisdns": [normal_msisdn(spelling, region=region) for spelling in odd],
+            "no_number": _NO_NUMBER,
+        },
+    )
+
+
+def build_participants(
+    connection: duckdb.DuckDBPyConnection, first: date, last: date, *, rules: Rules, now: datetime
+) -> list[Build]:
+    """Replace the lists of a range of dates, both ends inclusive, a transaction a date.
+
+    A date with a draw that was frozen or drawn is compared instead, and stays.
+    """
+    with typed_recharges(connection, rules):
+        builds: list[Build] = []
+        for offset in range((last - first).days + 1):
+            with transaction(connection):
+                builds.append(_build(connection, first + timedelta(days=offset), rules, now))
+    return builds
+
+
+def _build(
+    connection: duckdb.DuckDBPyConnection, draw_date: date, rules: Rules, now: datetime
+) -> Build:
+    day = {"draw_date": draw_date}
+    window = {**day, "promotion_start": rules.promotion_start}
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE built AS {read_sql('draws', 'participants.sql')}",
+        {**window, "naira_per_point": NAIRA_PER_POINT},
+    )
+    try:
+        if is_frozen(connection, draw_date):
+            return _compare(connection, draw_date)
+        for table in ("draw_participants", "draw_rejections", "draw_participant_builds"):
+            connection.execute(f"DELETE FROM {table} WHERE draw_date = $draw_date", day)
+        connection.execute("INSERT INTO draw_participants FROM built ORDER BY msisdn")
+    finally:
+        connection.execute("DROP TABLE built")
+    connection.execute(f"INSERT INTO draw_rejections {read_sql('draws', 'rejections.sql')}", window)
+    connection.execute(
+        f"""
+        INSERT INTO draw_participant_builds
+        SELECT $draw_date, count(*), coalesce(sum(entries), 0), coalesce(sum(recharges), 0),
+               (SELECT count(DISTINCT msisdn) FROM blacklist
+                WHERE blocked_from <= $draw_date AND coalesce(blocked_until, 'infinity'::DATE) >= $draw_date),
+               (SELECT count(*) FROM ({read_sql("draws", "unread_days.sql")})),
+               $promotion_start, $max_recharge_naira, $phone_region, $now
+        FROM draw_participants WHERE draw_date = $draw_date
+        """,
+        {
+            **window,
+            "first_day": max(rules.promotion_start or rules.first_day, rules.first_day),
+            "max_recharge_naira": rules.max_recharge_naira,
+            "phone_region": rules.phone_region,
+            "now": now,
+        },
+    )
+    return built(connection, draw_date)
+
+
+def is_frozen(connection: duckdb.DuckDBPyConnection, draw_date: date) -> bool:
+    """Whether a draw that stands has the date's list."""
+    found = connection.execute(
+        "SELECT 1 FROM draws WHERE draw_date = ? AND status <> 'superseded'", [draw_date]
+    ).fetchone()
+    return found is not None
+
+
+def _compare(connection: duckdb.DuckDBPyConnection, draw_date: date) -> Build:
+    found = connection.execute(
+        """
+        SELECT count(*) FROM built
+        FULL JOIN (FROM draw_participants WHERE draw_date = $draw_date) AS frozen USING (msisdn)
+        WHERE built.entries IS DISTINCT FROM frozen.entries
+        """,
+        {"draw_date": draw_date},
+    ).fetchone()
+    stored = built(connection, draw_date)
+    return Build(
+        **{**vars(stored), "is_frozen": True, "differences": int(found[0]) if found else 0}
+    )
+
+
+def built(connection: duckdb.DuckDBPyConnection, draw_date: date) -> Build:
+    """What was built for a date, as it is stored; nothing but zeros if the date was never built."""
+    found = connection.execute(
+        "SELECT participants, total_entries, recharges, blacklisted, unread_days "
+        "FROM draw_participant_builds WHERE draw_date = ?",
+        [draw_date],
+    ).fetchone()
+    rejected = connection.execute(
+        "SELECT reason, recharges FROM draw_rejections WHERE draw_date = ? "
+        "ORDER BY recharges DESC, reason",
+        [draw_date],
+    ).fetchall()
+    participants, entries, recharges, blacklisted, unread = found or (0,) * 5
+    return Build(
+        draw_date, participants, entries, recharges, blacklisted, unread, rejected=dict(rejected)
+    )
+
+
+def late_changes(
+    connection: duckdb.DuckDBPyConnection,
+    draw_date: date,
+    *,
+    rules: Rules,
+    is_masked: bool = True,
+) -> Rows:
+    """Recharges and refunds from before a date that PostHog received after it began."""
+    columns = f"* REPLACE ({MASKED_SQL} AS msisdn)" if is_masked else "*"
+    with typed_recharges(connection, rules):
+        return rows_of(
+            connection.execute(
+                f"SELECT {columns} FROM ({read_sql('draws', 'changes.sql')})",
+                {
+                    "draw_date": draw_date,
+                    "promotion_start": rules.promotion_start,
+                    "naira_per_point": NAIRA_PER_POINT,
+                },
+            )
+        )

@@ -1,0 +1,27 @@
+-- Recharge events a draw could not use, by reason: all received before the date, and on the day before.
+-- grain: one draw date and reason; key: draw_date, reason
+-- inputs: recharges (temporary, of recharges.sql)
+-- $draw_date; $promotion_start: events received from that day on, null for all
+WITH known AS (
+    SELECT * FROM recharges
+    WHERE received_at < CAST($draw_date AS TIMESTAMPTZ)
+      AND received_at >= coalesce(CAST($promotion_start AS TIMESTAMPTZ), '-infinity'::TIMESTAMPTZ)
+),
+rejected AS (
+    SELECT uuid, received_at, reason FROM known WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT uuid, received_at, 'refund of a recharge nobody knows' FROM known
+    WHERE reason IS NULL AND refund_of IS NOT NULL AND refund_of NOT IN (
+        SELECT uuid FROM recharges
+        WHERE reason IS NULL AND refund_of IS NULL AND received_at < CAST($draw_date AS TIMESTAMPTZ)
+    )
+)
+SELECT
+    CAST($draw_date AS DATE) AS draw_date,
+    reason,
+    count(*) AS recharges,
+    count(*) FILTER (received_at >= CAST($draw_date AS TIMESTAMPTZ) - INTERVAL 1 DAY) AS new_recharges,
+    max(uuid) AS example_uuid
+FROM rejected
+GROUP BY reason
+ORDER BY recharges DESC, reason
