@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import analytics, draw, extract, history, interactions, webhook
+from benchmarks import analytics, delivery, draw, extract, history, interactions, webhook
 
 BENCHMARKS = {
     "extract": extract.run,
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "webhook": webhook.run,
     "interactions": interactions.run,
     "draw": draw.run,
+    "delivery": delivery.run,
 }
 
 

@@ -5,13 +5,19 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadpipe.automation import (
+    alert_about_deliveries,
+    deliver_captured_leads,
+    delivery_job,
     draw_every_day,
     draws_job,
     follow_tenants_file,
     inbox_job,
     leads_job,
+    reconcile_yesterday,
+    reconciliation_job,
     report_failed_run,
     report_red_checks,
+    retry_leads,
     store_webhook_events,
     sync_every_six_hours,
     sync_job,
@@ -19,6 +25,7 @@ from leadpipe.automation import (
     visitors_every_six_hours,
     visitors_job,
 )
+from leadpipe.delivery import assets as delivery_assets
 from leadpipe.draws import assets as draw_assets
 from leadpipe.draws import checks as draw_checks
 from leadpipe.events import assets as event_assets
@@ -41,6 +48,7 @@ _MODULES = (
     interaction_assets,
     draw_assets,
     published_assets,
+    delivery_assets,
 )
 
 
@@ -57,14 +65,27 @@ def build_defs(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(_MODULES),
         asset_checks=dg.load_asset_checks_from_modules([*_MODULES, event_checks, draw_checks]),
-        jobs=[sync_job, visitors_job, inbox_job, leads_job, draws_job],
+        jobs=[
+            sync_job,
+            visitors_job,
+            inbox_job,
+            leads_job,
+            draws_job,
+            delivery_job,
+            reconciliation_job,
+        ],
         schedules=[
             sync_every_six_hours,
             visitors_every_six_hours,
             sync_leads_every_day,
             draw_every_day,
+            retry_leads,
+            reconcile_yesterday,
         ],
-        sensors=[store_webhook_events, follow_tenants_file, report_failed_run, report_red_checks],
+        sensors=[
+            *(store_webhook_events, follow_tenants_file, report_failed_run, report_red_checks),
+            *(deliver_captured_leads, alert_about_deliveries),
+        ],
         executor=dg.in_process_executor,
         resources={
             "settings": settings,

@@ -14,6 +14,10 @@
     │   ├── AlreadyDrawn          the date has a draw, or a frozen one with other prizes
     │   ├── UnknownDraw           nothing was frozen or drawn for the date
     │   └── EvidenceInvalid       evidence or a proof does not hold; the message says what
+    ├── DeliveryError             leads on their way to the partner
+    │   ├── PartnerUnavailable        the partner's list could not be read
+    │   ├── DeliveryUnderWay          another process delivers right now
+    │   └── BadPartnerEvent           a partner's webhook that means nothing
     └── PostHogError              carries status, code and the request's name
         ├── PostHogRefused        final: repeating the request cannot help
         │   ├── KeyRejected           401: wrong or wrong kind of key
@@ -92,6 +96,22 @@ class UnknownDraw(DrawError):  # noqa: N818
 
 class EvidenceInvalid(DrawError):  # noqa: N818
     """Evidence or a proof does not hold."""
+
+
+class DeliveryError(LeadpipeError):
+    """Leads could not be handed to the partner or compared with it; none is lost by it."""
+
+
+class PartnerUnavailable(DeliveryError):  # noqa: N818
+    """The partner did not answer a question about its leads."""
+
+
+class DeliveryUnderWay(DeliveryError):  # noqa: N818
+    """Another process delivers right now; only one may."""
+
+
+class BadPartnerEvent(DeliveryError):  # noqa: N818
+    """A partner's webhook that names no lead or no status."""
 
 
 class PostHogError(LeadpipeError):

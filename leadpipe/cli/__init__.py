@@ -6,7 +6,9 @@ Tables for people, `--json` and `--csv` for programs. Results go to stdout, ever
 import click
 
 from leadpipe import __version__
+from leadpipe.cli.backup import backup, restore
 from leadpipe.cli.check import check
+from leadpipe.cli.delivery import deliver, delivery, failed, reconcile, succeeded
 from leadpipe.cli.demo import demo, sandbox
 from leadpipe.cli.draws import draws
 from leadpipe.cli.inbox import inbox
@@ -48,6 +50,7 @@ def main() -> None:
 
 for command in (
     *(check, sync, rebuild, runs, days, leads, listings, visitors, inbox),
+    *(deliver, failed, succeeded, reconcile, delivery, backup, restore),
     *(sync_leads_command, validate_leads, draws, demo, sandbox, up, serve),
 ):
     main.add_command(command)

@@ -37,6 +37,15 @@ TABLES = (
     "visitor_syncs",
     "week_viewers",
     "interaction_syncs",
+    "lead_deliveries",
+    "delivery_attempts",
+    "succeeded_leads",
+    "failed_leads",
+    "breaker_changes",
+    "partner_events",
+    "reconciliations",
+    "reconciliation_findings",
+    "delivery_alerts",
 )
 
 

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from leadpipe.connections import open_inbox, webhook_reader
 from leadpipe.inbox.writer import InboxWriter
 from leadpipe.settings import Settings
-from leadpipe.web import cron, page, status, webhook
+from leadpipe.web import cron, delivery, page, status, webhook
 from leadpipe.web.access import WrongSecrets, admin_token, kept_secret
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.dagster_runs import DagsterRuns
@@ -105,6 +105,7 @@ def create_app(
             Route("/login", login, methods=["GET", "POST"]),
             Route("/logout", logout, methods=["POST"]),
             *page.routes(),
+            *delivery.routes(),
             Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
         ],
         middleware=middleware,

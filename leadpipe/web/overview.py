@@ -21,6 +21,8 @@ _PANELS: tuple[tuple[str, Callable[[Query, datetime], Mapping[str, Any] | None]]
     ("weeks.html", panels.weeks),
     ("leads.html", panels.leads_by_day),
     ("listings.html", panels.top_listings),
+    ("deliveries.html", panels.deliveries),
+    ("draws.html", panels.latest_draws),
 )
 
 

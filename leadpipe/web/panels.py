@@ -16,6 +16,8 @@ Query = Callable[..., list[dict[str, Any]]]
 _WEEKS = 26
 _DAYS = 30
 _LISTINGS = 10
+_DRAWS = 10
+_DELIVERY_STATES = ("succeeded", "pending", "sent", "retrying", "unknown", "failed")
 _LEAD_TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "website")
 
 
@@ -109,3 +111,28 @@ def top_listings(query: Query, now: datetime) -> dict[str, Any] | None:
         return None
     most = {name: max(row[name] for row in rows) for name in ("total_views", "total_leads")}
     return {"rows": rows, "most": most}
+
+
+def deliveries(query: Query, now: datetime) -> dict[str, Any] | None:
+    """How many leads are in which state of delivery."""
+    del now
+    rows = query("SELECT state, count(*) AS leads FROM lead_deliveries GROUP BY state")
+    if not rows:
+        return None
+    counts = {row["state"]: row["leads"] for row in rows}
+    return {"counts": [(name, counts[name]) for name in _DELIVERY_STATES if name in counts]}
+
+
+def latest_draws(query: Query, now: datetime) -> dict[str, Any] | None:
+    """The latest draws, with how many have won."""
+    del now
+    rows = query(
+        """
+        SELECT draw_date, status, participants, total_entries,
+               count(winner.rank) FILTER (NOT winner.is_runner_up) AS winners
+        FROM draws LEFT JOIN draw_winners AS winner USING (draw_id, draw_date)
+        GROUP BY ALL ORDER BY draw_date DESC, status LIMIT $draws
+        """,
+        {"draws": _DRAWS},
+    )
+    return {"rows": rows} if rows else None

@@ -42,7 +42,9 @@ def test_every_asset_is_described():
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert len(node.description or "") > 60, key
-        assert node.pools == {"warehouse"}, key
+        assert node.pools == {
+            "delivery" if node.group_name in {"delivery", "reconciliation"} else "warehouse"
+        }, key
         found[key.to_user_string()] = (node.group_name, list(node.owners), sorted(node.kinds))
     assert found == {
         "raw_events": ("events", ["team:data"], ["duckdb", "posthog"]),
@@ -57,6 +59,8 @@ def test_every_asset_is_described():
         "draw_cohort": ("draws", ["team:promotions"], ["posthog"]),
         "draw": ("draws", ["team:promotions"], ["duckdb"]),
         "draw_events": ("draws", ["team:promotions"], ["posthog"]),
+        "lead_deliveries": ("delivery", ["team:data"], ["duckdb"]),
+        "reconciliation": ("reconciliation", ["team:data"], ["duckdb"]),
     }
 
 
@@ -81,6 +85,8 @@ def test_every_promised_check_is_there_and_described():
         "cohort_has_the_participants": "draw_cohort",
         "evidence_holds": "draw",
         "every_result_is_recorded": "draw_events",
+        "each_lead_succeeded_once": "lead_deliveries",
+        "partner_has_every_lead": "reconciliation",
     }
     specs = {
         spec.name: spec.description

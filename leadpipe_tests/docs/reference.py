@@ -20,6 +20,7 @@ from leadpipe_tests.docs.markdown import ROOT
 _KINDS = {
     "SecretStr": "secret text",
     "str": "text",
+    "bool": "true or false",
     "int": "whole number",
     "float": "number",
     "Path": "path",

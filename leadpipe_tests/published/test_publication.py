@@ -57,6 +57,15 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "draw_rejections": 0,
         "draws": 0,
         "draw_winners": 0,
+        "lead_deliveries": 0,
+        "delivery_attempts": 0,
+        "succeeded_leads": 0,
+        "failed_leads": 0,
+        "breaker_changes": 0,
+        "partner_events": 0,
+        "reconciliations": 0,
+        "reconciliation_findings": 0,
+        "delivery_alerts": 0,
     }
 
 

@@ -2,7 +2,7 @@
 
 httpx times each read by itself, so headers or a body that drip in byte by byte pass any timeout.
 Here every socket operation gets the time that its thread's request has left. What a passed
-deadline means is not decided here: the socket times out, `client.py` says what that is.
+deadline means is not decided here: the socket times out, the client says what that is.
 """
 
 import threading

@@ -1,0 +1,206 @@
+"""When somebody has to look: rules over the delivery tables, told when they begin and when they end.
+
+What has been told is kept in `delivery_alerts`, so that neither a restart nor a run a minute repeats it.
+"""
+
+import smtplib
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+import httpx
+from pydantic import SecretStr
+
+_TIMEOUT_SECONDS = 10.0
+_WINDOW = timedelta(hours=24)
+_REMINDER = timedelta(hours=24)
+_LEAST_FOR_A_RATE = 5
+_SUMMARY = "daily summary"
+
+
+@dataclass(frozen=True)
+class AlertRules:
+    """Thresholds: unresolved failed leads, success rate in percent over 24 hours, age of the oldest."""
+
+    failed: int = 10
+    success_rate: float = 95.0
+    oldest: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """Something to tell; texts hold counts and numbers of leads, no personal data."""
+
+    rule: str
+    is_firing: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Where alerts go, beside the log.
+
+    Args:
+        webhook_url: gets `{"text": …}`.
+        smtp_url: `smtp://user:password@host:25` or `smtps://…`.
+        mail_from: the sender.
+        mail_to: the receivers.
+    """
+
+    webhook_url: SecretStr | None = None
+    smtp_url: SecretStr | None = None
+    mail_from: str = "leadpipe@localhost"
+    mail_to: Sequence[str] = ()
+
+
+def due_alerts(
+    connection: duckdb.DuckDBPyConnection, rules: AlertRules, *, now: datetime
+) -> list[Alert]:
+    """What should be told now: rules that began or ended to hold, a reminder a day, a summary a day."""
+    told = {
+        rule: (is_firing, at)
+        for rule, is_firing, at in connection.execute(
+            "SELECT rule, arg_max(is_firing, told_at), max(told_at) FROM delivery_alerts GROUP BY rule"
+        ).fetchall()
+    }
+    alerts = []
+    for alert in _judged(connection, rules, now):
+        was_firing, at = told.get(alert.rule, (False, None))
+        is_news = alert.is_firing != was_firing
+        is_reminder = alert.is_firing and at is not None and now - at >= _REMINDER
+        if is_news or is_reminder:
+            alerts.append(alert)
+    _, last = told.get(_SUMMARY, (False, None))
+    if last is None or last.date() < now.date():
+        alerts.append(Alert(_SUMMARY, is_firing=False, message=_summary(connection, now)))
+    return alerts
+
+
+def keep_told(
+    connection: duckdb.DuckDBPyConnection, alerts: Sequence[Alert], *, now: datetime
+) -> None:
+    """Keep that these were told."""
+    for alert in alerts:
+        connection.execute(
+            "INSERT INTO delivery_alerts VALUES (?, ?, ?, ?)",
+            [alert.rule, alert.is_firing, alert.message, now],
+        )
+
+
+def tell(alerts: Sequence[Alert], channels: Channels, *, log: Callable[[str], None]) -> list[str]:
+    """Send alerts as one message to every channel; the problems met, which hold no address."""
+    if not alerts:
+        return []
+    text = "\n".join(f"leadpipe: {alert.message}" for alert in alerts)
+    log(text)
+    problems: list[str] = []
+    if channels.webhook_url is not None:
+        try:
+            httpx.post(
+                channels.webhook_url.get_secret_value(),
+                json={"text": text},
+                timeout=_TIMEOUT_SECONDS,
+            ).raise_for_status()
+        except httpx.HTTPError as error:
+            problems.append(f"LEADPIPE_ALERT_WEBHOOK_URL took no alert: {type(error).__name__}")
+    if channels.smtp_url is not None and channels.mail_to:
+        try:
+            _mail(text, alerts[0].message, channels, channels.smtp_url.get_secret_value())
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            problems.append(f"LEADPIPE_ALERT_SMTP_URL took no alert: {type(error).__name__}")
+    return problems
+
+
+def _judged(connection: duckdb.DuckDBPyConnection, rules: AlertRules, now: datetime) -> list[Alert]:
+    failed, oldest, succeeded, judged = _one(
+        connection,
+        """
+        SELECT (SELECT count(*) FROM failed_leads WHERE NOT resolved),
+               (SELECT min(taken_in_at) FROM lead_deliveries WHERE state <> 'succeeded'),
+               count(*) FILTER (state = 'succeeded'), count(*) FILTER (state <> 'pending')
+        FROM lead_deliveries WHERE taken_in_at >= $since
+        """,
+        {"since": now - _WINDOW},
+    )
+    rate = 100.0 * succeeded / judged if judged >= _LEAST_FOR_A_RATE else 100.0
+    age = now - oldest if oldest else timedelta(0)
+    breaker = connection.execute(
+        "SELECT state, reason FROM breaker_changes ORDER BY changed_at DESC LIMIT 1"
+    ).fetchone()
+    is_open = breaker is not None and breaker[0] == "open"
+    return [
+        Alert(
+            "failed leads",
+            failed >= rules.failed,
+            f"{failed} failed leads wait (alert from {rules.failed}); see `leadpipe failed list`",
+        ),
+        Alert(
+            "success rate",
+            rate < rules.success_rate,
+            f"{rate:.1f} % of the leads of 24 hours were delivered (alert below {rules.success_rate:g} %)",
+        ),
+        Alert(
+            "oldest lead",
+            age >= rules.oldest,
+            f"the oldest undelivered lead has waited {age.total_seconds() / 3_600:.1f} hours",
+        ),
+        Alert(
+            "circuit breaker",
+            is_open,
+            f"sending to the partner is stopped ({breaker[1]})"
+            if breaker and is_open
+            else "the partner takes leads again",
+        ),
+    ]
+
+
+def _summary(connection: duckdb.DuckDBPyConnection, now: datetime) -> str:
+    new, succeeded, failed, waiting = _one(
+        connection,
+        """
+        SELECT count(*) FILTER (taken_in_at >= $since),
+               count(*) FILTER (state = 'succeeded' AND finished_at >= $since),
+               count(*) FILTER (state = 'failed'),
+               count(*) FILTER (state IN ('pending', 'sent', 'retrying', 'unknown'))
+        FROM lead_deliveries
+        """,
+        {"since": now - _WINDOW},
+    )
+    return (
+        f"in 24 hours {new} leads came in and {succeeded} were delivered; "
+        f"{waiting} are on their way, {failed} need a person"
+    )
+
+
+def _one(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]
+) -> tuple[Any, ...]:
+    row = connection.execute(query, parameters).fetchone()
+    return row or (0, None, 0, 0)
+
+
+def _mail(text: str, subject: str, channels: Channels, url: str) -> None:
+    parts = urlsplit(url)
+    message = EmailMessage()
+    message["From"] = channels.mail_from
+    message["To"] = ", ".join(channels.mail_to)
+    message["Subject"] = f"leadpipe: {subject}"[:150]
+    message.set_content(text)
+    host, port = parts.hostname or "localhost", parts.port
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            host, port or 465, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()
+        )
+    else:
+        server = smtplib.SMTP(host, port or 25, timeout=_TIMEOUT_SECONDS)
+    with server:
+        if parts.username:
+            if parts.scheme != "smtps":
+                server.starttls(context=ssl.create_default_context())
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        server.send_message(message)

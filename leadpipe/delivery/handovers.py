@@ -1,0 +1,110 @@
+"""What arrives over HTTP for delivery, leads and the partner's notices, kept durably until a run takes it.
+
+A SQLite file beside the warehouse, because the warehouse may be in use. What is taken leaves the file only
+after the warehouse has committed it.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from leadpipe.errors import DeliveryError
+
+Kind = Literal["lead", "notice"]
+_BUSY_SECONDS = 10.0
+_SCHEMA = """
+    CREATE TABLE IF NOT EXISTS handovers (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        content TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        UNIQUE (kind, identity)
+    )
+"""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """Something that arrived; `identity` is the request's own id, if it had one."""
+
+    number: int
+    kind: Kind
+    identity: str
+    content: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class HandOvers:
+    """The file; each call opens and closes it.
+
+    Raises:
+        DeliveryError: from every method, when SQLite cannot do its work: nothing was taken.
+    """
+
+    path: Path
+
+    def add(
+        self, kind: Kind, contents: Sequence[str], *, now: datetime, identity: str | None = None
+    ) -> int:
+        """Keep contents, on disk when this returns; how many were not there yet."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            new = sum(
+                connection.execute(
+                    "INSERT OR IGNORE INTO handovers (kind, identity, content, received_at) "
+                    "VALUES (?, ?, ?, ?)",
+                    (
+                        kind,
+                        identity or hashlib.sha256(content.encode()).hexdigest(),
+                        content,
+                        now.isoformat(),
+                    ),
+                ).rowcount
+                for content in contents
+            )
+            connection.execute("COMMIT")
+        return new
+
+    def waiting(self) -> list[HandOver]:
+        """Everything that waits, the oldest first; it stays until `remove`."""
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT number, kind, identity, content, received_at FROM handovers ORDER BY number"
+            ).fetchall()
+        return [
+            HandOver(number, kind, identity, content, datetime.fromisoformat(at))
+            for number, kind, identity, content, at in rows
+        ]
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Forget what the warehouse has."""
+        if numbers:
+            with self._open() as connection:
+                connection.executemany(
+                    "DELETE FROM handovers WHERE number = ?", [(number,) for number in numbers]
+                )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(
+                sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            ) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(_SCHEMA)
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise DeliveryError(
+                f"{self.path} cannot be written: {error}. Is the disk full?"
+            ) from error

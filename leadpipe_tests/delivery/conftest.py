@@ -1,0 +1,21 @@
+"""A sandbox partner for all tests of delivery."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from leadpipe.sandbox.partner_process import PartnerProcess
+
+
+@pytest.fixture(scope="session")
+def partner_process() -> Iterator[PartnerProcess]:
+    """One partner for all tests; use `partner`, which empties it."""
+    with PartnerProcess.start() as process:
+        yield process
+
+
+@pytest.fixture
+def partner(partner_process: PartnerProcess) -> PartnerProcess:
+    """An empty partner that accepts everything."""
+    partner_process.reset()
+    return partner_process

@@ -1,0 +1,186 @@
+"""The four scenarios of lead tracking, as a person types them, and the commands they use."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import leadpipe.cli
+from leadpipe_tests.delivery.builders import accepted, lead
+
+
+@pytest.fixture
+def at_work(partner, tmp_path, monkeypatch):
+    """A working directory whose settings lead to the sandbox partner."""
+    for name, value in {
+        "NPA_API_URL": partner.url,
+        "NPA_API_KEY": partner.api_key,
+        "NPA_SETTLE_SECONDS": "0",
+        "NPA_DEADLINE_SECONDS": "2",
+        "LEADPIPE_DATA_DIR": str(tmp_path / "data"),
+        "COLUMNS": "250",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def run(*words: str, code: int = 0, answer: str = ""):
+    """Type a command."""
+    result = CliRunner().invoke(leadpipe.cli.main, [*words], input=answer)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def hand_over(*numbers: int, **fields):
+    """Deliver a file of leads; what the command counted."""
+    Path("leads.json").write_text(json.dumps([lead(number, **fields) for number in numbers]))
+    return json.loads(run("deliver", "leads.json", "--json").stdout)
+
+
+def table(*words: str):
+    """A command's rows as JSON."""
+    return json.loads(run(*words, "--json").stdout)
+
+
+def test_credentials_expired(partner, at_work, monkeypatch):
+    """Scenario 1: leads fail, the key is renewed, all are retried."""
+    monkeypatch.setenv("NPA_API_KEY", "npa_expired")
+    outcome = hand_over(1, 2, 3)
+    assert (outcome["sent"], outcome["succeeded"]) == (3, 0)
+    assert "HTTP 401" in outcome["stopped"]
+    errors = [row["error"] for row in table("failed", "list")]
+    assert [("Renew NPA_API_KEY" in error) for error in errors] == [True] * 3
+    assert "npa_expired" not in run("failed", "list").output
+    monkeypatch.setenv("NPA_API_KEY", partner.api_key)
+    run("failed", "retry-all", "--yes")
+    assert accepted(partner) == ["1", "2", "3"]
+    assert table("failed", "list") == []
+
+
+def test_partner_down(partner, at_work):
+    """Scenario 2: an outage; the plan is shown first, then everything goes out once."""
+    partner.configure(default="busy")
+    hand_over(1, 2, 3)
+    assert len(table("failed", "list")) == 3
+    assert "3 leads to retry" in run("failed", "retry-all", "--dry-run").output
+    assert "Nothing was sent" in run("failed", "retry-all", answer="n\n").output
+    before = partner.requests()
+    partner.configure(default="accept")
+    run("failed", "retry", "1")
+    run("failed", "retry-all", "--yes")
+    assert (accepted(partner), partner.requests()) == (["1", "2", "3"], before + 3)
+    history = run("failed", "show", "1").output
+    assert "busy" in history
+    assert "accepted" in history
+
+
+def test_reconciliation_after_an_incident(partner, at_work):
+    """Scenario 3: what the partner lost is found and sent again, once."""
+    hand_over(1, 2, 3, 4)
+    partner.configure(honours_key=True)
+    partner.change(
+        forget=["npa-2"],
+        edit={"npa-3": {"zip_code": "99999", "phone": "(201) 555-0003"}},
+        add=[{"phone": "+12015559999", "full_name": "Somebody Else"}],
+    )
+    # Whichever lead was npa-2 and npa-3: threads deliver in any order.
+    report = table("reconcile", "--since", "24h")
+    counts = {name: report[name] for name in ("ours", "theirs", "matched", "missing_there")}
+    assert counts == {"ours": 4, "theirs": 4, "matched": 3, "missing_there": 1}
+    assert (report["unknown_here"], report["there_twice"]) == (1, 0)
+    run("reconcile", "--since", "24h", "--fix")
+    assert len([s for s in partner.leads() if "session_id" in s]) == 4
+    assert table("reconcile", "--since", "24h")["missing_there"] == 0
+
+
+def test_monthly_audit(partner, at_work):
+    """Scenario 4: the month's export against the CSV that the partner sent."""
+    hand_over(1, 2, 3)
+    exported = run("succeeded", "list", "--since", "30d", "--export", "csv").stdout
+    lines = list(csv.reader(io.StringIO(exported)))
+    assert lines[0] == [
+        "id",
+        "submitted_at",
+        "channel",
+        "session_id",
+        "full_name",
+        "phone",
+        "email",
+        "zip_code",
+        "vehicle_make",
+        "vehicle_model",
+        "vehicle_year",
+    ]
+    assert len(lines) == 4
+    Path("partner.csv").write_text(
+        "phone,email\n(201) 555-0001,JANE1@example.org\n201-555-0002,\n+12015557777,new@example.org\n"
+    )
+    report = table("reconcile", "--since", "30d", "--file", "partner.csv")
+    assert [report[n] for n in ("ours", "theirs", "matched", "missing_there", "unknown_here")] == [
+        *(3, 3, 2, 1, 1)
+    ]
+
+
+def test_personal_data_is_covered_unless_asked_for(partner, at_work):
+    """Names, phones and emails are masked in every format."""
+    hand_over(1)
+    for form in ((), ("--json",), ("--csv",)):
+        shown = run("succeeded", "list", *form).stdout
+        assert not any(word in shown for word in ("Jane", "jane1", "2015550001"))
+    assert "+12015550001" in run("succeeded", "list", "--json", "--show-pii").stdout
+
+
+def test_an_export_holds_no_formulas(partner, at_work):
+    """A text that a spreadsheet would run is quoted."""
+    hand_over(1, full_name='=HYPERLINK("http://x")', email="-a@example.org")
+    [line] = list(csv.reader(io.StringIO(run("succeeded", "list", "--export", "csv").stdout)))[1:]
+    assert [line[4][:2], line[5][:2], line[6][:2]] == ["'=", "'+", "'-"]
+
+
+def test_statistics_by_channel_and_day(partner, at_work):
+    """Failed against succeeded, and deliveries per day and channel."""
+    partner.configure(script=["reject"])
+    hand_over(1)
+    hand_over(2, 3, channel="voice")
+    rates = {
+        row["channel"]: (row["leads"], row["success_rate"]) for row in table("delivery", "stats")
+    }
+    assert rates == {"sms": (1, 0.0), "voice": (2, 100.0)}
+    [day] = table("delivery", "stats", "--by-day")
+    assert (day["channel"], day["count"]) == ("voice", 2)
+    assert len(table("succeeded", "list", "--phone", "+1 201 555 0002")) == 1
+    assert table("succeeded", "list", "--channel", "sms") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("failed", "retry", "99"), "No unresolved failed lead has the number 99"),
+        (("succeeded", "list", "--since", "soon"), "'soon' is no period"),
+        (("deliver", "nothing.json"), "nothing.json cannot be read"),
+    ],
+)
+def test_wrong_input_is_named(partner, at_work, words, message):
+    """One line, with the thing and the next step."""
+    hand_over(1)
+    assert message in run(*words, code=1).output
+
+
+def test_a_backup_comes_back_whole(partner, at_work, monkeypatch):
+    """Restored elsewhere, every row is there and nothing is sent again."""
+    hand_over(1, 2)
+    partner.configure(default="busy")
+    hand_over(3)
+    run("backup", "all.tar.gz")
+    assert "exists" in run("backup", "all.tar.gz", code=1).output
+    assert "exist already" in run("restore", "all.tar.gz", code=1).output
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(at_work / "elsewhere"))
+    run("restore", "all.tar.gz")
+    assert len(table("succeeded", "list")) == 2
+    assert len(table("failed", "list")) == 1
+    partner.configure(default="accept")
+    run("failed", "retry-all", "--yes")
+    assert accepted(partner) == ["1", "2", "3"]

@@ -1,0 +1,57 @@
+"""Panels of other domains: shown once there is something to show, and not before."""
+
+from leadpipe.published.tables import publish_tables
+from leadpipe.warehouse import Warehouse
+from leadpipe.web.overview import read_overview
+from leadpipe_tests.events.builders import NOW, TODAY
+from leadpipe_tests.web.conftest import web_settings
+
+
+def published(folder, *statements):
+    """Publish a warehouse after statements; what the page shows of it."""
+    with Warehouse(folder / "data" / "leadpipe.duckdb").connect() as connection:
+        for statement, parameters in statements:
+            connection.execute(statement, parameters)
+        publish_tables(connection, folder / "data" / "published")
+    shown = read_overview(web_settings(folder), NOW).panels
+    return {panel.template: panel.content for panel in shown}
+
+
+def test_nothing_delivered_and_nothing_drawn_is_no_panel(tmp_path):
+    """Empty tables show nothing."""
+    assert published(tmp_path) == {}
+
+
+def test_draws_are_shown_with_their_winners(tmp_path, start):
+    """A draw has its list's size, its entries and how many have won; runners-up do not count."""
+    insert = """
+        INSERT INTO draws (draw_id, draw_date, attempt, status, participants, total_entries, commitment,
+                           announcement, frozen_at)
+        VALUES ('d', ?, 1, 'drawn', 1200, 5000, 'c', '{}', ?)
+    """
+    draw = (insert, [TODAY, NOW])
+    winner = """
+        INSERT INTO draw_winners
+        VALUES ('d', ?, 1, 'Phone', 100, ?, ?, '2348031234567', 'x', 3, uuid(), NULL)
+    """
+    content = published(
+        tmp_path,
+        draw,
+        *((winner, [TODAY, is_runner_up, rank]) for is_runner_up, rank in ((False, 1), (True, 1))),
+    )
+    assert content == {
+        "draws.html": {
+            "rows": [
+                {
+                    "draw_date": TODAY,
+                    "status": "drawn",
+                    "participants": 1200,
+                    "total_entries": 5000,
+                    "winners": 1,
+                }
+            ]
+        }
+    }
+    page = start().get("/admin/sync").text
+    assert "1,200" in page
+    assert "2348031234567" not in page
