@@ -46,18 +46,20 @@ def table(*words: str):
 
 
 def test_credentials_expired(partner, at_work, monkeypatch):
-    """Scenario 1: leads fail, the key is renewed, all are retried."""
+    """Scenario 1: sending stops at the first refusal, the key is renewed, everything goes out once."""
     monkeypatch.setenv("NPA_API_KEY", "npa_expired")
-    outcome = hand_over(1, 2, 3)
-    assert (outcome["sent"], outcome["succeeded"]) == (3, 0)
-    assert "HTTP 401" in outcome["stopped"]
-    errors = [row["error"] for row in table("failed", "list")]
-    assert [("Renew NPA_API_KEY" in error) for error in errors] == [True] * 3
+    outcome = hand_over(1)
+    assert (outcome["sent"], outcome["succeeded"]) == (1, 0)
+    outcome = hand_over(2, 3)
+    assert (outcome["sent"], "HTTP 401" in outcome["stopped"]) == (0, True)
+    [failed] = table("failed", "list")
+    assert "Renew NPA_API_KEY" in failed["error"]
     assert "npa_expired" not in run("failed", "list").output
     monkeypatch.setenv("NPA_API_KEY", partner.api_key)
     run("failed", "retry-all", "--yes")
-    assert accepted(partner) == ["1", "2", "3"]
-    assert table("failed", "list") == []
+    assert (accepted(partner), table("failed", "list")) == (["1"], [])
+    hand_over(4)
+    assert accepted(partner) == ["1", "2", "3", "4"]
 
 
 def test_partner_down(partner, at_work):

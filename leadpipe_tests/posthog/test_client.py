@@ -102,4 +102,5 @@ def test_the_public_surface():
         "QueryResult",
         "checked_name",
         "utc_literal",
+        "utc_text",
     ]

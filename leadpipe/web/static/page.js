@@ -40,7 +40,7 @@ function showTimes() {
 
 // The live count: pushed by the server; asked for while that does not work.
 
-const live = { source: null, polling: 0, retry: 0, said: 0, saying: 0 };
+const live = { source: null, isPushed: false, polling: 0, retry: 0, said: 0, saying: 0 };
 
 function showLive(state) {
   const big = byId("visitors");
@@ -80,12 +80,15 @@ function openFeed() {
   const source = new EventSource("/api/visitors/stream");
   live.source = source;
   source.onmessage = (event) => {
+    if (source !== live.source) return;
+    live.isPushed = true;
     clearInterval(live.polling);
     showFeed("live", "live");
     showLive(JSON.parse(event.data));
   };
   source.onerror = () => {
     if (source !== live.source) return;
+    live.isPushed = false;
     source.close();
     showFeed("lost", "connection lost, trying again");
     clearInterval(live.polling);
@@ -105,10 +108,12 @@ async function askLive() {
   try {
     const response = await fetched("/api/visitors/live");
     if (!response.ok) return;
-    showLive(await response.json());
+    const state = await response.json();
+    if (live.isPushed) return; // an answer from before the stream was back is older than it
+    showLive(state);
     showFeed("lost", "asked for every few seconds");
   } catch {
-    showFeed("lost", "connection lost, trying again");
+    if (!live.isPushed) showFeed("lost", "connection lost, trying again");
   }
 }
 
