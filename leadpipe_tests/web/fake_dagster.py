@@ -12,7 +12,7 @@ class FakeDagster(httpx.AsyncBaseTransport):
     """What the web application would see of a Dagster.
 
     Args:
-        states: of the run, one a question; the last one stays.
+        states: of the run, one a question; the last one stays, until a test sets others.
         events: what the run logs.
         under_way: the id of a run that has not ended.
         tick: what the schedule would start: the tags of each run.

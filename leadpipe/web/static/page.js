@@ -135,7 +135,9 @@ function drawRuns(html) {
 function tellOnce(state) {
   const alert = byId("problem");
   const below = byId("progress").querySelector(".runs > .problem");
-  if (below) below.hidden = !alert.hidden && below.textContent === alert.textContent;
+  const isSame = !alert.hidden && below?.textContent === alert.textContent;
+  if (below) below.hidden = isSame;
+  if (isSame) alert.dataset.is = "lost";
   if (state !== "lost" && alert.dataset.is === "lost") alert.hidden = true; // Dagster is back
 }
 
@@ -194,13 +196,13 @@ async function start(event) {
       body: new FormData(event.target, button),
     });
     const content = await response.json();
-    problem.dataset.is = response.status === 503 ? "lost" : "refused";
     if (!response.ok) throw new Error(content.error);
     started = content.runs;
     const query = new URLSearchParams(started.map((run) => ["run", run]));
     history.replaceState(null, "", `${PAGE}?${query}`);
     await followRuns();
   } catch (error) {
+    problem.dataset.is = "refused";
     problem.textContent = error instanceof TypeError ? "leadpipe does not answer." : error.message;
     problem.hidden = false;
     tellOnce("lost");
