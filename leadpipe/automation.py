@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -34,65 +35,56 @@ _AFTER_A_FAILURE = timedelta(minutes=10)
 _TICK_SECONDS = 60.0  # Dagster gives a tick that long, and starts nothing if it is over
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses, tokens and all
 
-sync_job = dg.define_asset_job(
+
+# A job in one process; Dagster ends it when it takes longer than its `max_runtime`.
+_asset_job = partial(dg.define_asset_job, executor_def=dg.in_process_executor)
+
+
+def _at_most(hours: int) -> dict[str, object]:
+    return {"dagster/max_runtime": hours * 3_600}
+
+
+sync_job = _asset_job(
     "sync",
     selection=dg.AssetSelection.groups("events", "leads", "listings", "published"),
     description="Load days of events, build leads and listing marts from them, publish the tables.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 6 * 3_600},
+    tags=_at_most(hours=6),
 )
-
-visitors_job = dg.define_asset_job(
+visitors_job = _asset_job(
     "visitors",
     selection=dg.AssetSelection.groups("visitors"),
     description="Compare every week's visitors with PostHog's own count, store and publish what changed.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 3_600},
+    tags=_at_most(hours=1),
 )
-inbox_job = dg.define_asset_job(
+inbox_job = _asset_job(
     "inbox",
     selection=dg.AssetSelection.groups("inbox"),
     description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 3_600},
+    tags=_at_most(hours=1),
 )
-delivery_job = dg.define_asset_job(
-    "delivery",
-    selection=dg.AssetSelection.groups("delivery"),
-    description="Deliver captured leads to the partner; ask about what is unknown, retry what is due.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 3_600},
-)
-reconciliation_job = dg.define_asset_job(
-    "reconcile",
-    selection=dg.AssetSelection.groups("reconciliation"),
-    description="Compare delivered leads with the partner's own list, in both directions.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 3_600},
-)
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-
-
-leads_job = dg.define_asset_job(
+leads_job = _asset_job(
     "sync_leads",
     selection=dg.AssetSelection.groups("interactions"),
     description="Merge a tenant's staff contacts of a program into its leads file.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 3_600},
+    tags=_at_most(hours=1),
 )
-
-
-draws_job = dg.define_asset_job(
+draws_job = _asset_job(
     "draws",
     selection=dg.AssetSelection.groups("draws") | dg.AssetSelection.assets("published_tables"),
     description="Who takes part on a date, its cohort in PostHog, its draw, the results as events.",
-    executor_def=dg.in_process_executor,
-    tags={"dagster/max_runtime": 2 * 3_600},
+    tags=_at_most(hours=2),
+)
+delivery_job = _asset_job(
+    "delivery",
+    selection=dg.AssetSelection.groups("delivery"),
+    description="Deliver captured leads to the partner; ask about what is unknown, retry what is due.",
+    tags=_at_most(hours=1),
+)
+reconciliation_job = _asset_job(
+    "reconcile",
+    selection=dg.AssetSelection.groups("reconciliation"),
+    description="Compare delivered leads with the partner's own list, in both directions.",
+    tags=_at_most(hours=1),
 )
 
 
@@ -177,14 +169,14 @@ def store_webhook_events(
     is_due = is_urgent or state.waiting >= _MANY_WAITING
     if not is_due and waited < timedelta(seconds=settings.inbox_seconds):
         return dg.SkipReason(f"{state.waiting} page and listing views wait for company")
-    if reason := _hindrance(context.instance, now):
+    if reason := _hindrance(context.instance, inbox_job.name, now):
         return dg.SkipReason(reason)
     return dg.RunRequest(tags={KIND_TAG: "webhook"})
 
 
-def _hindrance(instance: dg.DagsterInstance, now: datetime) -> str | None:
-    """Why no run of the inbox job should start now: one is under way, or the last one has just failed."""
-    records = instance.get_run_records(dg.RunsFilter(job_name=inbox_job.name), limit=1)
+def _hindrance(instance: dg.DagsterInstance, job: str, now: datetime) -> str | None:
+    """Why no run of a job should start now: one is under way, or the last one has just failed."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
     if not records:
         return None
     last = records[0]
@@ -365,13 +357,11 @@ def deliver_captured_leads(
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
     is_new = cursor != context.cursor and any(latest.values())
-    if not (is_new or waiting or due_leads(settings.published_dir, now=datetime.now(UTC))):
+    now = datetime.now(UTC)
+    if not (is_new or waiting or due_leads(settings.published_dir, now=now)):
         return dg.SkipReason("nothing came in and no retry is due")
-    running = context.instance.get_run_records(
-        dg.RunsFilter(job_name=delivery_job.name, statuses=_UNDER_WAY), limit=1
-    )
-    if running:
-        return dg.SkipReason(f"run {running[0].dagster_run.run_id} is under way")
+    if reason := _hindrance(context.instance, delivery_job.name, now):
+        return dg.SkipReason(reason)
     context.update_cursor(cursor)
     return dg.RunRequest()
 

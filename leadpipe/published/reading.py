@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _Answer = TypeVar("_Answer")
+Ask = Callable[..., Rows]
 _TRIES = 5
 
 TABLES = (
@@ -58,6 +59,25 @@ def query(folder: Path, sql: str, parameters: Mapping[str, object] | Sequence[ob
     return _read(folder, lambda connection: rows_of(connection.execute(sql, parameters or None)))
 
 
+def read_together(folder: Path, read: Callable[[Ask], _Answer]) -> _Answer:
+    """Let `read` ask several questions of one publication, as `ask(sql, parameters)`.
+
+    Raises:
+        NotPublished: no run has published anything yet; from `ask`, the publication lacks a table.
+    """
+
+    def answered(connection: duckdb.DuckDBPyConnection) -> _Answer:
+        def ask(sql: str, parameters: Mapping[str, object] | None = None) -> Rows:
+            try:
+                return rows_of(connection.execute(sql, parameters or None))
+            except duckdb.CatalogException as error:
+                raise _older(folder, error) from error
+
+        return read(ask)
+
+    return _read(folder, answered)
+
+
 def read_frame(folder: Path, table: str) -> "pd.DataFrame":
     """A published table as a pandas frame.
 
@@ -83,11 +103,15 @@ def _read(folder: Path, ask: Callable[[duckdb.DuckDBPyConnection], _Answer]) -> 
             if current == _current(folder):
                 raise
         except duckdb.CatalogException as error:
-            raise NotPublished(
-                f"{current} was published by an older leadpipe ({error}). Run `leadpipe sync` once."
-            ) from error
+            raise _older(current, error) from error
     with read_parquet(_current(folder), TABLES) as connection:
         return ask(connection)
+
+
+def _older(folder: Path, error: Exception) -> NotPublished:
+    return NotPublished(
+        f"{folder} was published by an older leadpipe ({error}). Run `leadpipe sync` once."
+    )
 
 
 def _current(folder: Path) -> Path:

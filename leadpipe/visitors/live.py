@@ -10,8 +10,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import duckdb
 
@@ -80,17 +78,6 @@ class LiveVisitors:
     def close(self) -> None:
         """Let go of the publication; the object cannot be used afterwards."""
         self._open.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _reload(self) -> set[date]:
         """Start anew when there is a new publication; the weeks it has."""

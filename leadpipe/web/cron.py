@@ -9,15 +9,9 @@ from starlette.responses import Response
 from leadpipe.errors import NotPublished
 from leadpipe.published import reading
 from leadpipe.settings import Settings
-from leadpipe.web.access import (
-    client_of,
-    given_secret,
-    is_from_elsewhere,
-    is_loopback,
-    is_same,
-)
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.dagster_runs import DagsterUnavailable, RunProgress
+from leadpipe.web.guards import check_secret
 from leadpipe.web.state import Web, state_of
 from leadpipe.weeks import weeks_between
 
@@ -31,7 +25,7 @@ _LONGEST_WAIT_SECONDS = 3_600.0
 async def sync_visitors(request: Request) -> Response:
     """`GET` or `POST /api/cron/sync-visitors`: compare all weeks with PostHog's count."""
     web = state_of(request)
-    _check_secret(web, request)
+    check_secret(web, request, web.settings.cron_secret, "CRON_SECRET")
     try:
         run_id = await start_visitors(web)
         progress = await web.runs.wait(run_id, seconds=_patience(request))
@@ -44,7 +38,7 @@ async def sync_visitors(request: Request) -> Response:
 async def sync_events(request: Request) -> Response:
     """`POST /api/cron/analytics`: load the days with new events, build leads and listing analytics."""
     web = state_of(request)
-    _check_secret(web, request)
+    check_secret(web, request, web.settings.cron_secret, "CRON_SECRET")
     try:
         run_ids = await web.runs.start_planned(SYNC_JOB, SYNC_SCHEDULE)
         patience = _patience(request)
@@ -100,24 +94,6 @@ def event_result(settings: Settings, run_ids: list[str]) -> dict[str, Any]:
     except NotPublished:
         return {}
     return rows[0]
-
-
-def _check_secret(web: Web, request: Request) -> None:
-    secret = web.settings.cron_secret
-    if secret is None:
-        if not is_loopback(client_of(request)) or is_from_elsewhere(request):
-            raise Refusal(403, "CRON_SECRET is not set, so only this machine may call")
-        return
-    if is_same(secret, given_secret(request.headers)):
-        return
-    wait = web.wrong_secrets.note(client_of(request))
-    if wait is not None:
-        raise Refusal(429, "too many wrong secrets", headers={"Retry-After": str(int(wait) + 1)})
-    raise Refusal(
-        401,
-        "the secret is missing or wrong; send `Authorization: Bearer …` with CRON_SECRET",
-        headers={"WWW-Authenticate": "Bearer"},
-    )
 
 
 def _patience(request: Request) -> float:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from pydantic import SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -17,18 +16,9 @@ from leadpipe.delivery.partner_events import read_partner_event
 from leadpipe.delivery.periods import BEGINNING
 from leadpipe.delivery.service import deliver_due
 from leadpipe.errors import BadPartnerEvent, DeliveryError, LeadpipeError, NotPublished
-from leadpipe.web.access import (
-    client_of,
-    given_secret,
-    has_right_signature,
-    is_from_elsewhere,
-    is_loopback,
-    is_same,
-    is_signed,
-)
 from leadpipe.web.answers import Refusal, answer
-from leadpipe.web.bodies import check_type, read_body
 from leadpipe.web.csrf import check_csrf
+from leadpipe.web.guards import secured_body
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import only_logged_in
 from leadpipe.web.state import Web, state_of
@@ -51,7 +41,7 @@ def routes() -> list[Route]:
 async def take_leads(request: Request) -> Response:
     """`POST /api/leads`: one lead or a list; 202 means they are on disk and will be delivered."""
     web = state_of(request)
-    body = await _checked(request, web, web.settings.leads_secret, "LEADPIPE_LEADS_SECRET")
+    body = await secured_body(web, request, web.settings.leads_secret, "LEADPIPE_LEADS_SECRET")
     try:
         content: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -78,7 +68,7 @@ async def take_leads(request: Request) -> Response:
 async def take_notice(request: Request) -> Response:
     """`POST /api/webhooks/partner`: what became of a lead; counts once, in any order."""
     web = state_of(request)
-    body = await _checked(request, web, web.settings.npa_webhook_secret, "NPA_WEBHOOK_SECRET")
+    body = await secured_body(web, request, web.settings.npa_webhook_secret, "NPA_WEBHOOK_SECRET")
     try:
         event = read_partner_event(
             body, event_id=request.headers.get("webhook-id"), now=web.clock()
@@ -151,32 +141,6 @@ def _retry(web: Web, lead_id: int | None) -> None:
             ids=ids,
             seconds=60.0,
         )
-
-
-async def _checked(request: Request, web: Web, secret: SecretStr | None, name: str) -> bytes:
-    """The body of a request that may be made: by its secret or signature, or from this machine."""
-    is_by_signature = secret is not None and is_signed(request.headers)
-    if secret is None:
-        if not is_loopback(client_of(request)) or is_from_elsewhere(request):
-            raise Refusal(403, f"{name} is not set, so only this machine may call")
-    elif not is_by_signature and not is_same(secret, given_secret(request.headers)):
-        _refuse(web, request)
-    check_type(request)
-    body = await read_body(request, most_bytes=web.settings.webhook_max_bytes)
-    if (
-        secret is not None
-        and is_by_signature
-        and not has_right_signature(secret, body, request.headers)
-    ):
-        _refuse(web, request)
-    return body
-
-
-def _refuse(web: Web, request: Request) -> None:
-    wait = web.wrong_secrets.note(client_of(request))
-    if wait is not None:
-        raise Refusal(429, "too many wrong secrets", headers={"Retry-After": str(int(wait) + 1)})
-    raise Refusal(401, "the secret or signature is missing or wrong")
 
 
 async def _keep(web: Web, kind: Kind, contents: list[str], *, identity: str | None = None) -> int:

@@ -1,15 +1,13 @@
-"""What the status pages tell: whether PostHog is there, and how the visitor syncs ended."""
+"""Whether PostHog is configured and takes the key, asked once a minute at most."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
 from leadpipe.connections import connect_posthog
-from leadpipe.errors import ConfigurationError, LeadpipeError, NotPublished
-from leadpipe.published import reading
+from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.settings import Settings
 
 _PROBE_SECONDS = 60.0
@@ -53,18 +51,3 @@ class PostHogProbe:
             except LeadpipeError as error:
                 return PostHogState(is_configured=True, is_reachable=False, problem=str(error))
         return PostHogState(is_configured=True, is_reachable=True)
-
-
-def sync_counts(settings: Settings) -> dict[str, Any]:
-    """How many visitor syncs succeeded and failed, and the last one, as it was published."""
-    try:
-        rows = reading.query(
-            settings.published_dir, "SELECT * FROM visitor_syncs ORDER BY started_at DESC, run_id"
-        ).as_dicts()
-    except NotPublished:
-        rows = []
-    return {
-        "succeeded": sum(row["status"] == "succeeded" for row in rows),
-        "failed": sum(row["status"] == "failed" for row in rows),
-        "last": rows[0] if rows else None,
-    }

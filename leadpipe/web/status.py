@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leadpipe.web.answers import answer
-from leadpipe.web.probe import sync_counts
+from leadpipe.web.overview import read_syncs
 from leadpipe.web.state import state_of
 
 _PING_SECONDS = 15
@@ -26,7 +26,7 @@ async def show_sync_status(request: Request) -> Response:
     """`GET /api/sync`: the state of the integration."""
     web = state_of(request)
     posthog = await web.probe.state()
-    syncs = await run_in_threadpool(sync_counts, web.settings)
+    syncs = await run_in_threadpool(read_syncs, web.settings)
     inbox = await run_in_threadpool(web.inbox.state)
     return answer(
         {

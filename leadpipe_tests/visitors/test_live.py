@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_any_interleaving_of_webhook_duplicate_and_sync_counts_exactly(tmp_path,
         publish(warehouse, folder)
 
     folder.mkdir()
-    with live_of(folder, inbox) as live:
+    with closing(live_of(folder, inbox)) as live:
         for number, step in enumerate([*steps, ("sync",)]):
             if step[0] == "webhook":
                 event = pageview(*step[1])

@@ -116,7 +116,10 @@ def test_a_wrong_secret_is_refused_and_nothing_kept(client, inbox, headers, capl
     status, answer = post(client, fresh(), headers={"Content-Type": "application/json", **headers})
     assert (status, answer) == (
         401,
-        {"error": "the secret is missing or wrong; send `Authorization: Bearer …` as configured"},
+        {
+            "error": "the secret is missing or wrong; send `Authorization: Bearer …` with "
+            "POSTHOG_WEBHOOK_SECRET"
+        },
     )
     assert inbox.state().received == 0
     assert SECRET not in caplog.text

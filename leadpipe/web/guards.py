@@ -1,0 +1,71 @@
+"""Requests of programs: the secret or signature they must bring, and the body they may bring with it.
+
+The same for PostHog, the partner, callers of our API and an external cron; each has a secret of its own. An
+endpoint whose secret is not set is for this machine only.
+"""
+
+from typing import NoReturn
+
+from pydantic import SecretStr
+from starlette.requests import Request
+
+from leadpipe.web.access import (
+    client_of,
+    given_secret,
+    has_right_signature,
+    is_from_elsewhere,
+    is_loopback,
+    is_same,
+    is_signed,
+)
+from leadpipe.web.answers import Refusal
+from leadpipe.web.bodies import check_type, read_body
+from leadpipe.web.state import Web
+
+
+def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str) -> None:
+    """Let a request pass that brings the secret, or that comes from this machine when there is none.
+
+    Args:
+        web: counts wrong secrets.
+        request: its headers are looked at, not its body.
+        secret: what must be sent.
+        name: of its setting, for the answer.
+
+    Raises:
+        Refusal: 401, 403, or 429 after too many wrong ones.
+    """
+    if secret is None:
+        if not is_loopback(client_of(request)) or is_from_elsewhere(request):
+            raise Refusal(403, f"{name} is not set, so only this machine may call")
+    elif not is_same(secret, given_secret(request.headers)):
+        _refuse(web, request, name)
+
+
+async def secured_body(web: Web, request: Request, secret: SecretStr | None, name: str) -> bytes:
+    """The JSON body of a request that brings the secret, or a signature made with it.
+
+    A stranger's body is not read: without the secret it costs no memory.
+
+    Raises:
+        Refusal: as `check_secret`, `check_type` and `read_body`.
+    """
+    signed_with = secret if is_signed(request.headers) else None
+    if signed_with is None:
+        check_secret(web, request, secret, name)
+    check_type(request)
+    body = await read_body(request, most_bytes=web.settings.webhook_max_bytes)
+    if signed_with is not None and not has_right_signature(signed_with, body, request.headers):
+        _refuse(web, request, name)
+    return body
+
+
+def _refuse(web: Web, request: Request, name: str) -> NoReturn:
+    wait = web.wrong_secrets.note(client_of(request))
+    if wait is not None:
+        raise Refusal(429, "too many wrong secrets", headers={"Retry-After": str(int(wait) + 1)})
+    raise Refusal(
+        401,
+        f"the secret is missing or wrong; send `Authorization: Bearer …` with {name}",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
