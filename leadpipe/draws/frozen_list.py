@@ -1,20 +1,24 @@
 """Read a date's participants as the list to draw from: hidden leaves in order, and the tree over them."""
 
 import hashlib
+from binascii import unhexlify
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from leadpipe.draws.tree import SumTree, build_tree, leaf_order, rows_of_words
+from leadpipe.draws.hashing import leaf_of, salt_of, salt_prefix
+from leadpipe.draws.tree import ROW, SumTree, build_tree, sorted_rows
 from leadpipe.errors import UnknownDraw
 from leadpipe.warehouse import read_sql
 
-_COLUMNS = ("entries", "msisdn", "word_1", "word_2", "word_3", "word_4")
-_FETCHED_AT_ONCE = 1 << 20
+_READ_AT_ONCE = 122_880  # a row group of DuckDB
+_READERS = 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,6 +28,7 @@ class FrozenList:
     tree: SumTree
     sha256: str
     msisdns: NDArray[np.uint64]
+    list_key: str
 
     def msisdn_of(self, leaf: str) -> str:
         """Who a leaf is.
@@ -34,31 +39,41 @@ class FrozenList:
         index = self.tree.index_of(leaf)
         if index is None:
             raise UnknownDraw(f"The list has no leaf {leaf}")
-        return str(self.msisdns[index])
+        msisdn = str(self.msisdns[index])
+        if leaf_of(salt_of(self.list_key, msisdn), msisdn) != leaf:
+            raise RuntimeError(
+                f"leaf {leaf} belongs to somebody else: the rows were read out of order"
+            )
+        return msisdn
 
 
 def read_list(connection: duckdb.DuckDBPyConnection, draw_date: date, list_key: str) -> FrozenList:
-    """The participants of a date, hidden with a key; there must be at least one."""
-    # A table first: DuckDB hashes on all cores into it, but on one for a result that is fetched.
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE leaves AS {read_sql('draws', 'leaves.sql')}",
-        {"draw_date": draw_date, "list_key": list_key},
-    )
-    found = connection.execute("SELECT count(*) FROM leaves").fetchone()
-    count = int(found[0]) if found else 0
-    columns = {name: np.empty(count, np.uint64) for name in _COLUMNS}
-    # In parts, for memory. Rows of one fetch belong together; two fetches may differ in their order.
-    for start in range(0, count, _FETCHED_AT_ONCE):
-        part = connection.execute(
-            f"FROM leaves WHERE rowid >= {start} AND rowid < {start + _FETCHED_AT_ONCE}"
-        ).fetchnumpy()
-        for name, values in columns.items():
-            values[start : start + _FETCHED_AT_ONCE] = part[name]
-    connection.execute("DROP TABLE leaves")
-    words = [columns.pop(f"word_{number}") for number in (1, 2, 3, 4)]
-    order = leaf_order(words)
-    rows = rows_of_words(columns.pop("entries"), words, order)
+    """The participants of a date, as they are committed, hidden with a key; there must be at least one."""
+    first, last, count = connection.execute(
+        "SELECT min(rowid), max(rowid), count(*) FROM draw_participants WHERE draw_date = ?",
+        [draw_date],
+    ).fetchall()[0]
+    sql = read_sql("draws", "leaves.sql")
+
+    def read(start: int) -> tuple[NDArray[np.void], NDArray[np.uint64]]:
+        end = start + _READ_AT_ONCE - 1
+        bound = {"draw_date": draw_date, "salt": salt_prefix(list_key), "first": start, "last": end}
+        with closing(connection.cursor()) as cursor:
+            part: dict[str, Any] = cursor.execute(sql, bound).fetchnumpy()
+        return np.frombuffer(unhexlify(part["rows"][0]), ROW), part["msisdns"][0]
+
+    rows, msisdns, read_so_far = np.empty(count, ROW), np.empty(count, np.uint64), 0
+    # DuckDB makes one text of many rows without Python's lock: one reader hashes while another decodes.
+    with ThreadPoolExecutor(_READERS) as pool:
+        for part, people in pool.map(read, range(first, last + 1, _READ_AT_ONCE)):
+            there = slice(read_so_far, read_so_far + len(part))
+            rows[there], msisdns[there] = part, people
+            read_so_far += len(part)
+    if read_so_far != count:
+        raise RuntimeError(f"{count} participants of {draw_date}, but {read_so_far} were read")
+    placed, order = sorted_rows(rows)
+    del rows
     with ThreadPoolExecutor(1) as beside:  # hashing 200 MB needs no lock of Python's
-        digest = beside.submit(lambda: hashlib.sha256(rows).hexdigest())
-        tree = build_tree(rows)
-    return FrozenList(tree, digest.result(), columns["msisdn"][order])
+        digest = beside.submit(lambda: hashlib.sha256(placed).hexdigest())
+        tree = build_tree(placed)
+    return FrozenList(tree, digest.result(), msisdns[order], list_key)

@@ -19,9 +19,14 @@ def sha256_hex(text: str) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def salt_prefix(list_key: str) -> str:
+    """What comes before the MSISDN where a salt is hashed."""
+    return f"salt:{list_key}:"
+
+
 def salt_of(list_key: str, msisdn: str) -> str:
     """What hides a participant in the published tree; known to them and to who holds the key."""
-    return sha256_hex(f"salt:{list_key}:{msisdn}")[:_SALT_HEX]
+    return sha256_hex(f"{salt_prefix(list_key)}{msisdn}")[:_SALT_HEX]
 
 
 def leaf_of(salt: str, msisdn: str) -> str:

@@ -4,7 +4,7 @@ A Merkle sum tree: each inner node hashes the rows (entries and hash) of up to 1
 by whoever holds the list; checking what was cut out of it is `verify.py`'s business and needs none of it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from leadpipe.draws.hashing import FAN_OUT, ROW_BYTES, entries_of, node_digest, row
 from leadpipe.draws.sampling import Interval
 
+ROW = np.dtype([("entries", ">u8"), ("digest", "V32")])
 _GROUP_BYTES = FAN_OUT * ROW_BYTES
-_FILLED_AT_ONCE = 1 << 18
-_FILLERS = 2
+_PLACED_AT_ONCE = 1 << 18
+_PLACERS = 2
 
 # A node cut off is its row, (entries, hash); one that is opened shows the nodes below it.
 Cut = list[int | str] | dict[str, list["Cut"]]
@@ -107,7 +108,7 @@ def build_tree(rows: memoryview) -> SumTree:
 
 
 def _parents(level: memoryview) -> memoryview:
-    table = np.frombuffer(level, dtype=[("entries", ">u8"), ("digest", "V32")])
+    table = np.frombuffer(level, ROW)
     firsts = np.arange(0, len(table), FAN_OUT)
     sums = np.add.reduceat(table["entries"].astype(np.uint64), firsts)
     parents = bytearray(len(firsts) * ROW_BYTES)
@@ -115,42 +116,38 @@ def _parents(level: memoryview) -> memoryview:
         node_digest(level[start : start + _GROUP_BYTES])
         for start in range(0, len(level), _GROUP_BYTES)
     )
-    made = np.frombuffer(parents, dtype=table.dtype)
+    made = np.frombuffer(parents, ROW)
     made["entries"], made["digest"] = sums, np.frombuffer(digests, dtype="V32")
     return memoryview(parents).toreadonly()
 
 
-def leaf_order(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.intp]:
-    """The order of leaves that are given as four words of 8 bytes each, the first most significant.
+def sorted_rows(rows: NDArray[np.void]) -> tuple[memoryview, NDArray[np.intp]]:
+    """Rows (of the type `ROW`) in the order of their leaves, and where each was before.
 
     Raises:
         ValueError: two participants have the same leaf.
     """
-    order = np.argsort(words[0])
-    first = words[0][order]
-    if bool((first[1:] == first[:-1]).any()):  # rare: 64 bits of 5 million leaves
+    words = (
+        rows.view(">u8").reshape(len(rows), -1).T[1:]
+    )  # of the leaves, the most significant first
+    firsts = words[0].astype(np.uint64)
+    order = np.argsort(firsts)
+    firsts = firsts[order]
+    if bool((firsts[1:] == firsts[:-1]).any()):  # rare: 64 bits of 5 million leaves
         order = np.lexsort(words[::-1])
         same = [word[order][1:] == word[order][:-1] for word in words]
         if bool(np.logical_and.reduce(same).any()):
             raise ValueError("two participants have the same leaf")
-    return order
+    placed = np.empty_like(rows)
 
+    def place(start: int) -> None:
+        part = slice(start, start + _PLACED_AT_ONCE)
+        np.take(rows, order[part], out=placed[part], mode="clip")  # others buffer what they write
 
-def rows_of_words(
-    entries: NDArray[np.uint64], words: Sequence[NDArray[np.uint64]], order: NDArray[np.intp]
-) -> memoryview:
-    """Rows in that order."""
-    table = np.empty((len(order), 1 + len(words)), dtype=">u8")
-
-    def fill(start: int) -> None:
-        part = slice(start, start + _FILLED_AT_ONCE)
-        for column, values in enumerate((entries, *words)):
-            table[part, column] = values[order[part]]
-
-    # 5 million rows: 0.8 s in one go, 0.2 s in parts on two cores; numpy lets go of Python's lock.
-    with ThreadPoolExecutor(_FILLERS) as pool:
-        list(pool.map(fill, range(0, len(order), _FILLED_AT_ONCE)))
-    return memoryview(table.view(np.uint8).data).cast("B").toreadonly()
+    # In parts on two cores; numpy lets go of Python's lock.
+    with ThreadPoolExecutor(_PLACERS) as pool:
+        list(pool.map(place, range(0, len(rows), _PLACED_AT_ONCE)))
+    return memoryview(placed.view(np.uint8).data).toreadonly(), order
 
 
 def rows_of_leaves(leaves: Iterable[tuple[str, int]]) -> memoryview:

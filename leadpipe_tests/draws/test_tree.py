@@ -1,6 +1,8 @@
 """The sum tree: whatever its size, it finds the holder of every entry and proves each participant."""
 
 import hashlib
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpipe.draws.frozen_list import read_list
-from leadpipe.draws.hashing import FAN_OUT, leaf_of, salt_of
+from leadpipe.draws.hashing import FAN_OUT, leaf_of, row, salt_of
 from leadpipe.draws.opened_tree import open_tree
-from leadpipe.draws.tree import build_tree, leaf_order, rows_of_leaves, rows_of_words
+from leadpipe.draws.tree import ROW, build_tree, rows_of_leaves, sorted_rows
 from leadpipe_tests.draws.builders import DRAW_DATE, KEY, give_entries, msisdn
 
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from([FAN_OUT**2 - 1, FAN_OUT**2, FAN_OUT**2 + 1]))
@@ -50,11 +52,14 @@ def test_what_is_cut_out_opens_to_the_root(data, size):
     assert {(leaf, shown[leaf].entries) for leaf, _ in wanted} == wanted
 
 
-def test_the_warehouse_gives_the_same_tree_in_any_order_of_rows(warehouse):
-    """DuckDB's and numpy's way to the tree ends where pure Python's does, however the rows lie."""
+def test_the_warehouse_gives_the_same_tree_in_any_order_of_rows(warehouse, monkeypatch):
+    """DuckDB's and numpy's way to the tree ends where pure Python's does, however its rows lie."""
+    monkeypatch.setattr("leadpipe.draws.frozen_list._READ_AT_ONCE", 700)
+    others = {msisdn(n): 1 for n in range(2_000)}
     people = {msisdn(n): 1 + n * 37 % 90 for n in range(5_000)}
     plain = rows_of_leaves((leaf_of(salt_of(KEY, who), who), n) for who, n in people.items())
     for order in (people, dict(sorted(people.items(), key=lambda item: item[0][::-1]))):
+        give_entries(warehouse, others, DRAW_DATE - timedelta(days=1))
         give_entries(warehouse, order)
         with warehouse.connect() as connection:
             read = read_list(connection, DRAW_DATE, KEY)
@@ -63,15 +68,17 @@ def test_the_warehouse_gives_the_same_tree_in_any_order_of_rows(warehouse):
         assert read.sha256 == hashlib.sha256(plain).hexdigest()
         leaf = leaf_of(salt_of(KEY, msisdn(77)), msisdn(77))
         assert read.msisdn_of(leaf) == msisdn(77)
+        shifted = replace(read, msisdns=read.msisdns[::-1])
+        with pytest.raises(RuntimeError, match="belongs to somebody else"):
+            shifted.msisdn_of(leaf)
 
 
 def test_equal_first_words_are_told_apart_by_the_others():
     """Leaves that begin with the same 8 bytes are in the order of the rest; equal ones are refused."""
-    first, last = np.array([7, 7, 3], np.uint64), np.array([9, 4, 0], np.uint64)
-    zeros = np.zeros(3, np.uint64)
-    order = leaf_order([first, zeros, zeros, last])
+    leaves = [bytes([7] * 8 + [0] * 16 + [*rest]) for rest in ([9] * 8, [4] * 8)] + [bytes(32)]
+    rows = np.frombuffer(b"".join(row(n, leaf) for n, leaf in enumerate(leaves, 1)), ROW)
+    placed, order = sorted_rows(rows)
     assert order.tolist() == [2, 1, 0]
-    rows = rows_of_words(np.array([1, 2, 3], np.uint64), [first, zeros, zeros, last], order)
-    assert bytes(rows)[:8] == (3).to_bytes(8, "big")
+    assert bytes(placed) == b"".join(row(n, leaves[n - 1]) for n in (3, 2, 1))
     with pytest.raises(ValueError, match="same leaf"):
-        leaf_order([first, zeros, zeros, zeros])
+        sorted_rows(rows[[0, 2, 0]])
