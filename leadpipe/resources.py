@@ -4,7 +4,7 @@ The API key stays inside `Settings`: no resource has it in its configuration, so
 run's config shows it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +81,15 @@ class ProgressSink:
 def preview(connection: duckdb.DuckDBPyConnection, query: str) -> dg.TableMetadataValue:
     """The first rows of a query as a table for the Dagster UI; long cells are cut."""
     result = connection.execute(f"SELECT * FROM ({query}) LIMIT {_PREVIEW_ROWS}")
-    columns = [str(column[0]) for column in result.description]
-    records = [
-        dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True)))
-        for row in result.fetchall()
-    ]
-    schema = dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns])
-    return dg.TableMetadataValue(records=records, schema=schema)
+    return table([str(column[0]) for column in result.description], result.fetchall())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
+    """Rows as a table for the Dagster UI; long cells are cut."""
+    return dg.TableMetadataValue(
+        records=[dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True))) for row in rows],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
+    )
 
 
 def _cell(value: object) -> str | int | float | bool | None:

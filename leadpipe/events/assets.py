@@ -22,6 +22,7 @@ from leadpipe.resources import (
     failing_clearly,
     preview,
     retried_later,
+    table,
 )
 from leadpipe.settings import Settings
 
@@ -151,17 +152,7 @@ def _verdict_table(report: LoadReport) -> dg.TableMetadataValue:
     worst = sorted(
         report.days.items(), key=lambda item: (item[1].is_complete, -item[0].toordinal())
     )
-    return dg.TableMetadataValue(
-        records=[
-            dg.TableRecord({"day": day.isoformat(), **_verdict(state)})
-            for day, state in worst[:_MOST_VERDICTS]
-        ],
-        schema=dg.TableSchema(
-            columns=[
-                dg.TableColumn("day", "date"),
-                dg.TableColumn("events", "int"),
-                dg.TableColumn("events in PostHog", "int"),
-                dg.TableColumn("verdict", "string"),
-            ]
-        ),
+    return table(
+        ("day", "events", "events in PostHog", "verdict"),
+        ((day.isoformat(), *_verdict(state).values()) for day, state in worst[:_MOST_VERDICTS]),
     )

@@ -7,7 +7,7 @@ import dagster as dg
 from leadpipe.connections import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.published.tables import publish_tables
-from leadpipe.resources import WarehouseResource, failing_clearly, preview
+from leadpipe.resources import WarehouseResource, failing_clearly, preview, table
 from leadpipe.settings import Settings
 
 
@@ -39,7 +39,7 @@ def webhook_events(
         )
         state = inbox.state()
         with warehouse.get_connection() as connection:
-            table = preview(
+            by_name = preview(
                 connection,
                 "SELECT event, count(*) AS events, min(timestamp) AS first_at, max(timestamp) AS last_at "
                 f"FROM raw_events WHERE run_id = '{context.run.run_id}' GROUP BY ALL ORDER BY ALL",
@@ -55,7 +55,7 @@ def webhook_events(
             "dead letters made": report.buried,
             "dead letters in all": state.dead_letters,
             "still waiting": state.waiting,
-            "events by name": table,
+            "events by name": by_name,
         }
     )
 
@@ -64,27 +64,12 @@ def webhook_events(
 def no_dead_letters(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
     """Everything the webhook brought could be read; `leadpipe inbox` shows what could not."""
     letters = open_inbox(settings).dead_letters(limit=10)
-    table = dg.TableMetadataValue(
-        records=[
-            dg.TableRecord(
-                {
-                    "number": letter.number,
-                    "received": letter.received_at.isoformat(),
-                    "reason": letter.reason,
-                }
-            )
-            for letter in letters
-        ],
-        schema=dg.TableSchema(
-            columns=[
-                dg.TableColumn("number", "int"),
-                dg.TableColumn("received", "string"),
-                dg.TableColumn("reason", "string"),
-            ]
-        ),
+    latest = table(
+        ("number", "received", "reason"),
+        ((letter.number, letter.received_at.isoformat(), letter.reason) for letter in letters),
     )
     return dg.AssetCheckResult(
         passed=not letters,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"latest": table},
+        metadata={"latest": latest},
     )

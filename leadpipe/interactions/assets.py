@@ -16,6 +16,7 @@ from leadpipe.resources import (
     column_schema,
     failing_clearly,
     retried_later,
+    table,
 )
 from leadpipe.settings import Settings
 from leadpipe.warehouse import read_sql
@@ -77,11 +78,6 @@ def interaction_syncs(
 
 def _told(report: SyncReport) -> dict[str, dg.MetadataValue]:
     """The report without ids of leads and without notes: the UI is not where personal data belongs."""
-    problems = [
-        dg.TableRecord({"event": one.uuid, "result": one.result, "reason": one.reason})
-        for one in report.problems[:_MOST_PROBLEMS]
-    ]
-    columns = [dg.TableColumn(name, "string") for name in ("event", "result", "reason")]
     return {
         "events": dg.MetadataValue.int(report.events),
         "added": dg.MetadataValue.int(report.counts["added"]),
@@ -91,8 +87,9 @@ def _told(report: SyncReport) -> dict[str, dg.MetadataValue]:
         "source": dg.MetadataValue.text(report.source),
         "read until": dg.MetadataValue.text(f"{report.read_until:%Y-%m-%d %H:%M} UTC"),
         "file": dg.MetadataValue.path(str(report.file)),
-        "not merged": dg.MetadataValue.table(
-            records=problems, schema=dg.TableSchema(columns=columns)
+        "not merged": table(
+            ("event", "result", "reason"),
+            ((one.uuid, one.result, one.reason) for one in report.problems[:_MOST_PROBLEMS]),
         ),
     }
 

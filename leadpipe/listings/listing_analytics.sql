@@ -1,37 +1,10 @@
 -- What happened to a listing in an hour.
 -- grain: one listing and one UTC hour with at least one usable event; key: listing_id, date, hour
--- inputs: raw_events
+-- inputs: listing_actions
 -- $first_day, $last_day: the days to compute, both inclusive
--- Unique counts are exact, in two steps: actors first, then hours. A viewer is a person as PostHog
--- knows them; a lead's actor is its seeker. A saved listing counts when it is added, not when removed.
+-- Unique counts are exact, in two steps: actors first, then hours.
 WITH actions AS (
-    SELECT
-        listing_id,
-        event_date,
-        event_hour,
-        event,
-        lead_type,
-        viewed_from,
-        is_logged_in,
-        platform,
-        save_action,
-        price,
-        CASE
-            WHEN lead_type IS NOT NULL THEN seeker_id
-            WHEN event = 'property_view' THEN coalesce(person_id, distinct_id)
-        END AS actor
-    FROM raw_events
-    WHERE event_date BETWEEN $first_day AND $last_day
-      AND listing_id IS NOT NULL
-      AND rejected_reason IS NULL
-      AND (
-          lead_type IS NOT NULL
-          OR event IN (
-              'property_view', 'impression_social_media', 'impression_website_visit', 'impression_share',
-              'listing_sold'
-          )
-          OR (event = 'impression_saved_listing' AND save_action = 'add')
-      )
+    FROM listing_actions WHERE event_date BETWEEN $first_day AND $last_day
 ),
 counts AS (
     SELECT

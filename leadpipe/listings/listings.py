@@ -38,6 +38,7 @@ def build_listing_analytics(
 
     A month at a time: memory stays flat over years, and the rows of a day lie together.
     """
+    name_actions(connection)
     days = rows = 0
     for first, last in (part for span in ranges for part in _months(*span)):
         span = {"first_day": first, "last_day": last}
@@ -61,6 +62,14 @@ def build_listing_analytics(
     return AnalyticsReport(days, rows)
 
 
+def name_actions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have the view `listing_actions`, which both marts are made of, in this connection."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW listing_actions AS "
+        + read_sql("listings", "listing_actions.sql")
+    )
+
+
 def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
     while first <= last:
         until = min(last, first + _MONTH - timedelta(days=1))
@@ -70,6 +79,7 @@ def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
 
 def build_listings(connection: duckdb.DuckDBPyConnection) -> int:
     """Replace the totals of all listings; run it inside a transaction. Returns how many there are."""
+    name_actions(connection)
     connection.execute("DELETE FROM listings")
     found = connection.execute(
         f"INSERT INTO listings {read_sql('listings', 'listings.sql')}"

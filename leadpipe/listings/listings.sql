@@ -1,29 +1,16 @@
 -- A listing over all time.
 -- grain: one listing; key: listing_id
--- inputs: listing_analytics (sums), raw_events (people over all time, platforms, first and last activity)
+-- inputs: listing_analytics (sums), listing_actions (people over all time, platforms, first and last activity)
 -- Distinct people cannot be summed over hours: they are counted anew, per actor first, then per listing.
 WITH per_actor AS (
     SELECT
         listing_id,
         lead_type IS NOT NULL AS is_lead,
         event = 'property_view' AS is_view,
-        CASE
-            WHEN lead_type IS NOT NULL THEN seeker_id
-            WHEN event = 'property_view' THEN coalesce(person_id, distinct_id)
-        END AS actor,
+        actor,
         min(timestamp) AS first_at,
         max(timestamp) AS last_at
-    FROM raw_events
-    WHERE listing_id IS NOT NULL
-      AND rejected_reason IS NULL
-      AND (
-          lead_type IS NOT NULL
-          OR event IN (
-              'property_view', 'impression_social_media', 'impression_website_visit', 'impression_share',
-              'listing_sold'
-          )
-          OR (event = 'impression_saved_listing' AND save_action = 'add')
-      )
+    FROM listing_actions
     GROUP BY ALL
 ),
 people AS (
@@ -38,8 +25,8 @@ people AS (
 ),
 per_platform AS (
     SELECT listing_id, coalesce(platform, 'unknown') AS platform, count(*) AS shares
-    FROM raw_events
-    WHERE event = 'impression_share' AND listing_id IS NOT NULL AND rejected_reason IS NULL
+    FROM listing_actions
+    WHERE event = 'impression_share'
     GROUP BY ALL
 ),
 shares AS (

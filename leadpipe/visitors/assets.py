@@ -18,6 +18,7 @@ from leadpipe.resources import (
     failing_clearly,
     preview,
     retried_later,
+    table,
 )
 from leadpipe.settings import Settings
 from leadpipe.visitors.agreement import compare_with_events
@@ -124,29 +125,25 @@ def weeks_agree_with_events(warehouse: WarehouseResource) -> dg.AssetCheckResult
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "weeks compared": compared,
-            "differences": dg.TableMetadataValue(
-                records=[
-                    dg.TableRecord(
-                        {
-                            "week": week_name(difference.week),
-                            "visitors in PostHog": difference.visitors,
-                            "visitors here": difference.visitors_here,
-                            "pageviews in PostHog": difference.pageviews,
-                            "pageviews here": difference.pageviews_here,
-                            "reason": difference.reason,
-                        }
+            "differences": table(
+                (
+                    "week",
+                    "visitors in PostHog",
+                    "visitors here",
+                    "pageviews in PostHog",
+                    "pageviews here",
+                    "reason",
+                ),
+                (
+                    (
+                        week_name(one.week),
+                        one.visitors,
+                        one.visitors_here,
+                        one.pageviews,
+                        one.pageviews_here,
+                        one.reason,
                     )
-                    for difference in differences
-                ],
-                schema=dg.TableSchema(
-                    columns=[
-                        dg.TableColumn("week", "string"),
-                        dg.TableColumn("visitors in PostHog", "int"),
-                        dg.TableColumn("visitors here", "int"),
-                        dg.TableColumn("pageviews in PostHog", "int"),
-                        dg.TableColumn("pageviews here", "int"),
-                        dg.TableColumn("reason", "string"),
-                    ]
+                    for one in differences
                 ),
             ),
         },
