@@ -17,7 +17,7 @@ _HEADERS = {
 
 
 class SecureHeaders:
-    """Adds them to every answer."""
+    """Adds them to every answer; over https, cookies go back over https only."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -30,6 +30,11 @@ class SecureHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    message["headers"] = [
+                        (name, value + b"; secure" if name == b"set-cookie" else value)
+                        for name, value in message["headers"]
+                    ]
             await send(message)
 
         await self.app(scope, receive, send_secured if scope["type"] == "http" else send)

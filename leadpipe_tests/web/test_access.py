@@ -96,10 +96,15 @@ def test_a_form_without_its_token_does_nothing(start):
 
 
 def test_the_session_cookie_is_for_this_site_and_not_for_scripts(client):
-    """Strict, HttpOnly, and signed: a changed one is worth nothing."""
+    """Strict, HttpOnly, over https only where there is https, and signed: a changed one is worth nothing."""
     cookie = log_in(client).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+    assert "secure" not in cookie
+    client.cookies.clear()
+    client.base_url = "https://localhost"
+    assert log_in(client).headers["set-cookie"].lower().endswith("; secure")
+    client.base_url = "http://localhost"
     client.cookies.clear()
     client.cookies.set("leadpipe", "eyJpc19sb2dnZWRfaW4iOiB0cnVlfQ==.aSBhbQ.forged")
     assert client.get(PAGE, follow_redirects=False).status_code == 303
