@@ -17,7 +17,6 @@ from typing import Any, Literal
 import duckdb
 
 State = Literal["pending", "sent", "succeeded", "failed", "retrying", "unknown"]
-UNRESOLVED = ("pending", "sent", "retrying", "unknown", "failed")
 
 _OUTCOME_ROWS = (
     '[{"id": "BIGINT", "state": "VARCHAR", "outcome": "VARCHAR", "message": "VARCHAR", '

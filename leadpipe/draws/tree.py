@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leadpipe.draws.hashing import FAN_OUT, ROW_BYTES, entries_of, node_digest, row
+from leadpipe.draws.hashing import FAN_OUT, ROW_BYTES, entries_of, node_digest
 from leadpipe.draws.sampling import Interval
 
 ROW = np.dtype([("entries", ">u8"), ("digest", "V32")])
@@ -148,10 +148,3 @@ def sorted_rows(rows: NDArray[np.void]) -> tuple[memoryview, NDArray[np.intp]]:
     with ThreadPoolExecutor(_PLACERS) as pool:
         list(pool.map(place, range(0, len(rows), _PLACED_AT_ONCE)))
     return memoryview(placed.view(np.uint8).data).toreadonly(), order
-
-
-def rows_of_leaves(leaves: Iterable[tuple[str, int]]) -> memoryview:
-    """Rows in the order of their leaves, for lists small enough to hold as pairs of leaf and entries."""
-    return memoryview(
-        b"".join(row(entries, bytes.fromhex(leaf)) for leaf, entries in sorted(leaves))
-    )

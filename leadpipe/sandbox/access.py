@@ -10,8 +10,6 @@ from starlette.requests import Request
 
 from leadpipe.sandbox import refusals
 
-DEFAULT_SCOPES = ("query:read", "project:read", "person:read", "cohort:read", "user:read")
-
 
 @dataclass
 class Access:

@@ -65,7 +65,16 @@ class PartnerState:
     chance: random.Random = field(default_factory=lambda: random.Random(5))
 
     def configure(self, told: dict[str, Any]) -> None:
-        """Change what is told; the leads stay."""
+        """Change what is told; the leads stay.
+
+        Raises:
+            ValueError: no such setting or behaviour.
+        """
+        behaviours = {*told.get("script", ()), told.get("default", self.default)}
+        if unknown := sorted(behaviours - set(BEHAVIOURS)):
+            raise ValueError(
+                f"the sandbox partner cannot {unknown[0]!r}; it knows {', '.join(BEHAVIOURS)}"
+            )
         for name, value in told.items():
             if name == "script":
                 self.script = deque(value)

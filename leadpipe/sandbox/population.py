@@ -23,8 +23,6 @@ from leadpipe.sandbox.identifiers import (
     uuid7,
 )
 
-Fractions = npt.NDArray[np.float64]
-
 IDENTIFIED_SHARE = 0.2
 _ACCRA_SHARE = 0.55
 _NEW_SHARE = 0.55

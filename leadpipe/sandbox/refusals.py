@@ -43,20 +43,9 @@ def key_invalid() -> Refusal:
     return _unauthorized("authentication_failed", detail)
 
 
-def project_key_used() -> Refusal:
-    """401: the project's public key where a personal one is due."""
-    return key_invalid()
-
-
 def scope_missing(scope: str) -> Refusal:
     """403: the key may not do this."""
     detail = f"API key missing required scope '{scope}'"
-    return Refusal(403, "authentication_error", "permission_denied", detail)
-
-
-def project_forbidden() -> Refusal:
-    """403: another organisation's project."""
-    detail = "You don't have access to the project."
     return Refusal(403, "authentication_error", "permission_denied", detail)
 
 

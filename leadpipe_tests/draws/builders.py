@@ -1,20 +1,20 @@
 """Small builders of recharges, lists, prizes and finished draws."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 from leadpipe.draws.drawing import freeze, run
 from leadpipe.draws.evidence import Terms, announce, carry_out, evidence_of
-from leadpipe.draws.hashing import canonical_json, leaf_of, salt_of
+from leadpipe.draws.hashing import canonical_json, leaf_of, row, salt_of
 from leadpipe.draws.msisdn import masked
 from leadpipe.draws.participants import Build, build_participants
 from leadpipe.draws.prizes import Tier
 from leadpipe.draws.register import Draw
 from leadpipe.draws.rules import Rules
-from leadpipe.draws.tree import build_tree, rows_of_leaves
+from leadpipe.draws.tree import build_tree
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import NOW, event
 
@@ -108,6 +108,13 @@ def evidence_of_draw(draw: Draw) -> bytes:
     """The evidence of a draw that was carried out."""
     assert draw.evidence is not None
     return draw.evidence
+
+
+def rows_of_leaves(leaves: Iterable[tuple[str, int]]) -> memoryview:
+    """The rows of pairs of leaf and entries, in the order of their leaves; in plain Python."""
+    return memoryview(
+        b"".join(row(entries, bytes.fromhex(leaf)) for leaf, entries in sorted(leaves))
+    )
 
 
 def evidence_for(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from leadpipe.draws.frozen_list import read_list
 from leadpipe.draws.hashing import FAN_OUT, leaf_of, row, salt_of
 from leadpipe.draws.opened_tree import open_tree
-from leadpipe.draws.tree import ROW, build_tree, rows_of_leaves, sorted_rows
-from leadpipe_tests.draws.builders import DRAW_DATE, KEY, give_entries, msisdn
+from leadpipe.draws.tree import ROW, build_tree, sorted_rows
+from leadpipe_tests.draws.builders import DRAW_DATE, KEY, give_entries, msisdn, rows_of_leaves
 
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from([FAN_OUT**2 - 1, FAN_OUT**2, FAN_OUT**2 + 1]))
 
