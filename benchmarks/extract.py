@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from benchmarks.measure import Stopwatch, print_figures, run_in_turn
 from benchmarks.replay import DAY
-from leadpipe.connections import sync_config
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.posthog import PostHog

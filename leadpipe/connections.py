@@ -1,16 +1,10 @@
-"""From settings to the plain objects the cores take: PostHog client, warehouse, inbox, how to read.
+"""From settings to the plain objects that every core takes: PostHog's clients, the warehouse.
 
-The one place that knows both sides. Dagster's adapters (`resources.py`) and the CLI build on it.
+Dagster's adapters (`resources.py`) and the commands build on it. What only a domain needs is in its
+`connecting.py`.
 """
 
-from datetime import datetime, timedelta
-
 from leadpipe.errors import ConfigurationError
-from leadpipe.events.extraction import Selection
-from leadpipe.events.source import SyncConfig
-from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
-from leadpipe.inbox.payloads import Reader, checked_fields
-from leadpipe.inbox.store import Inbox
 from leadpipe.posthog import Limits, PostHog
 from leadpipe.posthog.capture import Capture
 from leadpipe.settings import Settings
@@ -65,38 +59,4 @@ def open_warehouse(settings: Settings) -> Warehouse:
         settings.warehouse_path,
         lock_timeout_seconds=settings.lock_timeout_seconds,
         memory_limit=settings.memory_limit,
-    )
-
-
-def sync_config(settings: Settings) -> SyncConfig:
-    """How to read events, as configured."""
-    return SyncConfig(
-        selection=Selection(
-            events=event_names(settings),
-            bulky_events=BULKY_EVENTS,
-            bulky_properties=BULKY_PROPERTIES,
-            page_rows=settings.page_rows,
-        ),
-        landing=settings.landing_dir,
-        settle=timedelta(seconds=settings.settle_seconds),
-        overlap=timedelta(seconds=settings.overlap_seconds),
-        workers=settings.fetch_workers,
-    )
-
-
-def open_inbox(settings: Settings) -> Inbox:
-    """The configured webhook inbox; opens nothing yet."""
-    return Inbox(settings.inbox_path)
-
-
-def webhook_reader(settings: Settings, *, now: datetime) -> Reader:
-    """How webhook bodies are read, as configured.
-
-    Raises:
-        ConfigurationError: the field mapping cannot be used.
-    """
-    return Reader(
-        wanted=frozenset(event_names(settings)),
-        first_day=settings.first_day(now),
-        fields=checked_fields(settings.webhook_fields),
     )

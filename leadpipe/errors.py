@@ -2,6 +2,7 @@
 
     LeadpipeError
     ├── ConfigurationError        settings or files a person wrote; fix and start again
+    ├── DomainMisfit              a domain's part that does not fit, or two that clash; fix the code
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
@@ -44,6 +45,10 @@ class LeadpipeError(Exception):
 
 class ConfigurationError(LeadpipeError):
     """A setting or a file that a person wrote cannot be used."""
+
+
+class DomainMisfit(LeadpipeError):  # noqa: N818 - says what is the case
+    """A part of a domain does not fit `leadpipe/domains.py`, or two domains bring the same name."""
 
 
 class WarehouseError(LeadpipeError):

@@ -1,10 +1,10 @@
 """Run a job here and now, in this process, as the command line does.
 
 The run is an ordinary Dagster run: it is in the UI, with its partitions, metadata and checks. When runs
-start by themselves is `automation.py`'s business.
+start by themselves is the business of the domains' `automation.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,8 +13,7 @@ import dagster as dg
 
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
-from leadpipe.events.loading import Progress
-from leadpipe.partitions import contiguous
+from leadpipe.progress import Progress
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
 
@@ -23,65 +22,43 @@ _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How one run over a range of days ended; `error` is one line for people, None if it succeeded."""
+    """How a run ended; `error` is one line for people, None if it succeeded."""
 
     run_id: str
-    first_day: date
-    last_day: date
     error: str | None
     failed_checks: tuple[str, ...] = ()
 
 
-def run_sync(
+def run_job(
     settings: Settings,
-    days: Sequence[date],
+    job: str,
+    first: date,
+    last: date,
     *,
-    is_full: bool = False,
+    config: Mapping[str, object] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
-) -> Iterator[RunOutcome]:
-    """Run the sync job over the days, a run an unbroken range, and give each outcome as it ends.
+) -> RunOutcome:
+    """Run a job over an unbroken range of partitions.
 
     Args:
-        settings: where everything is; Dagster's instance is that of `settings.dagster_home`.
-        days: the days to load; each must be a partition.
-        is_full: read the days whole instead of only what is new.
-        progress: told how far the load of events is.
+        settings: where everything is, all sections; Dagster's instance is that of `settings.dagster_home`.
+        job: its name.
+        first: the first partition's day.
+        last: the last one's.
+        config: the run's configuration.
+        progress: told how far the work is.
     """
     prepare_dagster()
     definitions = build_defs(settings=settings, resources={"progress": ProgressSink(progress)})
-    job = definitions.resolve_job_def("sync")
     with dagster_instance(settings) as instance:
-        for first, last in contiguous(days):
-            result = job.execute_in_process(
-                instance=instance,
-                tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
-                run_config={
-                    "loggers": _QUIET,
-                    "ops": {"raw_events": {"config": {"full_read": is_full}}},
-                },
-                raise_on_error=False,
-            )
-            yield _outcome(result, first, last)
-
-
-def run_visitors(settings: Settings, weeks: Sequence[date]) -> RunOutcome:
-    """Run the visitors job over weeks (Mondays), from the first to the last.
-
-    Args:
-        settings: as for `run_sync`.
-        weeks: each must be a partition.
-    """
-    prepare_dagster()
-    job = build_defs(settings=settings).resolve_job_def("visitors")
-    first, last = min(weeks), max(weeks)
-    with dagster_instance(settings) as instance:
-        result = job.execute_in_process(
+        result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
-            run_config={"loggers": _QUIET},
+            run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,
         )
-        return _outcome(result, first, last)
+        failed = [one.check_name for one in result.get_asset_check_evaluations() if not one.passed]
+        return RunOutcome(result.run_id, _error_of(result), tuple(failed))
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
@@ -90,13 +67,6 @@ def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     if (home / "dagster.yaml").exists():
         return dg.DagsterInstance.from_config(str(home))
     return dg.DagsterInstance.ephemeral()
-
-
-def _outcome(result: dg.ExecuteInProcessResult, first: date, last: date) -> RunOutcome:
-    failed = tuple(
-        check.check_name for check in result.get_asset_check_evaluations() if not check.passed
-    )
-    return RunOutcome(result.run_id, first, last, _error_of(result), failed)
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:

@@ -15,8 +15,8 @@ from dagster_duckdb import DuckDBResource
 
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import LeadpipeError, LeadsFileBusy, PostHogUnavailable, WarehouseLocked
-from leadpipe.events.loading import Progress
 from leadpipe.posthog import PostHog
+from leadpipe.progress import Progress
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 

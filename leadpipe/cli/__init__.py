@@ -1,35 +1,84 @@
 """The command line: thin commands over the same functions that Dagster runs.
 
-Tables for people, `--json` and `--csv` for programs. Results go to stdout, everything else to stderr.
+Tables for people, `--json` and `--csv` for programs. Results go to stdout, everything else to stderr. Here
+stands what loads a command when it is typed; a domain's commands are in its `commands.py`.
 """
+
+from functools import cached_property
+from importlib import import_module
 
 import click
 
 from leadpipe import __version__
-from leadpipe.cli.backup import backup, restore
-from leadpipe.cli.check import check
-from leadpipe.cli.delivery import deliver, delivery, failed, reconcile, succeeded
-from leadpipe.cli.demo import demo, sandbox
-from leadpipe.cli.draws import draws
-from leadpipe.cli.inbox import inbox
-from leadpipe.cli.interactions import sync_leads_command, validate_leads
-from leadpipe.cli.leads import leads
-from leadpipe.cli.serve import serve
-from leadpipe.cli.sync import rebuild, sync
-from leadpipe.cli.tables import days, listings, runs
-from leadpipe.cli.up import up
-from leadpipe.cli.visitors import visitors
-from leadpipe.errors import LeadpipeError
+from leadpipe.domains import DOMAINS, module_of, owners
+from leadpipe.errors import DomainMisfit, LeadpipeError
+
+# The commands that are no domain's, by the module they are in.
+_FRAME = {
+    "leadpipe.cli.check": {"check": "Say what is right and what is wrong with the set-up."},
+    "leadpipe.cli.rebuild": {"rebuild": "Build all tables again from the raw events."},
+    "leadpipe.cli.backup": {
+        "backup": "Copy the warehouse and what lies beside it to an archive.",
+        "restore": "Bring an archive back to an empty data folder.",
+    },
+    "leadpipe.cli.demo": {
+        "demo": "Sync invented traffic from a PostHog sandbox, and show what came out.",
+        "sandbox": "Run a PostHog to try things on.",
+    },
+    "leadpipe.cli.serve": {"serve": "Serve the page, PostHog's webhook and the cron endpoints."},
+    "leadpipe.cli.up": {"up": "Start the Dagster UI, its daemon and the web page."},
+}
 
 
 class _Group(click.Group):
-    """A group whose commands end with one line, not a traceback, on errors leadpipe raises on purpose."""
+    """A group that knows its commands by name, and imports one when it is wanted.
 
-    def invoke(self, context: click.Context) -> object:
+    Commands end with one line, not a traceback, on errors leadpipe raises on purpose.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return sorted(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in self._modules:
+            return None
+        module = import_module(self._modules[cmd_name])
+        for command in module.COMMANDS:
+            if isinstance(command, click.Command) and command.name == cmd_name:
+                return command
+        raise DomainMisfit(f"{module.__name__}.COMMANDS has no command named {cmd_name!r}")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._lines[name]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except LeadpipeError as error:
             raise click.ClickException(str(error)) from None
+
+    @cached_property
+    def _lines(self) -> dict[str, str]:
+        """The line of help of each command."""
+        return {name: line for _, lines in self._brought for name, line in lines.items()}
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        """The module of each command."""
+        named = ((module, name) for module, lines in self._brought for name in lines)
+        return owners(named, "command")
+
+    @cached_property
+    def _brought(self) -> list[tuple[str, dict[str, str]]]:
+        """The modules with commands, each with a line of help for each of them."""
+        domains = [
+            (f"leadpipe.{domain}.commands", getattr(module_of(domain, ""), "COMMANDS", {}))
+            for domain in DOMAINS
+        ]
+        return [*_FRAME.items(), *domains]
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -46,11 +95,3 @@ def main() -> None:
       leadpipe sync            load what is new
       leadpipe leads list      who wants what
     """
-
-
-for command in (
-    *(check, sync, rebuild, runs, days, leads, listings, visitors, inbox),
-    *(deliver, failed, succeeded, reconcile, delivery, backup, restore),
-    *(sync_leads_command, validate_leads, draws, demo, sandbox, up, serve),
-):
-    main.add_command(command)

@@ -9,7 +9,7 @@ import click
 from leadpipe.cli.output import console, notes
 from leadpipe.connections import open_warehouse
 from leadpipe.published.tables import publish_tables
-from leadpipe.settings import Settings, load_settings
+from leadpipe.settings import load_settings
 from leadpipe.warehouse import back_up
 from leadpipe.warehouse import restore as bring_back
 
@@ -30,7 +30,7 @@ def backup(*, archive: Path | None, as_json: bool) -> None:
     settings = load_settings()
     now = datetime.now(UTC)
     target = archive or settings.data_dir / "backups" / f"leadpipe-{now:%Y%m%d-%H%M%S}.tar.gz"
-    report = back_up(open_warehouse(settings), target, kept=_kept(settings), now=now)
+    report = back_up(open_warehouse(settings), target, kept=settings.kept_files(), now=now)
     if as_json:
         click.echo(
             json.dumps({"archive": str(report.path), "tables": report.tables, "bytes": report.size})
@@ -56,10 +56,4 @@ def restore(*, archive: Path) -> None:
     notes.print("Leads under way when the backup was made are asked for before anything is sent.")
 
 
-def _kept(settings: Settings) -> list[Path]:
-    names = ("first_day", "scores.toml")
-    return [
-        settings.inbox_path,
-        settings.hand_overs_path,
-        *(settings.data_dir / name for name in names),
-    ]
+COMMANDS = (backup, restore)

@@ -13,13 +13,11 @@ from leadpipe.cli.demo_sandbox import (
     settings_for,
     start_sandbox,
 )
-from leadpipe.cli.output import console, emit, notes, print_table
-from leadpipe.cli.processes import run_until_stopped
-from leadpipe.cli.sync import plan_now, run_days
-from leadpipe.cli.visitors import sync_weeks
+from leadpipe.cli.output import console, notes
+from leadpipe.cli.processes import ensure_dagster_home, program, run_until_stopped
+from leadpipe.domains import HasTrial, parts
 from leadpipe.errors import ConfigurationError
-from leadpipe.published import reading
-from leadpipe.settings import Settings, load_settings
+from leadpipe.settings import load_settings
 
 _AHEAD_DAYS = 7
 
@@ -69,61 +67,16 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     with start_sandbox(settings, traffic) as server:
         keep_traffic(settings, traffic)
         configured = settings_for(server)
-        problems = run_days(configured, plan_now(configured, now).days)
-        problems += sync_weeks(configured)
-    _show(configured)
+        ensure_dagster_home(configured)
+        problems = [
+            problem for _, part in parts(HasTrial) for problem in part.load(configured, now=now)
+        ]
+    for _, part in parts(HasTrial):
+        console.print()
+        part.show(configured)
+    console.print(f"\nNext: {program('up')}, {program('leads list')}, {program('listings')}.")
     if problems:
         raise click.exceptions.Exit(1)
-
-
-def _show(settings: Settings) -> None:
-    folder = settings.published_dir
-    console.print()
-    by_type = reading.query(
-        folder,
-        "WITH actions AS (SELECT unnest(CAST(lead_actions AS JSON[])) AS action FROM leads) "
-        "SELECT replace(coalesce(action ->> 'message_type', action ->> 'action_type'), 'lead_', '') "
-        "AS lead_type, count(*) AS actions, CAST(sum(CAST(action ->> 'points' AS INTEGER)) AS BIGINT) "
-        "AS points FROM actions GROUP BY lead_type ORDER BY actions DESC",
-    )
-    emit(by_type, None, title="Leads by type")
-    console.print()
-    top = reading.query(
-        folder,
-        "SELECT listing_id, total_views, unique_views, total_leads, unique_leads, conversion_rate "
-        "FROM listings ORDER BY total_leads DESC, total_views DESC, listing_id LIMIT 5",
-    )
-    emit(top, None, title="Top listings")
-    console.print()
-    weeks = reading.query(
-        folder,
-        "SELECT week_start, visitors, pageviews, signups, conversion_rate FROM visitor_metrics "
-        "ORDER BY week_start DESC LIMIT 5",
-    )
-    emit(weeks, None, title="Visitors per week")
-    console.print()
-    verdicts = reading.query(
-        folder,
-        "SELECT event_date, posthog_events, is_complete FROM event_days "
-        "WHERE read_until IS NOT NULL ORDER BY event_date",
-    ).rows
-    cells = [
-        f"{day:%m-%d} {'✓' if complete else '✗'} {count:,}" for day, count, complete in verdicts
-    ]
-    width = 5
-    lines = [cells[start : start + width] for start in range(0, len(cells), width)]
-    lines = [line + [""] * (width - len(line)) for line in lines]
-    print_table([""] * width, lines, title="Days (✓ PostHog's own count agrees, events)")
-    complete = sum(bool(row[2]) for row in verdicts)
-    events = sum(int(str(row[1])) for row in verdicts)
-    totals = reading.query(folder, "SELECT count(DISTINCT lead_id), count(*) FROM leads").rows[0]
-    console.print(
-        f"\n{complete} of {len(verdicts)} days complete, {events:,} events, "
-        f"{totals[0]:,} leads in {totals[1]:,} records."
-    )
-    console.print(
-        "Next: `make up` for the Dagster UI and the web page, `leadpipe leads list`, `leadpipe listings`."
-    )
 
 
 @click.command(
@@ -142,3 +95,6 @@ def sandbox(*, arguments: tuple[str, ...]) -> None:
     need_sandbox()
     command = [sys.executable, "-m", "leadpipe.sandbox", *arguments]
     raise click.exceptions.Exit(run_until_stopped([command], {}))
+
+
+COMMANDS = (demo, sandbox)

@@ -1,12 +1,16 @@
-"""Programs that a command starts, watches, and takes down again."""
+"""Programs that a command starts, watches, and takes down again; what they need to run at all."""
 
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
 
-from leadpipe.settings import child_environment
+from leadpipe.settings import Settings, child_environment
 
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
@@ -53,3 +57,30 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def ensure_dagster_home(settings: Settings) -> Path:
+    """Dagster's home, with leadpipe's `dagster.yaml` put there if it has none; runs are kept from then on."""
+    home = (settings.dagster_home or Path.cwd()).resolve()
+    if not (home / "dagster.yaml").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        package = Path(str(files("leadpipe")))
+        # In a wheel it lies in the package, in a clone beside it.
+        found = next(
+            file
+            for folder in (package, package.parent)
+            if (file := folder / "dagster.yaml").exists()
+        )
+        shutil.copyfile(found, home / "dagster.yaml")
+    return home
+
+
+def program(words: str) -> str:
+    """How the reader types a command: with the path by which this program was started, where it needs one."""
+    typed = Path(sys.argv[0])
+    name = (
+        "leadpipe"
+        if shutil.which("leadpipe") or typed.name != "leadpipe"
+        else os.path.relpath(typed)
+    )
+    return f"`{name} {words}`"

@@ -29,3 +29,6 @@ def serve(*, host: str | None, port: int | None) -> None:
         **{name: value for name, value in options.items() if value is not None}
     )
     serve_app(settings, say=lambda text: notes.print(text, markup=False))
+
+
+COMMANDS = (serve,)

@@ -1,15 +1,14 @@
 """`leadpipe up`: the Dagster UI, its daemon and the web application, together."""
 
 import sys
-from pathlib import Path
 
 import click
 
 from leadpipe.cli.demo_sandbox import environment_for, kept_traffic, start_sandbox
 from leadpipe.cli.output import notes
-from leadpipe.cli.processes import run_until_stopped
-from leadpipe.errors import ConfigurationError
+from leadpipe.cli.processes import ensure_dagster_home, run_until_stopped
 from leadpipe.settings import load_settings, prepare_dagster
+from leadpipe.web.settings import WebSettings
 
 _LIVE_EVENTS_A_MINUTE = 12
 
@@ -31,10 +30,8 @@ def up(*, port: int, page_port: int | None) -> None:
     Example:
       leadpipe up
     """
-    settings = load_settings(**({"web_port": page_port} if page_port else {}))
-    home = (settings.dagster_home or Path.cwd()).resolve()
-    if not (home / "workspace.yaml").exists():
-        raise ConfigurationError(f"{home} has no workspace.yaml; run this in leadpipe's own folder")
+    settings = load_settings(WebSettings, **({"web_port": page_port} if page_port else {}))
+    home = ensure_dagster_home(settings)
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(
@@ -58,7 +55,7 @@ def up(*, port: int, page_port: int | None) -> None:
             extra |= environment_for(server)
         notes.print(f"Dagster UI: http://127.0.0.1:{port} (answers in some 20 seconds)")
         dagster = [
-            *(sys.executable, "-m", "dagster", "dev", "-w", str(home / "workspace.yaml")),
+            *(sys.executable, "-m", "dagster", "dev", "-m", "leadpipe.definitions"),
             *("-h", "127.0.0.1", "-p", str(port)),
         ]
         page = [sys.executable, "-m", "leadpipe", "serve"]
@@ -66,3 +63,6 @@ def up(*, port: int, page_port: int | None) -> None:
     finally:
         if server is not None:
             server.stop()
+
+
+COMMANDS = (up,)

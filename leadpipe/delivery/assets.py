@@ -6,9 +6,9 @@ import dagster as dg
 
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
 from leadpipe.delivery.service import deliver_due, reconcile
+from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
-from leadpipe.settings import Settings
 
 _LONGEST_SECONDS = 600.0
 
@@ -23,7 +23,7 @@ _LONGEST_SECONDS = 600.0
 def lead_deliveries(
     context: dg.AssetExecutionContext,
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DeliverySettings],
 ) -> dg.MaterializeResult[None]:
     """Leads of finished conversations, delivered to the partner's API: one row per lead, with its state.
 
@@ -75,7 +75,7 @@ def lead_deliveries(
     pool="delivery",
 )
 def reconciliation(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[DeliverySettings]
 ) -> dg.MaterializeResult[None]:
     """What we delivered on each day against the partner's own list, in both directions; changes nothing.
 

@@ -8,11 +8,11 @@ from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.partner import Partner, PartnerSettings
 from leadpipe.delivery.policy import DeliveryPolicy
 from leadpipe.delivery.service import DeliveryPlace
+from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import ConfigurationError
-from leadpipe.settings import Settings
 
 
-def connect_partner(settings: Settings) -> Partner:
+def connect_partner(settings: DeliverySettings) -> Partner:
     """A client of the configured partner; close it, or use it as a context manager.
 
     Raises:
@@ -41,7 +41,7 @@ def connect_partner(settings: Settings) -> Partner:
     )
 
 
-def delivery_policy(settings: Settings) -> DeliveryPolicy:
+def delivery_policy(settings: DeliverySettings) -> DeliveryPolicy:
     """How leads are delivered, as configured."""
     return DeliveryPolicy(
         concurrency=settings.npa_concurrency,
@@ -53,7 +53,7 @@ def delivery_policy(settings: Settings) -> DeliveryPolicy:
     )
 
 
-def delivery_place(settings: Settings) -> DeliveryPlace:
+def delivery_place(settings: DeliverySettings) -> DeliveryPlace:
     """Where deliveries happen, as configured; opens nothing yet."""
     return DeliveryPlace(
         warehouse=open_warehouse(settings),

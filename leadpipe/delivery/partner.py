@@ -15,10 +15,10 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from leadpipe.deadlines import Deadlines, install
 from leadpipe.delivery.answers import Verdict, read_answer
 from leadpipe.delivery.fields import KEY_FIELD, from_partner, to_partner
 from leadpipe.errors import PartnerUnavailable
+from leadpipe.http.deadlines import Deadlines, install
 
 _MOST_BYTES = 20_000_000
 _MOST_PAGES = 10_000

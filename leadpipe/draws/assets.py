@@ -14,6 +14,7 @@ from leadpipe.draws.prizes import load_prizes
 from leadpipe.draws.recording import record_draw
 from leadpipe.draws.register import draw_of
 from leadpipe.draws.rules import rules_of
+from leadpipe.draws.settings import DrawsSettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
@@ -23,7 +24,6 @@ from leadpipe.resources import (
     failing_clearly,
     preview,
 )
-from leadpipe.settings import Settings
 
 
 def _dates(context: dg.AssetExecutionContext) -> list[date]:
@@ -43,7 +43,7 @@ def _dates(context: dg.AssetExecutionContext) -> list[date]:
 def draw_participants(
     context: dg.AssetExecutionContext,
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DrawsSettings],
 ) -> dg.MaterializeResult[None]:
     """Who takes part in the draw of a date, with points and entries; a partition a draw date.
 
@@ -97,7 +97,7 @@ def draw_cohort(
     context: dg.AssetExecutionContext,
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DrawsSettings],
 ) -> dg.MaterializeResult[None]:
     """The PostHog cohort `Eligible Participants - YYYY-MM-DD`, just one of the name, calculated.
 
@@ -141,7 +141,7 @@ def draw_cohort(
 def draw(
     context: dg.AssetExecutionContext,
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DrawsSettings],
 ) -> dg.MaterializeResult[None]:
     """The draw of a date: winners and runner-ups of each prize tier, with evidence anyone can verify.
 
@@ -195,7 +195,7 @@ def draw_events(
     context: dg.AssetExecutionContext,
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DrawsSettings],
 ) -> dg.MaterializeResult[None]:
     """The results of a draw as `draw_winner` and `draw_runner_up` events in PostHog, each exactly once.
 

@@ -4,10 +4,10 @@ import dagster as dg
 
 from leadpipe.draws.assets import draw, draw_cohort, draw_events, draw_participants
 from leadpipe.draws.cohort import compare, find_draw_cohort, participants_of
+from leadpipe.draws.settings import DrawsSettings
 from leadpipe.draws.verify import verify_evidence
 from leadpipe.errors import EvidenceInvalid, LeadpipeError
 from leadpipe.resources import PostHogConnection, WarehouseResource, preview
-from leadpipe.settings import Settings
 
 _MOST_VERIFIED = 100
 
@@ -88,7 +88,7 @@ def days_before_were_read(warehouse: WarehouseResource) -> dg.AssetCheckResult:
 def cohort_has_the_participants(
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[DrawsSettings],
 ) -> dg.AssetCheckResult:
     """The cohort of the latest draw date has exactly its participants; says who differs, masked.
 

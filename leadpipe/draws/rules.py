@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from leadpipe.settings import Settings
+from leadpipe.draws.settings import DrawsSettings
 
 NAIRA_PER_POINT = 100
 
@@ -25,7 +25,7 @@ class Rules:
     first_day: date
 
 
-def rules_of(settings: Settings, now: datetime) -> Rules:
+def rules_of(settings: DrawsSettings, now: datetime) -> Rules:
     """The configured rules."""
     return Rules(
         promotion_start=settings.promotion_start,

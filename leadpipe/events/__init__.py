@@ -4,3 +4,9 @@
 `ingest` is the door, `ledger` and `days` keep what was done, `loading` plays them together, `assets`
 shows it to Dagster. What the events mean for leads or listings is those domains' business.
 """
+
+COMMANDS = {
+    "sync": "Load what is new in PostHog, build and publish the tables.",
+    "runs": "What each run asked for, read, brought and rejected.",
+    "days": "Which days are complete: PostHog's own count beside ours.",
+}

@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from leadpipe.connections import sync_config
+from leadpipe.automation import KIND_TAG, SYNC_TAG
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
+from leadpipe.events.settings import EventsSettings
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
     PostHogConnection,
@@ -24,9 +26,7 @@ from leadpipe.resources import (
     retried_later,
     table,
 )
-from leadpipe.settings import Settings
 
-KIND_TAG = "leadpipe/kind"
 _MOST_VERDICTS = 31
 
 
@@ -58,6 +58,7 @@ def run_of(context: dg.AssetExecutionContext) -> Run:
     kinds={"posthog", "duckdb"},
     owners=["team:data"],
     pool="warehouse",
+    tags=dict([SYNC_TAG]),
     freshness_policy=dg.FreshnessPolicy.time_window(
         warn_window=timedelta(hours=7), fail_window=timedelta(hours=13)
     ),
@@ -67,7 +68,7 @@ def raw_events(
     config: RawEventsConfig,
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[EventsSettings],
     progress: dg.ResourceParam[ProgressSink],
 ) -> dg.MaterializeResult[None]:
     """Events as PostHog has them, each uuid once, a partition a UTC day of their timestamp.

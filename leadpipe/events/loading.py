@@ -20,20 +20,11 @@ from leadpipe.events.ledger import Run
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.posthog import CallCounts, PostHog, utc_text
+from leadpipe.progress import Progress
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)
 _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a load is: rows fetched so far of about `expected`, days done of all."""
-
-    rows: int
-    expected: int
-    days_done: int
-    days: int
 
 
 @dataclass(frozen=True)

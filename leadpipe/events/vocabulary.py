@@ -3,7 +3,7 @@
 The one list of event names. How a property's spellings become one column is in `typed_events.sql`.
 """
 
-from leadpipe.settings import Settings
+from leadpipe.events.settings import EventsSettings
 
 LEAD_EVENTS = ("lead", "lead_phone", "lead_message", "lead_appointment")
 VIEW_EVENTS = (
@@ -43,7 +43,7 @@ BULKY_PROPERTIES = (
 )
 
 
-def event_names(settings: Settings) -> tuple[str, ...]:
+def event_names(settings: EventsSettings) -> tuple[str, ...]:
     """Every event to read, each once; the configured names are checked when settings load."""
     return tuple(
         dict.fromkeys(

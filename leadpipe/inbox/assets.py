@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from leadpipe.connections import open_inbox
+from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
+from leadpipe.inbox.settings import InboxSettings
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource, failing_clearly, preview, table
-from leadpipe.settings import Settings
 
 
 @dg.asset(
@@ -20,7 +20,7 @@ from leadpipe.settings import Settings
 def webhook_events(
     context: dg.AssetExecutionContext,
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[InboxSettings],
 ) -> dg.MaterializeResult[None]:
     """Events that PostHog's webhook brought, moved from the inbox into `raw_events`; then all is published.
 
@@ -61,7 +61,7 @@ def webhook_events(
 
 
 @dg.asset_check(asset=webhook_events)
-def no_dead_letters(settings: dg.ResourceParam[Settings]) -> dg.AssetCheckResult:
+def no_dead_letters(settings: dg.ResourceParam[InboxSettings]) -> dg.AssetCheckResult:
     """Everything the webhook brought could be read; `leadpipe inbox` shows what could not."""
     letters = open_inbox(settings).dead_letters(limit=10)
     latest = table(

@@ -3,3 +3,8 @@
 Belongs here: reading those events, matching, the smallest change to a file, the record of each sync.
 Does not belong here: how events come into the warehouse, and what else a leads file holds.
 """
+
+COMMANDS = {
+    "sync-leads": "Merge staff contacts into a tenant's leads file.",
+    "validate-leads": "Say what is wrong with a leads file, by JSON path.",
+}

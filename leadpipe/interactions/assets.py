@@ -6,10 +6,11 @@ import dagster as dg
 from pydantic import Field
 
 from leadpipe.interactions.history import enter_if_free
+from leadpipe.interactions.partitions import TENANT_PROGRAMS
+from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.syncing import SyncReport
+from leadpipe.interactions.tenant_sync import sync_leads
 from leadpipe.interactions.tenants import SEPARATOR, read_tenants
-from leadpipe.leads_sync import sync_leads
-from leadpipe.partitions import TENANT_PROGRAMS
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
@@ -18,7 +19,6 @@ from leadpipe.resources import (
     retried_later,
     table,
 )
-from leadpipe.settings import Settings
 from leadpipe.warehouse import read_sql
 
 _MOST_PROBLEMS = 100
@@ -44,7 +44,7 @@ def interaction_syncs(
     config: LeadsSyncConfig,
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[InteractionsSettings],
 ) -> dg.MaterializeResult[None]:
     """Staff contacts merged into the tenants' leads files; a row a sync, a partition a tenant and program.
 
@@ -96,7 +96,7 @@ def _told(report: SyncReport) -> dict[str, dg.MetadataValue]:
 
 @dg.asset_check(asset=interaction_syncs, pool="warehouse")
 def every_contact_has_a_lead(
-    warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]
+    warehouse: WarehouseResource, settings: dg.ResourceParam[InteractionsSettings]
 ) -> dg.AssetCheckResult:
     """In the last sync of each listed tenant and program, every contact's lead was in the file."""
     return _none_of("unmatched", warehouse, settings, dg.AssetCheckSeverity.ERROR)
@@ -104,14 +104,17 @@ def every_contact_has_a_lead(
 
 @dg.asset_check(asset=interaction_syncs, pool="warehouse")
 def every_contact_is_valid(
-    warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]
+    warehouse: WarehouseResource, settings: dg.ResourceParam[InteractionsSettings]
 ) -> dg.AssetCheckResult:
     """In the last sync of each listed tenant and program, every contact followed the schema."""
     return _none_of("rejected", warehouse, settings, dg.AssetCheckSeverity.WARN)
 
 
 def _none_of(
-    result: str, warehouse: WarehouseResource, settings: Settings, severity: dg.AssetCheckSeverity
+    result: str,
+    warehouse: WarehouseResource,
+    settings: InteractionsSettings,
+    severity: dg.AssetCheckSeverity,
 ) -> dg.AssetCheckResult:
     with failing_clearly():
         listed = set(read_tenants(settings.tenants_path))

@@ -3,11 +3,12 @@
 import dagster as dg
 import duckdb
 
+from leadpipe.automation import SYNC_TAG
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import load_rules
+from leadpipe.leads.settings import LeadsSettings
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
-from leadpipe.settings import Settings
 from leadpipe.warehouse import transaction
 
 _MOST_STEPS = 15
@@ -19,9 +20,10 @@ _MOST_STEPS = 15
     kinds={"duckdb"},
     owners=["team:sales"],
     pool="warehouse",
+    tags=dict([SYNC_TAG]),
 )
 def leads(
-    warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]
+    warehouse: WarehouseResource, settings: dg.ResourceParam[LeadsSettings]
 ) -> dg.MaterializeResult[None]:
     """Lead records with scores: one row per run, listing (or profile) and seeker.
 

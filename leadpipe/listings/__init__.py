@@ -2,3 +2,7 @@
 
 Uses the table `raw_events`; leads as records for people are the leads domain's business.
 """
+
+COMMANDS = {
+    "listings": "Listings over all time, or one listing hour by hour.",
+}

@@ -5,9 +5,11 @@ from datetime import date, timedelta
 import dagster as dg
 import duckdb
 
+from leadpipe.automation import SYNC_TAG
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
-from leadpipe.partitions import DAILY, contiguous, days_of
+from leadpipe.partitions import DAILY, days_of
+from leadpipe.ranges import contiguous
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
 from leadpipe.warehouse import transaction
 
@@ -37,6 +39,7 @@ _IMPOSSIBLE = """
     kinds={"duckdb"},
     owners=["team:data"],
     pool="warehouse",
+    tags=dict([SYNC_TAG]),
 )
 def listing_analytics(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -85,6 +88,7 @@ def listing_analytics(
     kinds={"duckdb"},
     owners=["team:data"],
     pool="warehouse",
+    tags=dict([SYNC_TAG]),
 )
 def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Each listing over all time: totals, distinct viewers and seekers, conversion, first and last activity.

@@ -15,7 +15,6 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
-from leadpipe import deadlines as wire
 from leadpipe.errors import (
     ConfigurationError,
     DeadlineExceeded,
@@ -24,6 +23,7 @@ from leadpipe.errors import (
     PostHogUnavailable,
     RateLimited,
 )
+from leadpipe.http import deadlines as wire
 from leadpipe.posthog import hosts
 from leadpipe.posthog.answers import Answer, Asked, retry_after_seconds, shorten
 from leadpipe.posthog.limits import CallStats, Limiter

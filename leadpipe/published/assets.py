@@ -2,17 +2,20 @@
 
 import dagster as dg
 
+from leadpipe.automation import SYNC_TAG
+from leadpipe.domains import HasPublished, parts
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource, failing_clearly
 from leadpipe.settings import Settings
 
 
 @dg.asset(
-    deps=["raw_events", "leads", "listing_analytics", "listings", "draw_events"],
+    deps=[asset for _, part in parts(HasPublished) for asset in part.ASSETS],
     group_name="published",
     kinds={"parquet"},
     owners=["team:data"],
     pool="warehouse",
+    tags=dict([SYNC_TAG]),
 )
 def published_tables(
     warehouse: WarehouseResource, settings: dg.ResourceParam[Settings]

@@ -2,3 +2,7 @@
 
 How events come in (query or webhook) is `leadpipe.events`' and `leadpipe.inbox`'s business.
 """
+
+COMMANDS = {
+    "visitors": "Weekly visitors, signups and conversion.",
+}

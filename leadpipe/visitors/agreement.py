@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
+from leadpipe.visitors.weeks import WEEK, start_of_week
 from leadpipe.warehouse import read_sql
-from leadpipe.weeks import WEEK, start_of_week
 
 # What the warehouse has of each week: pageviews, and how well its days are loaded.
 _LOADED_WEEKS = """

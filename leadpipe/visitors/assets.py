@@ -9,7 +9,7 @@ import duckdb
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import run_of
-from leadpipe.partitions import WEEKLY, weeks_of
+from leadpipe.events.settings import EventsSettings
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
@@ -20,10 +20,10 @@ from leadpipe.resources import (
     retried_later,
     table,
 )
-from leadpipe.settings import Settings
 from leadpipe.visitors.agreement import compare_with_events
 from leadpipe.visitors.metrics import sync_visitors
-from leadpipe.weeks import week_name
+from leadpipe.visitors.partitions import WEEKLY, weeks_of
+from leadpipe.visitors.weeks import week_name
 
 _CHART_WEEKS = 26
 
@@ -41,7 +41,7 @@ def visitor_metrics(
     context: dg.AssetExecutionContext,
     posthog: dg.ResourceParam[PostHogConnection],
     warehouse: WarehouseResource,
-    settings: dg.ResourceParam[Settings],
+    settings: dg.ResourceParam[EventsSettings],
 ) -> dg.MaterializeResult[None]:
     """Visitors, pageviews, signups and conversion of each ISO week (Monday to Sunday, UTC).
 

@@ -9,7 +9,7 @@ import duckdb
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.visitors.metrics import WeekCounts, store_week, stored_weeks
-from leadpipe.weeks import parse_week, week_name
+from leadpipe.visitors.weeks import parse_week, week_name
 
 _COLUMNS = ("week", "visitors", "signups")
 _MOST_SHOWN = 10

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.warehouse import read_parquet, read_sql
-from leadpipe.weeks import week_of
+from leadpipe.visitors.weeks import week_of
+from leadpipe.warehouse import memory, read_sql, view_table
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,12 @@ class LiveVisitors:
             return set()
         self._open.close()
         self._connection = None
-        connection = self._open.enter_context(read_parquet(publication, ["week_viewers"]))
+        connection = self._open.enter_context(memory())
         connection.execute(
             "CREATE TABLE viewers (week_start DATE, person_id VARCHAR, distinct_id VARCHAR)"
         )
-        with suppress(duckdb.CatalogException):  # nothing published yet
+        with suppress(duckdb.IOException):  # nothing published yet
+            view_table(connection, publication, "week_viewers")
             connection.execute("INSERT INTO viewers SELECT * FROM week_viewers")
         self._connection, self._publication = connection, publication
         self._last_number, self._first_week, self._counts = 0, date.min, {}

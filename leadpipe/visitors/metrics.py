@@ -14,8 +14,8 @@ import duckdb
 from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
 from leadpipe.events.vocabulary import PAGEVIEW_EVENT
 from leadpipe.posthog import PostHog, utc_text
+from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
 from leadpipe.warehouse import Warehouse, read_sql
-from leadpipe.weeks import WEEK, start_of_week, week_id, week_name
 
 Source = Literal["posthog", "manual"]
 

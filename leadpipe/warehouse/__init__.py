@@ -1,12 +1,11 @@
 """The DuckDB warehouse: connections, transactions, migrations, SQL files, published marts.
 
-The only package that opens a DuckDB connection. It knows no table of a domain beyond the migrations
-that create them; what a table means is the domain's business.
+The only package that opens a DuckDB connection. It knows no table: domains bring them in `tables.py`.
 """
 
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
-from leadpipe.warehouse.connection import Warehouse, lock_holder, read_parquet, transaction
-from leadpipe.warehouse.publish import Published, publish
+from leadpipe.warehouse.connection import Warehouse, lock_holder, memory, transaction
+from leadpipe.warehouse.publish import Published, publish, tables_in, view_table
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
 
 __all__ = [
@@ -16,10 +15,12 @@ __all__ = [
     "Warehouse",
     "back_up",
     "lock_holder",
+    "memory",
     "publish",
-    "read_parquet",
     "read_sql",
     "restore",
     "rows_of",
+    "tables_in",
     "transaction",
+    "view_table",
 ]

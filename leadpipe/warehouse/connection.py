@@ -8,7 +8,7 @@ instead (`publish.py`) and never wait.
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,21 +120,11 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def read_parquet(folder: Path, tables: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory connection with a view for each published table: `t.parquet` or `t/*.parquet`.
-
-    A table that the publication does not have, because an older version wrote it, has no view.
-    """
+def memory() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory connection, for reading files of a publication."""
     connection = duckdb.connect()
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        for table in tables:
-            parts = folder / table
-            files = parts / "*.parquet" if parts.is_dir() else folder / f"{table}.parquet"
-            if not (parts.is_dir() or files.exists()):
-                continue
-            path = str(files).replace("'", "''")
-            connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet('{path}')")
         yield connection
     finally:
         connection.close()

@@ -6,6 +6,7 @@ that has just opened a file can finish. What did not change is linked, not writt
 What is published, and from which query, is the caller's business.
 """
 
+import glob
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -91,6 +92,23 @@ def publish(
         if old.resolve() not in (fresh.resolve(), previous):
             shutil.rmtree(old, ignore_errors=True)
     return fresh.name, written
+
+
+def tables_in(publication: Path) -> list[str]:
+    """The tables of a publication: `t.parquet`, or `t/*.parquet` for one in parts."""
+    return sorted(
+        path.name if path.is_dir() else path.name.partition(".")[0]
+        for path in publication.iterdir()
+        if path.is_dir() or path.suffix == ".parquet"
+    )
+
+
+def view_table(connection: duckdb.DuckDBPyConnection, publication: Path, table: str) -> None:
+    """Let a connection read a published table under its name."""
+    parts = publication / table
+    files = f"{glob.escape(str(parts))}{'/*' if parts.is_dir() else ''}.parquet"
+    path = files.replace("'", "''")
+    connection.execute(f"CREATE VIEW IF NOT EXISTS {table} AS SELECT * FROM read_parquet('{path}')")
 
 
 def _swap(link: Path, target: Path) -> None:

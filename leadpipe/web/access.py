@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 
-from leadpipe.settings import Settings
+from leadpipe.web.settings import WebSettings
 
 SECRET_HEADER = "x-leadpipe-secret"  # noqa: S105 - the header's name
 _SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -99,7 +99,7 @@ def is_from_elsewhere(request: Request) -> bool:
     return request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}
 
 
-def admin_token(settings: Settings, *, is_public: bool) -> SecretStr | None:
+def admin_token(settings: WebSettings, *, is_public: bool) -> SecretStr | None:
     """What a person must type to log in; None if the page is open.
 
     Outside loopback there is always one: configured, else made once and kept in the data folder.

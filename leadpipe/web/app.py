@@ -1,7 +1,7 @@
-"""The ASGI application: every route on one page."""
+"""The ASGI application: the frame's routes, and those that the domains bring."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -15,17 +15,18 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from leadpipe.connections import open_inbox, webhook_reader
-from leadpipe.inbox.writer import InboxWriter
+from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import cron, delivery, page, status, webhook
+from leadpipe.web import cron, page, status
 from leadpipe.web.access import WrongSecrets, admin_token, kept_secret
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.dagster_runs import DagsterRuns
-from leadpipe.web.feed import LiveFeed
 from leadpipe.web.headers import SecureHeaders
+from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
-from leadpipe.web.sessions import login, logout, only_logged_in
+from leadpipe.web.rendering import script
+from leadpipe.web.sessions import login, logout
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web
 
 _SESSION_SECONDS = 12 * 3_600
@@ -43,7 +44,7 @@ def create_app(
     """The application over a data folder.
 
     Args:
-        settings: where everything is, and the secrets.
+        settings: where everything is, and the secrets; all sections.
         is_public: it listens beyond loopback, so the page wants a login. Else it answers local names
             only, so that no other site's page can reach it through a name that points here.
         clock: the time (UTC).
@@ -52,33 +53,31 @@ def create_app(
 
     Raises:
         ConfigurationError: a setting cannot be used.
+        DomainMisfit: two domains bring the same path.
     """
-    inbox = open_inbox(settings)
-    reader = webhook_reader(settings, now=clock())
+    own = settings.of(WebSettings)
+    brought = [(domain, part.PAGES) for domain, part in parts(HasPages)]
+    owners(((domain, route.path) for domain, pages in brought for route in _paths(pages)), "page")
+    pages = tuple(each for _, each in brought)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        feed = LiveFeed(settings.published_dir, inbox, clock=clock)
-        await feed.start()
-        writer = InboxWriter(inbox, clock=clock, on_commit=feed.wake)
-        app.state.web = Web(
+        web = Web(
             settings=settings,
-            inbox=inbox,
-            writer=writer,
-            reader=reader,
-            feed=feed,
-            runs=DagsterRuns(settings.dagster_url, transport=dagster_transport, clock=clock),
+            pages=pages,
+            runs=DagsterRuns(own.dagster_url, transport=dagster_transport, clock=clock),
             probe=PostHogProbe(settings),
             wrong_secrets=WrongSecrets(),
-            admin_token=admin_token(settings, is_public=is_public),
+            admin_token=admin_token(own, is_public=is_public),
             clock=clock,
         )
-        on_ready()
-        try:
+        app.state.web = web
+        async with AsyncExitStack() as running:
+            for each in pages:
+                if each.running is not None:
+                    await running.enter_async_context(each.running(web))
+            on_ready()
             yield
-        finally:
-            writer.close()
-            feed.close()
 
     middleware = [
         Middleware(SecureHeaders),
@@ -97,18 +96,19 @@ def create_app(
         routes=[
             Route("/healthz", status.show_health),
             Route("/api/sync", status.show_sync_status),
-            Route("/api/webhooks/posthog", webhook.webhook, methods=["GET", "POST"]),
-            Route("/api/cron/sync-visitors", cron.sync_visitors, methods=["GET", "POST"]),
-            Route("/api/cron/analytics", cron.sync_events, methods=["POST"]),
-            Route("/api/visitors/live", only_logged_in(status.show_live)),
-            Route("/api/visitors/stream", only_logged_in(status.stream_live)),
+            *cron.routes([sync for each in pages for sync in each.syncs]),
             Route("/login", login, methods=["GET", "POST"]),
             Route("/logout", logout, methods=["POST"]),
             *page.routes(),
-            *delivery.routes(),
+            *(route for each in pages for route in each.routes),
+            Route("/static/{domain}/{name}.js", script),
             Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
         ],
         middleware=middleware,
         exception_handlers={Refusal: refusal_answer, HTTPException: http_error_answer},
         lifespan=lifespan,
     )
+
+
+def _paths(pages: Pages) -> list[Route]:
+    return [route for route in pages.routes if isinstance(route, Route)]

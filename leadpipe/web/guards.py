@@ -20,6 +20,7 @@ from leadpipe.web.access import (
 )
 from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import check_type, read_body
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web
 
 
@@ -54,7 +55,7 @@ async def secured_body(web: Web, request: Request, secret: SecretStr | None, nam
     if signed_with is None:
         check_secret(web, request, secret, name)
     check_type(request)
-    body = await read_body(request, most_bytes=web.settings.webhook_max_bytes)
+    body = await read_body(request, most_bytes=web.settings.of(WebSettings).webhook_max_bytes)
     if signed_with is not None and not has_right_signature(signed_with, body, request.headers):
         _refuse(web, request, name)
     return body

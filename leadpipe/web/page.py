@@ -12,16 +12,17 @@ from starlette.routing import Route
 
 from leadpipe.web.access import is_loopback
 from leadpipe.web.answers import Refusal, answer
-from leadpipe.web.cron import SYNC_JOB, SYNC_SCHEDULE, start_visitors
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.dagster_runs import DagsterUnavailable
-from leadpipe.web.overview import read_overview
+from leadpipe.web.overview import read_panels
+from leadpipe.web.parts import Sync
 from leadpipe.web.progress import follow, run_result
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import HOME, is_logged_in, only_logged_in
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
-_WEEKS_BEFORE = 4
+_BELOW = ("facts", "notice", "section")
 
 
 def routes() -> list[Route]:
@@ -68,24 +69,26 @@ async def _sync_page(request: Request) -> Response:
 
 async def _start(web: Web, job: object) -> Sequence[str]:
     """Start the job that the pressed button names, or find what is under way; the runs' ids."""
-    if job == SYNC_JOB:
-        return await web.runs.start_planned(SYNC_JOB, SYNC_SCHEDULE)
-    return [await start_visitors(web)]
+    known = {sync.job: sync for sync in _syncs(web)}
+    if job not in known:
+        raise Refusal(400, f"job should be one of {', '.join(known)}")
+    return await known[str(job)].start(web)
+
+
+def _syncs(web: Web) -> list[Sync]:
+    return [sync for pages in web.pages for sync in pages.syncs]
 
 
 async def _page(request: Request, *, problem: str | None = None, status: int = 200) -> Response:
     web = state_of(request)
-    live: dict[str, Any] = await web.feed.now()
-    before = [(week, count) for week, count in live["weeks"].items() if week < live["week"]]
     # First the runs: what one of them has published is in what is read after it.
     progress = await follow(web, request.query_params.getlist("run"))
-    content = await _overview_content(web) | {
-        "live": live,
-        "before": before[: -_WEEKS_BEFORE - 1 : -1],
-        "most": max((count for _, count in before), default=0) or 1,
+    content = await _overview_content(web, ("hero", *_BELOW)) | {
+        "syncs": _syncs(web),
+        "scripts": [pages.script for pages in web.pages if pages.script],
         "progress": progress,
         "problem": problem,
-        "dagster_url": _reachable(web.settings.dagster_url, request),
+        "dagster_url": _reachable(web.settings.of(WebSettings).dagster_url, request),
         "can_log_out": web.admin_token is not None and is_logged_in(request),
     }
     return render(request, "sync.html", content, status=status)
@@ -93,14 +96,14 @@ async def _page(request: Request, *, problem: str | None = None, status: int = 2
 
 async def _overview(request: Request) -> Response:
     """The part of the page below the buttons, for a page that is open."""
-    return render(request, "overview.html", await _overview_content(state_of(request)))
+    return render(request, "overview.html", await _overview_content(state_of(request), _BELOW))
 
 
-async def _overview_content(web: Web) -> dict[str, Any]:
+async def _overview_content(web: Web, places: Sequence[str]) -> dict[str, Any]:
     return {
-        "overview": await run_in_threadpool(read_overview, web.settings, web.clock()),
+        "overview": await run_in_threadpool(read_panels, web, places),
         "posthog": await web.probe.state(),
-        "inbox": await run_in_threadpool(web.inbox.state),
+        "first_steps": [pages.first_step for pages in web.pages if pages.first_step],
     }
 
 

@@ -7,19 +7,14 @@ from typing import Any, Literal
 
 from starlette.concurrency import run_in_threadpool
 
-from leadpipe.web.cron import SYNC_JOB, VISITORS_JOB, event_result, visitor_result
 from leadpipe.web.dagster_runs import DagsterUnavailable, RunProgress, Step
+from leadpipe.web.parts import Sync
 from leadpipe.web.state import Web
 
 State = Literal["none", "running", "over", "lost"]
 
 MOST_RUNS = 20
 _PATIENCE_SECONDS = 3.0  # a page is not kept waiting for Dagster
-_NAMES = {VISITORS_JOB: "Visitor sync", SYNC_JOB: "Event sync"}
-_SHOWN = {
-    VISITORS_JOB: ("updated", "skipped", "failed", "total"),
-    SYNC_JOB: ("events_new", "events_duplicate", "events_rejected", "lead_records"),
-}
 
 
 @dataclass(frozen=True)
@@ -67,21 +62,19 @@ async def follow(web: Web, run_ids: Sequence[str]) -> Progress:
 
 async def run_result(web: Web, run: RunProgress) -> dict[str, Any]:
     """What a run did, from the published tables; empty while it goes on or if it left nothing."""
-    if not run.is_over:
+    sync = _sync_of(web, run)
+    if sync is None or not run.is_over:
         return {}
-    if run.job == VISITORS_JOB:
-        return await run_in_threadpool(visitor_result, web.settings, run.run_id) or {}
-    if run.job == SYNC_JOB:
-        return await run_in_threadpool(event_result, web.settings, [run.run_id])
-    return {}
+    return dict(await run_in_threadpool(sync.result, web.settings, [run.run_id]))
 
 
 async def shown_run(web: Web, run: RunProgress) -> ShownRun:
     """A run in the page's words."""
     result = await run_result(web, run)
-    shown = {name: result[name] for name in _SHOWN.get(run.job, ()) if name in result}
+    sync = _sync_of(web, run)
+    shown = {name: result[name] for name in (sync.shown if sync else ()) if name in result}
     return ShownRun(
-        name=_NAMES.get(run.job, run.job),
+        name=sync.name if sync else run.job,
         state=run.state,
         steps=[Step(_step_name(run, step), step.state) for step in run.steps],
         done=sum(step.state in {"succeeded", "failed"} for step in run.steps),
@@ -92,8 +85,14 @@ async def shown_run(web: Web, run: RunProgress) -> ShownRun:
 
 
 async def _under_way(web: Web) -> list[str]:
-    found = await asyncio.gather(*(web.runs.under_way(job) for job in (VISITORS_JOB, SYNC_JOB)))
+    jobs = [sync.job for pages in web.pages for sync in pages.syncs]
+    found = await asyncio.gather(*(web.runs.under_way(job) for job in jobs))
     return [run_id for run_id in found if run_id]
+
+
+def _sync_of(web: Web, run: RunProgress) -> Sync | None:
+    syncs = (sync for pages in web.pages for sync in pages.syncs)
+    return next((sync for sync in syncs if sync.job == run.job), None)
 
 
 def _step_name(run: RunProgress, step: Step) -> str:

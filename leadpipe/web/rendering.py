@@ -2,15 +2,35 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    select_autoescape,
+)
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from leadpipe.domains import DOMAINS
 from leadpipe.web.csrf import csrf_token
+from leadpipe.web.state import state_of
 
+
+def _templates(package: str) -> FileSystemLoader:
+    return FileSystemLoader(str(files(f"leadpipe.{package}") / "templates"))
+
+
+# The frame's by their names, a domain's with its name before: `leads/panel.html`.
+_LOADER = ChoiceLoader(
+    [_templates("web"), PrefixLoader({domain: _templates(domain) for domain in DOMAINS})]
+)
 _ENVIRONMENT = Environment(
-    loader=PackageLoader("leadpipe.web", "pages"),
+    loader=_LOADER,
     autoescape=select_autoescape(),
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -24,6 +44,15 @@ def render(
     """A page; `csrf` is the token for its forms."""
     text = _ENVIRONMENT.get_template(name).render(csrf=csrf_token(request), **content)
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+async def script(request: Request) -> Response:
+    """`GET /static/<domain>/<name>.js`: a script that a domain brings to the page."""
+    wanted = "{domain}/{name}.js".format(**request.path_params)
+    if wanted not in {pages.script for pages in state_of(request).pages}:
+        raise HTTPException(404)
+    text, _, _ = _LOADER.get_source(_ENVIRONMENT, wanted)
+    return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
 
 
 def _number(value: float | None) -> str:

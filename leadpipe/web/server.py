@@ -12,6 +12,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.settings import Settings
 from leadpipe.web.access import is_loopback
 from leadpipe.web.app import create_app
+from leadpipe.web.settings import WebSettings
 
 _GRACE_SECONDS = 5
 _BACKLOG = 1_024
@@ -29,7 +30,8 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
     Raises:
         ConfigurationError: the port is taken, or a setting cannot be used.
     """
-    host = settings.web_host
+    own = settings.of(WebSettings)
+    host = own.web_host
     if not is_loopback(host) and settings.posthog_webhook_secret is None:
         say(
             f"POSTHOG_WEBHOOK_SECRET is not set: listening on 127.0.0.1 only, not on {host}. "
@@ -38,13 +40,13 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         host = "127.0.0.1"
     is_public = not is_loopback(host)
     app = create_app(settings, is_public=is_public, on_ready=_spare_the_collector)
-    listener = _listener(host, settings.web_port)
+    listener = _listener(host, own.web_port)
     port = listener.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     say(f"leadpipe page: http://{shown}:{port}/admin/sync")
-    if is_public and settings.admin_token is None:
+    if is_public and own.admin_token is None:
         say(f"Log in with the token in {settings.data_dir / 'admin_token'}")
-    if settings.cron_secret is None:
+    if own.cron_secret is None:
         say("CRON_SECRET is not set: /api/cron/… answers this machine only.")
     config = uvicorn.Config(
         app,

@@ -10,6 +10,7 @@ from leadpipe.web.access import client_of, is_same
 from leadpipe.web.answers import Refusal
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.rendering import render
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import state_of
 
 HOME = "/admin/sync"
@@ -60,7 +61,7 @@ async def login(request: Request) -> Response:
     return render(
         request,
         "login.html",
-        {"problem": problem, "is_kept": web.settings.admin_token is None},
+        {"problem": problem, "is_kept": web.settings.of(WebSettings).admin_token is None},
         status=status,
     )
 

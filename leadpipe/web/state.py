@@ -1,36 +1,45 @@
 """What the routes share: one object, made when the application starts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 from starlette.requests import Request
 
-from leadpipe.inbox.payloads import Reader
-from leadpipe.inbox.store import Inbox
-from leadpipe.inbox.writer import InboxWriter
 from leadpipe.settings import Settings
 from leadpipe.web.access import WrongSecrets
 from leadpipe.web.dagster_runs import DagsterRuns
-from leadpipe.web.feed import LiveFeed
 from leadpipe.web.probe import PostHogProbe
+
+if TYPE_CHECKING:
+    from leadpipe.web.parts import Pages
+
+_HeldT = TypeVar("_HeldT")
 
 
 @dataclass(frozen=True)
 class Web:
-    """Everything a route needs; nothing of it is global."""
+    """Everything a route needs; nothing of it is global. Domains hold here what their own routes share."""
 
     settings: Settings
-    inbox: Inbox
-    writer: InboxWriter
-    reader: Reader
-    feed: LiveFeed
+    pages: "tuple[Pages, ...]"
     runs: DagsterRuns
     probe: PostHogProbe
     wrong_secrets: WrongSecrets
     admin_token: SecretStr | None
     clock: Callable[[], datetime]
+    _held: dict[type, Any] = field(default_factory=dict)
+
+    def hold(self, thing: object) -> None:
+        """Keep a domain's object for its routes, one of a type."""
+        self._held[type(thing)] = thing
+
+    def held(self, kind: type[_HeldT]) -> _HeldT:
+        """The object of that type."""
+        found: _HeldT = self._held[kind]
+        return found
 
 
 def state_of(request: Request) -> Web:

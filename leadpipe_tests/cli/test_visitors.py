@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import leadpipe.cli
-from leadpipe.connections import open_inbox, webhook_reader
+from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.settings import load_settings
-from leadpipe.weeks import week_id, week_name, week_of
+from leadpipe.visitors.weeks import week_id, week_name, week_of
 
 _NOW = datetime.now(UTC)
 _THIS = week_of(_NOW.date())

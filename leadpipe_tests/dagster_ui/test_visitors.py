@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
 from leadpipe.published import reading
-from leadpipe.weeks import week_of, weeks_between
+from leadpipe.visitors.weeks import week_of, weeks_between
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job
 from leadpipe_tests.events.builders import event, rows
 

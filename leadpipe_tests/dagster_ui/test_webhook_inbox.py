@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from leadpipe.connections import open_inbox, webhook_reader
 from leadpipe.definitions import build_defs
+from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.published import reading
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job
 from leadpipe_tests.events.builders import rows

@@ -9,7 +9,8 @@ from typing import Any
 
 import duckdb
 
-from leadpipe.connections import connect_posthog, sync_config
+from leadpipe.connections import connect_posthog
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.loading import LoadReport, load_days

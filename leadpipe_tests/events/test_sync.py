@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from leadpipe.connections import connect_posthog, sync_config
+from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, KeyRejected, QueryTooHeavy, ScopeMissing
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.planning import plan_sync

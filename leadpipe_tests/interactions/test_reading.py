@@ -4,8 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from leadpipe.connections import connect_posthog, open_warehouse, sync_config
+from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.planning import plan_sync
 from leadpipe.interactions.reading import Question, Reading, from_posthog, read_events
 from leadpipe_tests.events.builders import NOW, load

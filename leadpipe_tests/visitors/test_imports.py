@@ -7,7 +7,7 @@ import pytest
 from leadpipe.errors import ConfigurationError
 from leadpipe.visitors.imports import import_weeks, read_weeks
 from leadpipe.visitors.metrics import WeekCounts, store_week
-from leadpipe.weeks import parse_week
+from leadpipe.visitors.weeks import parse_week
 from leadpipe_tests.events.builders import NOW, rows
 
 W03 = date(2025, 1, 13)

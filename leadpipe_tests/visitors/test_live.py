@@ -14,8 +14,8 @@ from leadpipe.inbox.payloads import Reader
 from leadpipe.inbox.store import Inbox
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
+from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse
-from leadpipe.weeks import week_of
 from leadpipe_tests.events.builders import NOW, rows, take_in
 
 READER = Reader(wanted={"$pageview"}, first_day=date(2026, 1, 1))

@@ -14,7 +14,7 @@ from leadpipe.visitors.metrics import (
     count_weeks,
     sync_visitors,
 )
-from leadpipe.weeks import week_of
+from leadpipe.visitors.weeks import week_of
 from leadpipe_tests.events.builders import NOW, event, rows
 
 THIS_WEEK = date(2026, 11, 16)

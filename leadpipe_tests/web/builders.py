@@ -8,8 +8,8 @@ from typing import Any
 
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync, store_week
+from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse, transaction
-from leadpipe.weeks import week_of
 from leadpipe_tests.events.builders import NOW, TODAY, build_marts, event, take_in
 
 THIS_WEEK = week_of(TODAY)

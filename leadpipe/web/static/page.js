@@ -6,8 +6,6 @@ const POLL_MS = 700;
 const LOST_MS = 3000;
 const LOOK_MS = 10000; // for runs that a schedule or somebody else has started
 const OVERVIEW_MS = 60000;
-const SAY_MS = 10000; // between two numbers that are read out
-const RETRY_MS = 5000;
 
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en-US");
@@ -35,85 +33,6 @@ function showTimes() {
     const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
     const [, unit, size] = STEPS.find(([most]) => Math.abs(seconds) < most);
     setText(time, since.format(Math.round(seconds / size), unit));
-  }
-}
-
-// The live count: pushed by the server; asked for while that does not work.
-
-const live = { source: null, isPushed: false, polling: 0, retry: 0, said: 0, saying: 0 };
-
-function showLive(state) {
-  const big = byId("visitors");
-  const shown = number.format(state.visitors);
-  if (big.textContent !== shown) {
-    big.textContent = shown;
-    big.classList.remove("ticked");
-    requestAnimationFrame(() => big.classList.add("ticked"));
-    sayLive();
-  }
-  setText(byId("week"), state.week);
-  for (const row of document.querySelectorAll("tr[data-week]")) {
-    setText(row.querySelector("td"), number.format(state.weeks[row.dataset.week] ?? 0));
-  }
-  setText(byId("waiting"), number.format(state.waiting));
-  setText(byId("dead-letters"), number.format(state.deadLetters));
-}
-
-function sayLive() {
-  clearTimeout(live.saying);
-  const wait = Math.max(0, live.said + SAY_MS - Date.now());
-  live.saying = setTimeout(() => {
-    live.said = Date.now();
-    setText(byId("live-said"), `${byId("visitors").textContent} visitors this week`);
-  }, wait);
-}
-
-function showFeed(state, text) {
-  byId("feed").dataset.state = state;
-  setText(byId("feed-text"), text);
-}
-
-function openFeed() {
-  clearInterval(live.polling);
-  clearTimeout(live.retry);
-  live.source?.close();
-  const source = new EventSource("/api/visitors/stream");
-  live.source = source;
-  source.onmessage = (event) => {
-    if (source !== live.source) return;
-    live.isPushed = true;
-    clearInterval(live.polling);
-    showFeed("live", "live");
-    showLive(JSON.parse(event.data));
-  };
-  source.onerror = () => {
-    if (source !== live.source) return;
-    live.isPushed = false;
-    source.close();
-    showFeed("lost", "connection lost, trying again");
-    clearInterval(live.polling);
-    live.polling = setInterval(askLive, RETRY_MS / 2);
-    live.retry = setTimeout(openFeed, RETRY_MS);
-  };
-}
-
-function closeFeed() {
-  live.source?.close();
-  live.source = null;
-  clearInterval(live.polling);
-  clearTimeout(live.retry);
-}
-
-async function askLive() {
-  try {
-    const response = await fetched("/api/visitors/live");
-    if (!response.ok) return;
-    const state = await response.json();
-    if (live.isPushed) return; // an answer from before the stream was back is older than it
-    showLive(state);
-    showFeed("lost", "asked for every few seconds");
-  } catch {
-    if (!live.isPushed) showFeed("lost", "connection lost, trying again");
   }
 }
 
@@ -234,15 +153,11 @@ async function showOverview() {
 }
 
 function wake() {
-  closeFeed();
-  if (document.hidden) return; // a browser keeps six connections a host: hidden pages let theirs go
-  openFeed();
-  followRuns();
+  if (!document.hidden) followRuns();
 }
 
 byId("start").addEventListener("submit", start);
 document.addEventListener("visibilitychange", wake);
-addEventListener("pagehide", closeFeed);
 setInterval(() => document.hidden || showOverview(), OVERVIEW_MS);
 setInterval(showTimes, 10000);
 started = runsOf(byId("progress").querySelector(".runs"));

@@ -14,8 +14,8 @@ from playwright.sync_api import expect
 from leadpipe.connections import connect_posthog
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import sync_visitors
+from leadpipe.visitors.weeks import weeks_between
 from leadpipe.warehouse import Warehouse
-from leadpipe.weeks import weeks_between
 from leadpipe_tests.dagster_ui.processes import REPOSITORY
 from leadpipe_tests.events.builders import NOW, TODAY, build_marts, load
 from leadpipe_tests.web.builders import pageview

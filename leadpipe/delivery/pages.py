@@ -1,0 +1,170 @@
+"""Delivery over HTTP: leads handed over, the partner's notices, and the panel people look at."""
+
+import json
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from leadpipe.delivery import lists
+from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
+from leadpipe.delivery.handovers import HandOvers, Kind
+from leadpipe.delivery.lead import content_id, read_lead
+from leadpipe.delivery.partner_events import read_partner_event
+from leadpipe.delivery.periods import BEGINNING
+from leadpipe.delivery.service import deliver_due
+from leadpipe.delivery.settings import DeliverySettings
+from leadpipe.errors import BadPartnerEvent, DeliveryError, LeadpipeError, NotPublished
+from leadpipe.web.answers import Refusal, answer
+from leadpipe.web.csrf import check_csrf
+from leadpipe.web.guards import secured_body
+from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.web.rendering import render
+from leadpipe.web.sessions import only_logged_in
+from leadpipe.web.state import Web, state_of
+
+PANEL = "/admin/delivery"
+_MOST_LEADS = 1_000
+_SHOWN = 200
+_STATES = ("succeeded", "pending", "sent", "retrying", "unknown", "failed")
+
+
+async def _take_leads(request: Request) -> Response:
+    """`POST /api/leads`: one lead or a list; 202 means they are on disk and will be delivered."""
+    web = state_of(request)
+    body = await secured_body(web, request, _own(web).leads_secret, "LEADPIPE_LEADS_SECRET")
+    try:
+        content: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal(400, "the body is not JSON") from None
+    items = content if isinstance(content, list) else [content]
+    if not items or len(items) > _MOST_LEADS or not all(isinstance(i, dict) for i in items):
+        raise Refusal(400, f"send one lead or a list of 1 to {_MOST_LEADS}, each an object")
+    leads = [
+        read_lead(item, fallback_id=content_id(item), region=_own(web).lead_phone_region)
+        for item in items
+    ]
+    new = await _keep(web, "lead", [json.dumps(item) for item in items])
+    return answer(
+        {
+            "accepted": len(items),
+            "duplicates": len(items) - new,
+            "keys": [lead.key for lead in leads],
+            "problems": {lead.key: lead.problem for lead in leads if lead.problem},
+        },
+        status=202,
+    )
+
+
+async def _take_notice(request: Request) -> Response:
+    """`POST /api/webhooks/partner`: what became of a lead; counts once, in any order."""
+    web = state_of(request)
+    body = await secured_body(web, request, _own(web).npa_webhook_secret, "NPA_WEBHOOK_SECRET")
+    try:
+        event = read_partner_event(
+            body, event_id=request.headers.get("webhook-id"), now=web.clock()
+        )
+    except BadPartnerEvent as error:
+        raise Refusal(422, str(error)) from None
+    new = await _keep(web, "notice", [body.decode("utf-8", "replace")], identity=event.event_id)
+    return answer({"status": event.status, "duplicate": not new})
+
+
+async def _show_panel(request: Request) -> Response:
+    """The delivery panel; `?reveal=1` shows personal data in full."""
+    return await _panel(request, problem=None)
+
+
+async def _retry_leads(request: Request) -> Response:
+    """One click: send one failed lead now, or all of them."""
+    await check_csrf(request)
+    web = state_of(request)
+    form = await request.form()
+    given = str(form.get("id", ""))
+    if given and not given.isdigit():
+        raise Refusal(400, "id should be the number of a lead")
+    try:
+        await run_in_threadpool(_retry, web, int(given) if given else None)
+    except LeadpipeError as error:
+        return await _panel(request, problem=str(error))
+    return RedirectResponse(PANEL, status_code=303)
+
+
+async def _panel(request: Request, *, problem: str | None) -> Response:
+    web = state_of(request)
+    is_revealed = request.query_params.get("reveal") == "1"
+    content = await run_in_threadpool(_content, web, is_revealed=is_revealed)
+    return render(
+        request,
+        "delivery/delivery.html",
+        {**content, "problem": problem, "is_revealed": is_revealed},
+        status=503 if problem else 200,
+    )
+
+
+def _content(web: Web, *, is_revealed: bool) -> dict[str, object]:
+    folder = _own(web).published_dir
+    try:
+        report, findings = lists.last_report(folder)
+        return {
+            "rates": lists.rates(folder, since=BEGINNING).as_dicts(),
+            "failed": lists.failed_leads(folder, show_pii=is_revealed, limit=_SHOWN).as_dicts(),
+            "report": report,
+            "findings": findings.as_dicts(),
+            "breaker": lists.breaker(folder),
+        }
+    except NotPublished:
+        return {"rates": [], "failed": [], "report": None, "findings": [], "breaker": None}
+
+
+def _retry(web: Web, lead_id: int | None) -> None:
+    folder = _own(web).published_dir
+    found = lists.failed_leads(folder, lead_id=lead_id, limit=1_000_000).as_dicts()
+    ids = [int(str(row["id"])) for row in found]
+    if not ids:
+        raise DeliveryError("There is no such failed lead any more; load the page again")
+    with connect_partner(_own(web)) as partner:
+        deliver_due(
+            delivery_place(_own(web)),
+            partner,
+            policy=delivery_policy(_own(web)),
+            clock=web.clock,
+            ids=ids,
+            seconds=60.0,
+        )
+
+
+async def _keep(web: Web, kind: Kind, contents: list[str], *, identity: str | None = None) -> int:
+    store = HandOvers(_own(web).hand_overs_path)
+    try:
+        return await run_in_threadpool(
+            store.add, kind, contents, now=web.clock(), identity=identity
+        )
+    except DeliveryError as error:
+        raise Refusal(503, str(error), headers={"Retry-After": "5"}) from None
+
+
+def _own(web: Web) -> DeliverySettings:
+    return web.settings.of(DeliverySettings)
+
+
+def _by_state(look: Look) -> dict[str, Any] | None:
+    """How many leads are in which state of delivery."""
+    rows = look.query("SELECT state, count(*) AS leads FROM lead_deliveries GROUP BY state")
+    if not rows:
+        return None
+    counts = {row["state"]: row["leads"] for row in rows}
+    return {"counts": [(name, counts[name]) for name in _STATES if name in counts]}
+
+
+PAGES = Pages(
+    routes=[
+        Route("/api/leads", _take_leads, methods=["POST"]),
+        Route("/api/webhooks/partner", _take_notice, methods=["POST"]),
+        Route(PANEL, only_logged_in(_show_panel)),
+        Route(f"{PANEL}/retry", only_logged_in(_retry_leads), methods=["POST"]),
+    ],
+    panels=[Panel("section", "delivery/panel.html", _by_state)],
+)

@@ -1,0 +1,205 @@
+"""The domains, and the parts a domain may bring. Adding a domain is adding its folder and a line here.
+
+A part is a module of the domain's folder, under the name below. A part that a domain does not have is a
+file that is not there. The roots load a part when it is wanted: the command line loads the commands of
+one domain, and neither Dagster nor a page.
+
+| file            | what is in it                                            | who gathers it           |
+|-----------------|----------------------------------------------------------|--------------------------|
+| `__init__.py`   | what the domain is; COMMANDS: a line of help a command   | `leadpipe.cli`           |
+| `settings.py`   | SECTION: its settings                                    | `leadpipe.settings`      |
+| `tables.py`     | TABLES it owns, MIGRATIONS in order                      | `leadpipe.warehouse`     |
+| `assets.py`     | Dagster assets, and checks                               | `leadpipe.definitions`   |
+| `checks.py`     | further asset checks                                     | `leadpipe.definitions`   |
+| `automation.py` | Dagster jobs, schedules, sensors                         | `leadpipe.definitions`   |
+| `published.py`  | TABLES for readers, after which ASSETS, `published()`    | `leadpipe.published`     |
+| `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
+| `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
+| `rebuilding.py` | `rebuild()`: its marts, again from the raw events        | `leadpipe.rebuild`       |
+| `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
+| `trial.py`      | `load()` and `show()`: its part in `leadpipe demo`       | `leadpipe.cli.demo`      |
+
+A domain uses another's tables, never its functions; all may use `events` and `inbox`, where events come in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from leadpipe.errors import DomainMisfit
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import click
+    import duckdb
+
+    from leadpipe.cli.findings import Finding
+    from leadpipe.posthog import PostHog
+    from leadpipe.settings import Settings
+    from leadpipe.warehouse import Published
+    from leadpipe.web.parts import Pages
+
+DOMAINS = (
+    "events",
+    "inbox",
+    "visitors",
+    "leads",
+    "listings",
+    "interactions",
+    "delivery",
+    "draws",
+)
+"""In the order in which their tables are made, their marts built and their panels shown."""
+
+
+@runtime_checkable
+class HasSettings(Protocol):
+    """`settings.py`."""
+
+    SECTION: "type[Settings]"
+
+
+@runtime_checkable
+class HasTables(Protocol):
+    """`tables.py`; each migration is applied once, with its record in one transaction, for good."""
+
+    TABLES: Sequence[str]
+    MIGRATIONS: "Sequence[Callable[[duckdb.DuckDBPyConnection], None]]"
+
+
+@runtime_checkable
+class HasPublished(Protocol):
+    """`published.py`; `ASSETS` are those after which the tables have to be published anew."""
+
+    TABLES: Sequence[str]
+    ASSETS: Sequence[str]
+
+    def published(
+        self, connection: "duckdb.DuckDBPyConnection", *, now: "datetime"
+    ) -> "Iterator[Published]":
+        """The files to publish."""
+
+
+@runtime_checkable
+class HasCommands(Protocol):
+    """`commands.py`."""
+
+    COMMANDS: "Sequence[click.Command]"
+
+
+@runtime_checkable
+class HasPages(Protocol):
+    """`pages.py`."""
+
+    PAGES: "Pages"
+
+
+@runtime_checkable
+class HasRebuild(Protocol):
+    """`rebuilding.py`; runs in the rebuild's transaction and gives rows built, by what they are."""
+
+    def rebuild(
+        self, connection: "duckdb.DuckDBPyConnection", settings: "Settings", *, is_rescored: bool
+    ) -> Mapping[str, int]:
+        """Build the domain's marts again; with `is_rescored` by the rules of today."""
+
+
+@runtime_checkable
+class HasFindings(Protocol):
+    """`findings.py`."""
+
+    def findings(
+        self, settings: "Settings", posthog: "PostHog | None", *, now: "datetime"
+    ) -> "Iterator[Finding]":
+        """What is right and wrong with the domain's set-up; without a client if PostHog is of no use."""
+
+
+@runtime_checkable
+class HasTrial(Protocol):
+    """`trial.py`."""
+
+    def load(self, settings: "Settings", *, now: "datetime") -> list[str]:
+        """Load what the demo shows; what went wrong, a line each."""
+
+    def show(self, settings: "Settings") -> None:
+        """Print what came out."""
+
+
+PartT = TypeVar("PartT")
+_PARTS: Mapping[type, str] = {
+    HasSettings: "settings",
+    HasTables: "tables",
+    HasPublished: "published",
+    HasCommands: "commands",
+    HasPages: "pages",
+    HasRebuild: "rebuilding",
+    HasFindings: "findings",
+    HasTrial: "trial",
+}
+
+
+def parts(kind: type[PartT]) -> Iterator[tuple[str, PartT]]:
+    """The parts of a kind that the domains bring, each with its domain's name, in order.
+
+    Raises:
+        DomainMisfit: a part lacks something of its kind.
+    """
+    for domain in DOMAINS:
+        if part := part_of(domain, kind):
+            yield domain, part
+
+
+def part_of(domain: str, kind: type[PartT]) -> PartT | None:
+    """A domain's part of a kind, None if it brings none.
+
+    Raises:
+        DomainMisfit: the part lacks something of its kind.
+    """
+    module = module_of(domain, _PARTS[kind])
+    if module is None:
+        return None
+    if not isinstance(module, kind):
+        wanted = sorted(name for name in kind.__protocol_attrs__ if not hasattr(module, name))  # type: ignore[attr-defined]
+        raise DomainMisfit(
+            f"{module.__name__} does not fit {kind.__name__} in leadpipe/domains.py: "
+            f"it has no {', '.join(wanted)}"
+        )
+    return module
+
+
+def modules(name: str) -> list[ModuleType]:
+    """The modules of a name (`assets`) that the domains have, in order."""
+    return [module for domain in DOMAINS if (module := module_of(domain, name))]
+
+
+def module_of(domain: str, name: str) -> ModuleType | None:
+    """`leadpipe.<domain>.<name>`, None if there is no such file.
+
+    Raises:
+        DomainMisfit: the domain has no folder.
+    """
+    package = f"leadpipe.{domain}"
+    if find_spec(package) is None:
+        raise DomainMisfit(
+            f"leadpipe/domains.py lists {domain!r}, but there is no leadpipe/{domain}/"
+        )
+    path = f"{package}.{name}" if name else package
+    return import_module(path) if find_spec(path) else None
+
+
+def owners(named: Iterable[tuple[str, str]], what: str) -> dict[str, str]:
+    """Who brings each name, from pairs of domain and name.
+
+    Raises:
+        DomainMisfit: two bring the same.
+    """
+    found: dict[str, str] = {}
+    for domain, name in named:
+        if (other := found.setdefault(name, domain)) != domain:
+            raise DomainMisfit(
+                f"{other} and {domain} both bring a {what} named {name!r}; rename one"
+            )
+    return found

@@ -1,0 +1,95 @@
+"""The tables of draws: who takes part, who is blocked, draws, their secrets and winners."""
+
+import duckdb
+
+TABLES = (
+    "draw_participants",
+    "draw_participant_builds",
+    "draw_rejections",
+    "blacklist",
+    "draws",
+    "draw_secrets",
+    "draw_winners",
+)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables as 0.2.0 had them."""
+    connection.execute("""
+        CREATE TABLE draw_participants (
+            draw_date DATE NOT NULL,
+            msisdn VARCHAR NOT NULL,
+            distinct_id VARCHAR NOT NULL,
+            points BIGINT NOT NULL,
+            entries BIGINT NOT NULL,
+            recharge_amount DECIMAL(38, 2) NOT NULL,
+            recharges BIGINT NOT NULL,
+            last_recharge_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE draw_participant_builds (
+            draw_date DATE NOT NULL,
+            participants BIGINT NOT NULL,
+            total_entries BIGINT NOT NULL,
+            recharges BIGINT NOT NULL,
+            blacklisted BIGINT NOT NULL,
+            unread_days BIGINT NOT NULL,
+            promotion_start DATE,
+            max_recharge_naira BIGINT NOT NULL,
+            phone_region VARCHAR NOT NULL,
+            built_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE draw_rejections (
+            draw_date DATE NOT NULL,
+            reason VARCHAR NOT NULL,
+            recharges BIGINT NOT NULL,
+            new_recharges BIGINT NOT NULL,
+            example_uuid UUID NOT NULL
+        );
+        CREATE TABLE blacklist (
+            msisdn VARCHAR NOT NULL,
+            blocked_from DATE NOT NULL,
+            blocked_until DATE,
+            reason VARCHAR NOT NULL,
+            author VARCHAR NOT NULL,
+            edited_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE draws (
+            draw_id VARCHAR NOT NULL,
+            draw_date DATE NOT NULL,
+            attempt INTEGER NOT NULL,
+            status VARCHAR NOT NULL,
+            participants BIGINT NOT NULL,
+            total_entries BIGINT NOT NULL,
+            commitment VARCHAR NOT NULL,
+            announcement JSON NOT NULL,
+            beacon_value VARCHAR,
+            supersedes VARCHAR,
+            reason VARCHAR,
+            withdrawn_reason VARCHAR,
+            frozen_at TIMESTAMPTZ NOT NULL,
+            drawn_at TIMESTAMPTZ,
+            evidence VARCHAR
+        );
+        CREATE TABLE draw_secrets (
+            draw_id VARCHAR NOT NULL,
+            list_key VARCHAR NOT NULL,
+            seed VARCHAR NOT NULL
+        );
+        CREATE TABLE draw_winners (
+            draw_id VARCHAR NOT NULL,
+            draw_date DATE NOT NULL,
+            prize_tier_id INTEGER NOT NULL,
+            prize_tier_name VARCHAR NOT NULL,
+            prize_value BIGINT NOT NULL,
+            is_runner_up BOOLEAN NOT NULL,
+            rank INTEGER NOT NULL,
+            msisdn VARCHAR NOT NULL,
+            distinct_id VARCHAR NOT NULL,
+            entries BIGINT NOT NULL,
+            event_uuid UUID NOT NULL,
+            recorded_at TIMESTAMPTZ
+        );
+    """)
+
+
+MIGRATIONS = (create_tables,)

@@ -1,0 +1,125 @@
+"""`leadpipe sync`, `runs` and `days`."""
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from leadpipe.cli.output import emit, format_options
+from leadpipe.errors import ConfigurationError
+from leadpipe.events.planning import SyncPlan
+from leadpipe.events.settings import EventsSettings
+from leadpipe.events.syncing import plan_now, run_days
+from leadpipe.published import reading
+from leadpipe.settings import Settings, load_settings
+from leadpipe.warehouse import Rows
+
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
+_LIMIT = click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows."
+)
+
+
+@click.command()
+@click.option("--from", "first", type=_DAY, help="First day to load (UTC). Default: what is new.")
+@click.option("--to", "last", type=_DAY, help="Last day to load, inclusive. Default: today.")
+@click.option("--full", is_flag=True, help="Read the days whole again, not only what is new.")
+@click.option("--dry-run", is_flag=True, help="Say what would be read; read and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sync(
+    *, first: datetime | None, last: datetime | None, full: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Load new events from PostHog, and build and publish the tables.
+
+    Without dates leadpipe asks PostHog which days have events it does not have, and loads exactly
+    those. The first time that is everything since LEADPIPE_START_DATE (by default a year). Ends with 1
+    if a day is incomplete or a run failed.
+
+    \b
+    Examples:
+      leadpipe sync
+      leadpipe sync --dry-run
+      leadpipe sync --from 2026-11-01 --to 2026-11-07
+      leadpipe sync --from 2026-11-01 --full
+    """
+    settings = load_settings()
+    plan = _plan(settings.of(EventsSettings), first, last, is_dry=dry_run)
+    if dry_run:
+        _print_plan(plan, as_json=as_json)
+        return
+    problems = run_days(settings, plan.days, is_full=full, as_json=as_json)
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+def _plan(
+    settings: EventsSettings, first: datetime | None, last: datetime | None, *, is_dry: bool
+) -> SyncPlan:
+    now = datetime.now(UTC)
+    begin = settings.first_day(now)
+    if first is None and last is None:
+        return plan_now(settings, now, is_dry=is_dry)
+    start = first.date() if first else begin
+    end = last.date() if last else now.date()
+    if start > end:
+        raise ConfigurationError(f"--from {start} is after --to {end}")
+    if start < begin or end > now.date():
+        raise ConfigurationError(
+            f"Days from {begin} to {now.date()} can be loaded. For earlier ones set "
+            f"LEADPIPE_START_DATE={min(start, begin)}."
+        )
+    return SyncPlan({start + timedelta(days=n): "asked for" for n in range((end - start).days + 1)})
+
+
+def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
+    rows = [(day, reason) for day, reason in sorted(plan.reasons.items())]
+    emit(
+        Rows(("day", "reason"), tuple(rows)),
+        "json" if as_json else None,
+        title=f"{len(rows)} days would be read, {plan.events_waiting:,} events are known to wait",
+    )
+
+
+@click.command()
+@_LIMIT
+@format_options
+def runs(*, limit: int, output: str | None) -> None:
+    """What each run asked for, read, brought and rejected; the latest first.
+
+    \b
+    Examples:
+      leadpipe runs
+      leadpipe runs --json --limit 1
+    """
+    rows = reading.query(
+        load_settings(Settings).published_dir,
+        "SELECT started_at, kind, status, window_start, window_end, events_fetched, events_new, "
+        "events_duplicate, events_rejected, api_calls, retries, rate_limits, error, run_id "
+        "FROM runs ORDER BY started_at DESC, run_id LIMIT $limit",
+        {"limit": limit},
+    )
+    emit(rows, output, title="Runs", without=("retries", "rate_limits", "events_fetched"))
+
+
+@click.command()
+@click.option("--incomplete", is_flag=True, help="Only days that differ from PostHog's count.")
+@_LIMIT
+@format_options
+def days(*, incomplete: bool, limit: int, output: str | None) -> None:
+    """Which days are complete: PostHog's own count beside ours; the latest first.
+
+    \b
+    Examples:
+      leadpipe days
+      leadpipe days --incomplete --limit 400
+    """
+    rows = reading.query(
+        load_settings(Settings).published_dir,
+        "SELECT event_date, posthog_events, warehouse_events, is_complete, read_until, checked_at "
+        "FROM event_days WHERE read_until IS NOT NULL AND (NOT $incomplete OR NOT is_complete) "
+        "ORDER BY event_date DESC LIMIT $limit",
+        {"incomplete": incomplete, "limit": limit},
+    )
+    emit(rows, output, title="Days", empty="No such day.")
+
+
+COMMANDS = (sync, runs, days)

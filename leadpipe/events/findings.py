@@ -1,0 +1,96 @@
+"""What `leadpipe check` says of events: whether they are sent, what the warehouse holds, what is missing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from leadpipe.cli.findings import Finding
+from leadpipe.connections import connect_posthog, open_warehouse
+from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
+from leadpipe.events.settings import EventsSettings
+from leadpipe.events.vocabulary import event_names
+from leadpipe.events.windows import EPOCH
+from leadpipe.posthog import PostHog, utc_text
+from leadpipe.published import reading
+from leadpipe.settings import Settings
+from leadpipe.warehouse import read_sql
+
+
+def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> Iterator[Finding]:
+    """What is right and wrong with it."""
+    if posthog is not None:
+        yield _sent(posthog, settings.of(EventsSettings), now)
+    yield from _warehouse(settings)
+
+
+def _sent(posthog: PostHog, settings: EventsSettings, now: datetime) -> Finding:
+    try:
+        counted = posthog.query(
+            read_sql("events", "day_counts.hogql"),
+            values={
+                "events": list(event_names(settings)),
+                "window_start": utc_text(now - timedelta(days=7)),
+                "window_end": utc_text(now),
+                "created_after": utc_text(EPOCH),
+                "created_until": utc_text(now),
+            },
+            name="leadpipe: check",
+        ).decoded()
+    except PostHogError as error:
+        return Finding("wrong", "queries", str(error))
+    if total := sum(int(str(events)) for _, events in counted):
+        return Finding("ok", "events", f"{total:,} of leadpipe's events in the last 7 days")
+    return Finding(
+        "warning", "events", "none of leadpipe's events in the last 7 days; are they sent?"
+    )
+
+
+def _warehouse(settings: Settings) -> Iterator[Finding]:
+    path = settings.warehouse_path
+    if not path.exists():
+        yield Finding("ok", "warehouse", f"{path} will be made by the first sync")
+        return
+    try:
+        with replace(open_warehouse(settings), lock_timeout_seconds=0.0).connect() as connection:
+            source = connection.execute("SELECT host, project_id FROM sources").fetchone()
+            count = connection.execute("SELECT count(*) FROM raw_events").fetchone()
+    except WarehouseLocked as error:
+        yield Finding("warning", "warehouse", str(error))
+        return
+    except LeadpipeError as error:
+        yield Finding("wrong", "warehouse", str(error))
+        return
+    megabytes = path.stat().st_size / 1e6
+    events = count[0] if count else 0
+    holds = f"project {source[1]} of {source[0]}" if source else "no project yet"
+    yield Finding("ok", "warehouse", f"{path}, {megabytes:,.0f} MB, {events:,} events, {holds}")
+    host = _host(settings)
+    if source and host and source != (host, settings.posthog_project_id):
+        yield Finding(
+            "wrong",
+            "warehouse",
+            f"it holds project {source[1]} of {source[0]}, but project {settings.posthog_project_id} of "
+            f"{host} is configured; set LEADPIPE_DATA_DIR to another folder or `make clean`",
+        )
+    try:
+        wrong = reading.query(
+            settings.published_dir, "SELECT count(*) FROM event_days WHERE NOT is_complete"
+        ).rows[0][0]
+        yield Finding(
+            "warning" if wrong else "ok",
+            "completeness",
+            f"{wrong} days differ from PostHog's count; see `leadpipe days --incomplete`"
+            if wrong
+            else "every day read has as many events as PostHog counts",
+        )
+    except LeadpipeError as error:
+        yield Finding("warning", "published tables", str(error))
+
+
+def _host(settings: Settings) -> str | None:
+    """The host as the client would write it; None when no client can be made."""
+    try:
+        with connect_posthog(settings) as posthog:
+            return posthog.host
+    except ConfigurationError:
+        return None

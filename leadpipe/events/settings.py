@@ -1,0 +1,51 @@
+"""Which events are read, and how far back a read begins."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from leadpipe.posthog import checked_name
+from leadpipe.settings import Settings
+
+
+def _event_name(value: str) -> str:
+    return checked_name(value, kind="event name")
+
+
+def _event_names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(_event_name(name.strip()) for name in value.split(",") if name.strip())
+
+
+class EventsSettings(Settings):
+    """Which events are read, and how far back a read begins."""
+
+    signup_event: Annotated[str, AfterValidator(_event_name)] = Field(
+        "user_signed_up",
+        alias="LEADPIPE_SIGNUP_EVENT",
+        description="The event counted as a waitlist signup.",
+    )
+    extra_events: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_event_names)] = Field(
+        (),
+        alias="LEADPIPE_EXTRA_EVENTS",
+        description="Further event names to keep in raw_events, separated by commas.",
+    )
+    settle_seconds: int = Field(
+        120,
+        ge=0,
+        le=86_400,
+        alias="LEADPIPE_SETTLE_SECONDS",
+        description="PostHog shows rows out of order for about this long; they are read again.",
+    )
+    overlap_seconds: int = Field(
+        3_600,
+        ge=0,
+        le=604_800,
+        alias="LEADPIPE_OVERLAP_SECONDS",
+        description="How far behind the last read an incremental read begins.",
+    )
+
+
+SECTION = EventsSettings

@@ -1,0 +1,90 @@
+"""The tables of events: what PostHog sent, what of each day is known, who brought it."""
+
+import duckdb
+
+TABLES = (
+    "raw_events",
+    "rejected_events",
+    "event_copies",
+    "event_days",
+    "changed_days",
+    "runs",
+    "sources",
+)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables as 0.2.0 had them."""
+    connection.execute("""
+        CREATE TABLE raw_events (
+            uuid UUID NOT NULL,
+            event VARCHAR NOT NULL,
+            timestamp TIMESTAMPTZ NOT NULL,
+            event_date DATE NOT NULL,
+            event_hour UTINYINT NOT NULL,
+            created_at TIMESTAMPTZ,
+            distinct_id VARCHAR,
+            person_id VARCHAR,
+            listing_id VARCHAR,
+            seeker_id VARCHAR,
+            lister_id VARCHAR,
+            lister_type VARCHAR,
+            context_type VARCHAR,
+            lead_type VARCHAR,
+            is_logged_in BOOLEAN,
+            viewed_from VARCHAR,
+            platform VARCHAR,
+            save_action VARCHAR,
+            price DECIMAL(18, 2),
+            properties VARCHAR,
+            rejected_reason VARCHAR,
+            run_id VARCHAR NOT NULL
+        );
+        CREATE TABLE rejected_events (
+            run_id VARCHAR NOT NULL,
+            reason VARCHAR NOT NULL,
+            content_hash VARCHAR NOT NULL,
+            content VARCHAR NOT NULL,
+            rejected_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE event_copies (uuid UUID NOT NULL, event_date DATE NOT NULL);
+        CREATE TABLE event_days (
+            event_date DATE NOT NULL,
+            version INTEGER NOT NULL,
+            read_until TIMESTAMPTZ,
+            posthog_events BIGINT,
+            warehouse_events BIGINT,
+            checked_at TIMESTAMPTZ
+        );
+        CREATE TABLE changed_days (
+            event_date DATE NOT NULL,
+            events BIGINT NOT NULL,
+            since TIMESTAMPTZ NOT NULL,
+            until TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE runs (
+            run_id VARCHAR NOT NULL,
+            kind VARCHAR NOT NULL,
+            status VARCHAR NOT NULL,
+            window_start DATE,
+            window_end DATE,
+            events_fetched BIGINT NOT NULL,
+            events_new BIGINT NOT NULL,
+            events_duplicate BIGINT NOT NULL,
+            events_rejected BIGINT NOT NULL,
+            rejected_reasons JSON NOT NULL,
+            api_calls BIGINT NOT NULL,
+            retries BIGINT NOT NULL,
+            rate_limits BIGINT NOT NULL,
+            version INTEGER NOT NULL,
+            error VARCHAR,
+            host VARCHAR NOT NULL,
+            pid INTEGER NOT NULL,
+            started_at TIMESTAMPTZ NOT NULL,
+            finished_at TIMESTAMPTZ
+        );
+        CREATE TABLE sources (host VARCHAR NOT NULL, project_id VARCHAR NOT NULL);
+    """)
+
+
+MIGRATIONS = (create_tables,)

@@ -1,0 +1,35 @@
+"""What `leadpipe demo` loads and shows of events."""
+
+from datetime import datetime
+
+from leadpipe.cli.output import console, print_table
+from leadpipe.events.settings import EventsSettings
+from leadpipe.events.syncing import plan_now, run_days
+from leadpipe.published import reading
+from leadpipe.settings import Settings
+
+_DAYS_A_LINE = 5
+
+
+def load(settings: Settings, *, now: datetime) -> list[str]:
+    """Sync all days; what went wrong, a line each."""
+    return run_days(settings, plan_now(settings.of(EventsSettings), now).days)
+
+
+def show(settings: Settings) -> None:
+    """Each day beside PostHog's own count."""
+    verdicts = reading.query(
+        settings.published_dir,
+        "SELECT event_date, posthog_events, is_complete FROM event_days "
+        "WHERE read_until IS NOT NULL ORDER BY event_date",
+    ).rows
+    cells = [
+        f"{day:%m-%d} {'✓' if is_complete else '✗'} {count:,}"
+        for day, count, is_complete in verdicts
+    ]
+    cells += [""] * (-len(cells) % _DAYS_A_LINE)
+    lines = [cells[start : start + _DAYS_A_LINE] for start in range(0, len(cells), _DAYS_A_LINE)]
+    print_table([""] * _DAYS_A_LINE, lines, title="Days (✓ PostHog's own count agrees, events)")
+    complete = sum(bool(is_complete) for _, _, is_complete in verdicts)
+    events = sum(int(str(count)) for _, count, _ in verdicts)
+    console.print(f"{complete} of {len(verdicts)} days complete, {events:,} events.")

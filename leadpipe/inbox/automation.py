@@ -1,0 +1,48 @@
+"""When the inbox is moved into the warehouse: soon after something arrived."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from leadpipe.automation import KIND_TAG, asset_job, at_most, hindrance
+from leadpipe.errors import LeadpipeError
+from leadpipe.events.vocabulary import BULKY_EVENTS
+from leadpipe.inbox.connecting import open_inbox
+from leadpipe.inbox.settings import InboxSettings
+
+_MANY_WAITING = 20_000
+
+inbox_job = asset_job(
+    "inbox",
+    selection=dg.AssetSelection.groups("inbox"),
+    description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
+    tags=at_most(hours=1),
+)
+
+
+@dg.sensor(
+    job=inbox_job,
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Stores webhook events: views after LEADPIPE_INBOX_SECONDS, anything else at once.",
+)
+def store_webhook_events(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[InboxSettings]
+) -> dg.RunRequest | dg.SkipReason:
+    """A run when something has waited long enough, and none is under way."""
+    inbox = open_inbox(settings)
+    now = datetime.now(UTC)
+    try:
+        state = inbox.state()
+        is_urgent = bool(inbox.waiting_events() - set(BULKY_EVENTS))
+    except LeadpipeError as error:
+        return dg.SkipReason(str(error))
+    if state.oldest_at is None:
+        return dg.SkipReason("the inbox is empty")
+    waited = now - state.oldest_at
+    is_due = is_urgent or state.waiting >= _MANY_WAITING
+    if not is_due and waited < timedelta(seconds=settings.inbox_seconds):
+        return dg.SkipReason(f"{state.waiting} page and listing views wait for company")
+    if reason := hindrance(context.instance, inbox_job.name, now):
+        return dg.SkipReason(reason)
+    return dg.RunRequest(tags={KIND_TAG: "webhook"})

@@ -1,0 +1,108 @@
+"""`leadpipe inbox`: what the webhook brought and could not be used."""
+
+import json
+from datetime import UTC, datetime
+
+import click
+
+from leadpipe.cli.output import console, emit, format_options
+from leadpipe.errors import LeadpipeError
+from leadpipe.inbox.connecting import open_inbox, webhook_reader
+from leadpipe.inbox.settings import InboxSettings
+from leadpipe.settings import load_settings
+from leadpipe.warehouse import Rows
+
+_MOST = 10_000
+
+
+@click.group()
+def inbox() -> None:
+    """Webhook events that wait, and those that could not be used."""
+
+
+@inbox.command()
+@format_options
+def status(*, output: str | None) -> None:
+    """How many events wait for the warehouse, since when, and how many are dead letters.
+
+    \b
+    Example:
+      leadpipe inbox status
+    """
+    state = open_inbox(load_settings(InboxSettings)).state()
+    columns = ("waiting", "oldest_at", "dead_letters", "received", "duplicates", "last_received_at")
+    rows = (tuple(getattr(state, column) for column in columns),)
+    emit(Rows(columns, rows), output, title="Inbox")
+
+
+@inbox.command("dead")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows.")
+@format_options
+def dead_letters(*, limit: int, output: str | None) -> None:
+    """Dead letters, the latest first: why each could not be used. Contents with --json or --csv.
+
+    \b
+    Examples:
+      leadpipe inbox dead
+      leadpipe inbox dead --json --limit 1
+    """
+    letters = open_inbox(load_settings(InboxSettings)).dead_letters(limit=limit)
+    rows = tuple((each.number, each.received_at, each.reason, each.content) for each in letters)
+    emit(
+        Rows(("number", "received_at", "reason", "content"), rows),
+        output,
+        title="Dead letters",
+        empty="No dead letters.",
+        without=("content",),
+    )
+
+
+@inbox.command()
+@click.argument("numbers", nargs=-1, type=int)
+def retry(*, numbers: tuple[int, ...]) -> None:
+    """Read dead letters again, all or some, after the mapping or leadpipe was corrected.
+
+    What is readable now waits for the warehouse; the rest stays as it is.
+
+    \b
+    Examples:
+      leadpipe inbox retry
+      leadpipe inbox retry 17 18
+    """
+    settings = load_settings(InboxSettings)
+    box = open_inbox(settings)
+    now = datetime.now(UTC)
+    reader = webhook_reader(settings, now=now)
+    read_again = 0
+    for letter in box.dead_letters(limit=_MOST):
+        if numbers and letter.number not in numbers:
+            continue
+        try:
+            payload = reader.read(letter.content.encode(), now=now)
+        except LeadpipeError:
+            continue
+        if payload.deliveries and not payload.problems:
+            box.add([payload], now=now)
+            box.forget_dead_letters([letter.number])
+            read_again += 1
+    console.print(f"{read_again} read again, {box.state().dead_letters} dead letters left.")
+
+
+@inbox.command()
+@click.argument("numbers", nargs=-1, type=int, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def forget(*, numbers: tuple[int, ...], as_json: bool) -> None:
+    """Remove dead letters for good, by their numbers.
+
+    \b
+    Example:
+      leadpipe inbox forget 17 18
+    """
+    count = open_inbox(load_settings(InboxSettings)).forget_dead_letters(numbers)
+    if as_json:
+        click.echo(json.dumps({"forgotten": count}))
+    else:
+        console.print(f"{count} dead letters removed.")
+
+
+COMMANDS = (inbox,)

@@ -1,0 +1,141 @@
+"""`/api/webhooks/posthog`: verified, kept durably, answered; in that order, in milliseconds."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadpipe.errors import LeadpipeError
+from leadpipe.inbox.connecting import open_inbox, webhook_reader
+from leadpipe.inbox.payloads import Reader, UnreadableBody
+from leadpipe.inbox.settings import InboxSettings
+from leadpipe.inbox.store import Inbox
+from leadpipe.inbox.writer import InboxWriter
+from leadpipe.web.answers import Refusal, answer
+from leadpipe.web.guards import secured_body
+from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.web.state import Web, state_of
+
+_RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class InboxDoor:
+    """What the webhook's route holds: how bodies are read, where they are kept, who is told."""
+
+    inbox: Inbox
+    reader: Reader
+    writer: InboxWriter
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call it, from any thread, whenever something was kept."""
+        self.listeners.append(listener)
+
+
+@asynccontextmanager
+async def _running(web: Web) -> AsyncIterator[None]:
+    settings = web.settings.of(InboxSettings)
+    inbox = open_inbox(settings)
+    listeners: list[Callable[[], None]] = []
+
+    def tell() -> None:
+        for listener in listeners:
+            listener()
+
+    writer = InboxWriter(inbox, clock=web.clock, on_commit=tell)
+    web.hold(InboxDoor(inbox, webhook_reader(settings, now=web.clock()), writer, listeners))
+    try:
+        yield
+    finally:
+        writer.close()
+
+
+async def _webhook(request: Request) -> Response:
+    """`GET`: a health check. `POST`: take events."""
+    if request.method == "POST":
+        return await _take(request)
+    web = state_of(request)
+    state = await run_in_threadpool(web.held(InboxDoor).inbox.state)
+    return answer(
+        {
+            "status": "ok",
+            "secured": web.settings.posthog_webhook_secret is not None,
+            "waiting": state.waiting,
+            "lastReceivedAt": state.last_received_at,
+        }
+    )
+
+
+async def _take(request: Request) -> Response:
+    """Keep the events of the body; 200 means they are on disk."""
+    web = state_of(request)
+    body = await secured_body(
+        web, request, web.settings.posthog_webhook_secret, "POSTHOG_WEBHOOK_SECRET"
+    )
+    try:
+        payload = web.held(InboxDoor).reader.read(body, now=web.clock())
+    except UnreadableBody as error:
+        raise Refusal(400, str(error)) from None
+    try:
+        new = await web.held(InboxDoor).writer.add(payload)
+    except LeadpipeError as error:
+        raise Refusal(503, str(error), headers={"Retry-After": str(_RETRY_SECONDS)}) from None
+    content = {
+        "accepted": len(payload.deliveries),
+        "duplicates": len(payload.deliveries) - new,
+        "ignored": payload.ignored,
+    }
+    if not payload.problems:
+        return answer(content)
+    reasons = sorted({problem.reason for problem in payload.problems})
+    return answer(
+        content
+        | {
+            "rejected": len(payload.problems),
+            "error": f"{'; '.join(reasons[:3])}. Kept as a dead letter: see `leadpipe inbox`.",
+        },
+        status=200 if payload.deliveries else 422,
+    )
+
+
+def _facts(look: Look) -> Mapping[str, Any]:
+    state = look.web.held(InboxDoor).inbox.state()
+    return {
+        "waiting": state.waiting,
+        "dead_letters": state.dead_letters,
+        "last_received_at": state.last_received_at,
+    }
+
+
+def _health(web: Web) -> Mapping[str, Any]:
+    return {"waiting": web.held(InboxDoor).inbox.state().waiting}
+
+
+def _state(web: Web) -> Mapping[str, Any]:
+    state = web.held(InboxDoor).inbox.state()
+    return {
+        "webhook": {
+            "secured": web.settings.posthog_webhook_secret is not None,
+            "received": state.received,
+            "lastReceivedAt": state.last_received_at,
+            "waiting": state.waiting,
+            "deadLetters": state.dead_letters,
+        }
+    }
+
+
+PAGES = Pages(
+    routes=[Route("/api/webhooks/posthog", _webhook, methods=["GET", "POST"])],
+    panels=[Panel("facts", "inbox/facts.html", _facts)],
+    first_step="Point PostHog's webhook at <code>/api/webhooks/posthog</code> "
+    "and watch the number above move.",
+    running=_running,
+    state=_state,
+    health=_health,
+)

@@ -1,0 +1,31 @@
+"""The table of staff contacts: what each sync of a leads file did."""
+
+import duckdb
+
+TABLES = ("interaction_syncs",)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables as 0.2.0 had them."""
+    connection.execute("""
+        CREATE TABLE interaction_syncs (
+            sync_id VARCHAR NOT NULL,
+            synced_at TIMESTAMPTZ NOT NULL,
+            run_id VARCHAR,
+            tenant VARCHAR NOT NULL,
+            program_id VARCHAR NOT NULL,
+            source VARCHAR NOT NULL,
+            window_start TIMESTAMPTZ NOT NULL,
+            read_until TIMESTAMPTZ NOT NULL,
+            events BIGINT NOT NULL,
+            added BIGINT NOT NULL,
+            already_there BIGINT NOT NULL,
+            unmatched BIGINT NOT NULL,
+            rejected BIGINT NOT NULL,
+            problems JSON NOT NULL,
+            content_hash VARCHAR NOT NULL
+        );
+    """)
+
+
+MIGRATIONS = (create_tables,)

@@ -1,0 +1,57 @@
+"""What the page shows of leads: how many came in on each day, by type."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from leadpipe.charts import bar_chart
+from leadpipe.web.parts import Look, Pages, Panel
+
+_DAYS = 30
+_LEAD_TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "website")
+
+
+def _leads_by_day(look: Look) -> dict[str, Any] | None:
+    """Lead actions of the latest days by type, days without any included."""
+    today = look.now.date()
+    days = [today - timedelta(days=before) for before in range(_DAYS - 1, -1, -1)]
+    found = look.query(
+        """
+        WITH actions AS (
+            SELECT unnest(CAST(lead_actions AS JSON[])) AS action
+            FROM leads WHERE last_action_date >= $first_day
+        )
+        SELECT CAST(left(action ->> 'timestamp', 10) AS DATE) AS day, count(*) AS actions,
+               coalesce(action ->> 'message_type', replace(action ->> 'action_type', 'lead_', '')) AS kind
+        FROM actions WHERE day BETWEEN $first_day AND $last_day GROUP BY ALL
+        """,
+        {"first_day": days[0], "last_day": today},
+    )
+    if not found:
+        return None
+    counts = {(row["day"], row["kind"]): row["actions"] for row in found}
+    present = {kind for _, kind in counts}
+    kinds = [kind for kind in _LEAD_TYPES if kind in present]
+    table: list[dict[str, Any]] = [
+        {"day": day, "counts": [counts.get((day, kind), 0) for kind in kinds]} for day in days
+    ]
+    names = [kind.replace("_", " ") for kind in kinds]
+    chart = partial(
+        bar_chart,
+        [f"{day.day} {day:%b}" for day in days],
+        {name: [row["counts"][n] for row in table] for n, name in enumerate(names)},
+        title=f"Leads per day by type, {days[0]} to {today}",
+        is_stacked=True,
+        is_last_open=True,
+    )
+    return {
+        "names": names,
+        "rows": table[::-1],
+        "total": sum(counts.values()),
+        "days": _DAYS,
+        "wide": chart(is_wide=True),
+        "narrow": chart(),
+    }
+
+
+PAGES = Pages(panels=[Panel("section", "leads/panel.html", _leads_by_day)])

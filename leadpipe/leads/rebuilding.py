@@ -1,0 +1,23 @@
+"""Lead records again, from the events that each run brought."""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from leadpipe.leads.leads import build_leads
+from leadpipe.leads.scores import load_rules
+from leadpipe.leads.settings import LeadsSettings
+from leadpipe.settings import Settings
+
+
+def rebuild(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, is_rescored: bool
+) -> Mapping[str, int]:
+    """Build all records again; runs that were built before keep their rules unless all are rescored."""
+    rules = load_rules(settings.of(LeadsSettings).scores_path)
+    if is_rescored:
+        connection.execute("DELETE FROM lead_builds")
+    connection.execute("DELETE FROM leads")
+    runs = connection.execute("SELECT run_id FROM runs WHERE version > 0").fetchall()
+    report = build_leads(connection, sorted(run_id for (run_id,) in runs), rules=rules)
+    return {"lead records": report.records}

@@ -1,0 +1,59 @@
+"""The tables of leads: records, what people typed in, and by which rules records were scored."""
+
+import duckdb
+
+TABLES = (
+    "leads",
+    "lead_builds",
+    "lead_edits",
+    "score_rules",
+)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables as 0.2.0 had them."""
+    connection.execute("""
+        CREATE TABLE leads (
+            lead_id VARCHAR NOT NULL,
+            run_id VARCHAR NOT NULL,
+            listing_id VARCHAR,
+            seeker_id VARCHAR NOT NULL,
+            lister_id VARCHAR,
+            lister_type VARCHAR,
+            context_type VARCHAR NOT NULL,
+            lead_actions JSON NOT NULL,
+            total_actions INTEGER NOT NULL,
+            lead_score INTEGER NOT NULL,
+            score_version VARCHAR NOT NULL,
+            first_action_at TIMESTAMPTZ NOT NULL,
+            last_action_at TIMESTAMPTZ NOT NULL,
+            first_action_date DATE NOT NULL,
+            last_action_date DATE NOT NULL,
+            last_action_type VARCHAR NOT NULL,
+            status VARCHAR NOT NULL,
+            status_tracker JSON NOT NULL,
+            notes JSON NOT NULL,
+            created_at TIMESTAMPTZ NOT NULL,
+            updated_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE lead_builds (
+            run_id VARCHAR NOT NULL,
+            version INTEGER NOT NULL,
+            score_version VARCHAR NOT NULL
+        );
+        CREATE TABLE lead_edits (
+            lead_id VARCHAR NOT NULL,
+            kind VARCHAR NOT NULL,
+            value VARCHAR NOT NULL,
+            author VARCHAR NOT NULL,
+            edited_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE score_rules (
+            version VARCHAR NOT NULL,
+            lead_type VARCHAR NOT NULL,
+            points INTEGER NOT NULL
+        );
+    """)
+
+
+MIGRATIONS = (create_tables,)

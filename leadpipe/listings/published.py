@@ -1,0 +1,33 @@
+"""What readers see of listings: totals, and hours cut into months."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import duckdb
+
+from leadpipe.warehouse import Published
+
+TABLES = ("listings", "listing_analytics")
+ASSETS = ("listing_analytics", "listings")
+
+
+def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
+    """The files to publish; a month whose days did not change is linked."""
+    del now
+    yield Published("listings", "SELECT * FROM listings ORDER BY listing_id")
+    yield Published(
+        "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
+    )
+    months = connection.execute("""
+        SELECT strftime(date, '%Y-%m') AS month, sum(version)
+        FROM (SELECT DISTINCT date FROM listing_analytics)
+        LEFT JOIN listing_analytics_builds ON event_date = date
+        GROUP BY month ORDER BY month
+    """).fetchall()
+    for month, version in months:
+        yield Published(
+            f"listing_analytics/{month}",
+            f"SELECT * FROM listing_analytics WHERE strftime(date, '%Y-%m') = '{month}' "
+            "ORDER BY date, hour, listing_id",
+            version=int(version or 0),
+        )

@@ -1,0 +1,53 @@
+"""The tables of listings: hours, totals, and from which state of each day the hours were built."""
+
+import duckdb
+
+TABLES = (
+    "listing_analytics",
+    "listing_analytics_builds",
+    "listings",
+)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables as 0.2.0 had them."""
+    connection.execute("""
+        CREATE TABLE listing_analytics (
+            listing_id VARCHAR NOT NULL,
+            date DATE NOT NULL,
+            hour UTINYINT NOT NULL,
+            total_views BIGINT NOT NULL,
+            unique_views BIGINT NOT NULL,
+            logged_in_views BIGINT NOT NULL,
+            anonymous_views BIGINT NOT NULL,
+            views_from_home BIGINT NOT NULL,
+            views_from_explore BIGINT NOT NULL,
+            views_from_search BIGINT NOT NULL,
+            views_from_direct BIGINT NOT NULL,
+            total_impressions BIGINT NOT NULL,
+            impression_social_media BIGINT NOT NULL,
+            impression_website_visit BIGINT NOT NULL,
+            impression_share BIGINT NOT NULL,
+            impression_saved_listing BIGINT NOT NULL,
+            share_breakdown JSON NOT NULL,
+            total_leads BIGINT NOT NULL,
+            phone_leads BIGINT NOT NULL,
+            message_leads BIGINT NOT NULL,
+            email_leads BIGINT NOT NULL,
+            appointment_leads BIGINT NOT NULL,
+            website_leads BIGINT NOT NULL,
+            leads_breakdown JSON NOT NULL,
+            unique_leads BIGINT NOT NULL,
+            conversion_rate DOUBLE,
+            total_sales BIGINT NOT NULL,
+            sales_value DECIMAL(38, 2) NOT NULL
+        );
+        CREATE TABLE listing_analytics_builds (event_date DATE NOT NULL, version INTEGER NOT NULL);
+        CREATE TABLE listings AS
+            SELECT * EXCLUDE (date, hour),
+                   NULL::TIMESTAMPTZ AS first_activity_at, NULL::TIMESTAMPTZ AS last_activity_at
+            FROM listing_analytics WHERE false;
+    """)
+
+
+MIGRATIONS = (create_tables,)

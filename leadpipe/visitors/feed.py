@@ -1,0 +1,89 @@
+"""The live count as a feed: counted when something arrived and someone looks, pushed to open pages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from leadpipe.errors import LeadpipeError
+from leadpipe.events.vocabulary import PAGEVIEW_EVENT
+from leadpipe.inbox.store import Inbox
+from leadpipe.visitors.live import LiveVisitors, WaitingPageview
+from leadpipe.visitors.weeks import week_name, week_of
+
+_LOOK_SECONDS = 2.0  # at publications of other processes, when nothing arrives here
+_REST_SECONDS = 0.2  # between two counts, however much arrives
+
+
+class LiveFeed:
+    """Visitors per week, and a way to wait for them to change.
+
+    Args:
+        published: the folder of publications.
+        inbox: where pageviews wait.
+        clock: the time (UTC).
+    """
+
+    def __init__(self, published: Path, inbox: Inbox, *, clock: Callable[[], datetime]) -> None:
+        def waiting(after: int) -> list[WaitingPageview]:
+            return [
+                WaitingPageview(event.number, event.day, event.person_id, event.distinct_id)
+                for event in inbox.take(after=after)
+                if event.event == PAGEVIEW_EVENT
+            ]
+
+        self._visitors = LiveVisitors(published, waiting)
+        self._inbox = inbox
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._arrived = asyncio.Event()
+
+    async def start(self) -> None:
+        """Belong to the running event loop, so that other threads can wake it, and be quick from then on."""
+        self._loop = asyncio.get_running_loop()
+        with suppress(LeadpipeError):  # told when it is asked for
+            await run_in_threadpool(self._visitors.warm_up)
+
+    def wake(self) -> None:
+        """Say, from any thread, that something arrived."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        arrived, self._arrived = self._arrived, asyncio.Event()
+        arrived.set()
+
+    def now(self) -> dict[str, Any]:
+        """The current week, its visitors, and those of the weeks before, as pages take it."""
+        counts = self._visitors.counts()
+        state = self._inbox.state()
+        week = week_of(self._clock().date())
+        return {
+            "week": week_name(week),
+            "visitors": counts.get(week, 0),
+            "weeks": {week_name(each): number for each, number in sorted(counts.items())},
+            "waiting": state.waiting,
+            "deadLetters": state.dead_letters,
+        }
+
+    async def changes(self) -> AsyncIterator[dict[str, Any]]:
+        """The state now, and again whenever it has changed."""
+        last: dict[str, Any] = {}
+        while True:
+            arrived = self._arrived  # before the state is read: what comes meanwhile wakes us
+            state = await run_in_threadpool(self.now)
+            if state != last:
+                last = state
+                yield state
+            await asyncio.sleep(_REST_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await arrived.wait()
+
+    def close(self) -> None:
+        """Let go of the publication."""
+        self._visitors.close()

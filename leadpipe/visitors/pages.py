@@ -1,0 +1,188 @@
+"""What the web application offers of visitors: the live count, weeks with their charts, a sync."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from leadpipe.charts import bar_chart, line_chart
+from leadpipe.errors import NotPublished
+from leadpipe.inbox.pages import InboxDoor
+from leadpipe.published import reading
+from leadpipe.settings import Settings
+from leadpipe.visitors.feed import LiveFeed
+from leadpipe.visitors.weeks import week_name, week_of, weeks_between
+from leadpipe.web.answers import answer
+from leadpipe.web.overview import read_published
+from leadpipe.web.parts import Look, Pages, Panel, Query, Sync
+from leadpipe.web.sessions import only_logged_in
+from leadpipe.web.state import Web, state_of
+
+_JOB = "visitors"
+_WEEKS = 26
+_WEEKS_BEFORE = 4
+_PING_SECONDS = 15
+
+
+@asynccontextmanager
+async def _running(web: Web) -> AsyncIterator[None]:
+    """The live count, woken by what the webhook brings."""
+    door = web.held(InboxDoor)
+    feed = LiveFeed(web.settings.published_dir, door.inbox, clock=web.clock)
+    await feed.start()
+    door.tell(feed.wake)
+    web.hold(feed)
+    try:
+        yield
+    finally:
+        feed.close()
+
+
+async def _show_live(request: Request) -> Response:
+    """`GET /api/visitors/live`: visitors of the current week and of those before it."""
+    return answer(await run_in_threadpool(state_of(request).held(LiveFeed).now))
+
+
+async def _stream_live(request: Request) -> Response:
+    """`GET /api/visitors/stream`: the same as server-sent events, one whenever it changes."""
+    feed = state_of(request).held(LiveFeed)
+
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        async for state in feed.changes():
+            yield ServerSentEvent(json.dumps(state))
+
+    return EventSourceResponse(events(), ping=_PING_SECONDS)
+
+
+def _live(look: Look) -> Mapping[str, Any]:
+    """The live count and the weeks before."""
+    live = look.web.held(LiveFeed).now()
+    before = [(week, count) for week, count in live["weeks"].items() if week < live["week"]]
+    return {
+        **live,
+        "before": before[: -_WEEKS_BEFORE - 1 : -1],
+        "most": max((count for _, count in before), default=0) or 1,
+    }
+
+
+def _syncs(query: Query) -> dict[str, Any]:
+    """How many syncs succeeded and failed, and the last one."""
+    rows = query("SELECT * FROM visitor_syncs ORDER BY started_at DESC, run_id")
+    return {
+        "succeeded": sum(row["status"] == "succeeded" for row in rows),
+        "failed": sum(row["status"] == "failed" for row in rows),
+        "last": rows[0] if rows else None,
+    }
+
+
+def _last_error(look: Look) -> Mapping[str, Any] | None:
+    last = _syncs(look.query)["last"]
+    return {"error": last["error"]} if last and last["error"] else None
+
+
+def _state(web: Web) -> Mapping[str, Any]:
+    syncs = read_published(web.settings, _syncs)
+    return {
+        "syncs": {"succeeded": syncs["succeeded"], "failed": syncs["failed"]},
+        "lastSync": syncs["last"],
+    }
+
+
+def _weeks(look: Look) -> dict[str, Any] | None:
+    """Visitors, signups and their rate over the latest weeks."""
+    rows = look.query(
+        "SELECT week_start, visitors, pageviews, signups, conversion_rate, source FROM visitor_metrics "
+        "ORDER BY week_start DESC LIMIT $weeks",
+        {"weeks": _WEEKS},
+    )[::-1]
+    if not rows:
+        return None
+    for row in rows:
+        row["week"] = week_name(row["week_start"])
+    labels = [row["week"].partition("-")[2] for row in rows]
+    bars = partial(bar_chart, is_last_open=rows[-1]["week_start"] >= week_of(look.now.date()))
+    charts: list[tuple[str, Callable[..., str], str, str]] = [
+        ("Visitors", bars, "visitors", "persons with a pageview"),
+        ("Signups", bars, "signups", "signup events"),
+        ("Conversion", line_chart, "conversion_rate", "signups per 100 visitors"),
+    ]
+    return {
+        "rows": rows[::-1],
+        "charts": [
+            {
+                "heading": heading,
+                "note": note,
+                "svg": draw(
+                    labels,
+                    {heading.lower(): [row[column] for row in rows]},
+                    title=f"{heading} per week, {rows[0]['week']} to {rows[-1]['week']}",
+                ),
+            }
+            for heading, draw, column, note in charts
+        ],
+    }
+
+
+async def _start(web: Web) -> Sequence[str]:
+    """Start the job over all weeks, or find the run under way."""
+    now = web.clock()
+    weeks = weeks_between(web.settings.first_day(now), now.date())
+    run_id = await web.runs.start(
+        _JOB,
+        {
+            "dagster/asset_partition_range_start": weeks[0].isoformat(),
+            "dagster/asset_partition_range_end": weeks[-1].isoformat(),
+        },
+    )
+    return [run_id]
+
+
+def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
+    """Weeks updated, skipped, failed, total, and the error."""
+    try:
+        rows = reading.query(
+            settings.published_dir,
+            "SELECT updated, skipped, failed, total, error FROM visitor_syncs WHERE run_id = $run_id",
+            {"run_id": run_ids[0]},
+        ).as_dicts()
+    except NotPublished:
+        return {}
+    return rows[0] if rows else {}
+
+
+PAGES = Pages(
+    routes=[
+        Route("/api/visitors/live", only_logged_in(_show_live)),
+        Route("/api/visitors/stream", only_logged_in(_stream_live)),
+    ],
+    panels=[
+        Panel("hero", "visitors/live.html", _live),
+        Panel("facts", "visitors/facts.html", lambda look: _syncs(look.query)),
+        Panel("notice", "visitors/notice.html", _last_error),
+        Panel("section", "visitors/panel.html", _weeks),
+    ],
+    syncs=[
+        Sync(
+            job=_JOB,
+            name="Visitor sync",
+            label="Start sync",
+            purpose="Compare every week with PostHog's own count.",
+            cron="sync-visitors",
+            methods=["GET", "POST"],
+            start=_start,
+            result=_result,
+            shown=("updated", "skipped", "failed", "total"),
+        )
+    ],
+    script="visitors/live.js",
+    first_step="Press <strong>Start sync</strong> for visitors, signups and conversion per week.",
+    running=_running,
+    state=_state,
+)

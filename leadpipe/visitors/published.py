@@ -1,0 +1,44 @@
+"""What readers see of visitors: weeks, their changes, syncs, and whom the live count starts from."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import duckdb
+
+from leadpipe.visitors.weeks import LIVE_WEEKS
+from leadpipe.warehouse import Published, read_sql
+
+_QUERIES = {
+    "visitor_metrics": "SELECT * FROM visitor_metrics ORDER BY week_start",
+    "visitor_metric_changes": """
+        SELECT * FROM visitor_metric_changes ORDER BY changed_at, week_start
+    """,
+    "visitor_syncs": "SELECT * FROM visitor_syncs ORDER BY started_at, run_id",
+}
+TABLES = (*_QUERIES, "week_viewers")
+ASSETS = ("raw_events",)
+_WEEK = timedelta(days=7)
+
+
+def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
+    """The files to publish; a week whose days did not change is linked."""
+    for name, query in _QUERIES.items():
+        yield Published(name, query)
+    yield Published(
+        "week_viewers/0000-00-00",
+        "SELECT NULL::DATE AS week_start, NULL::VARCHAR AS person_id, NULL::VARCHAR AS distinct_id LIMIT 0",
+        version=0,
+    )
+    weeks = connection.execute(
+        "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, sum(version)::BIGINT "
+        "FROM event_days WHERE version > 0 AND event_date <= $last "
+        f"GROUP BY week ORDER BY week DESC LIMIT {LIVE_WEEKS}",
+        {"last": now.date() + _WEEK},
+    ).fetchall()
+    for week, version in reversed(weeks):
+        yield Published(
+            f"week_viewers/{week}",
+            read_sql("visitors", "week_viewers.sql"),
+            version=version,
+            parameters={"first_day": week, "last_day": week + timedelta(days=6)},
+        )

@@ -1,0 +1,100 @@
+"""What a domain may bring to the web application: its `pages.py` has one `PAGES`.
+
+How the frame lays it out is the business of `page.py`, `overview.py` and `status.py`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from starlette.routing import BaseRoute
+
+from leadpipe.settings import Settings
+from leadpipe.web.state import Web
+
+Query = Callable[..., list[dict[str, Any]]]
+"""Rows of the published tables as dicts; a table that is not published yet has none."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at everything: what panels are made of.
+
+    Args:
+        query: asks the published tables, of one publication.
+        web: what the application holds.
+        now: when (UTC).
+    """
+
+    query: Query
+    web: Web
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the page.
+
+    Args:
+        place: beside the buttons (`hero`), among the facts, below them (`notice`), or as a section.
+        template: in the domain's `templates/`, as `domain/name.html`; it shows `panel`.
+        content: what it shows, or None while there is nothing to show; runs in a thread.
+    """
+
+    place: Literal["hero", "facts", "notice", "section"]
+    template: str
+    content: Callable[[Look], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Sync:
+    """A job that people start on the page, and an external cron over HTTP.
+
+    Args:
+        job: Dagster's name of it.
+        name: in people's words (`Visitor sync`).
+        label: of its button.
+        purpose: what the button is for, in one sentence.
+        cron: the path below `/api/cron/` that starts it, answers with its result and takes `methods`.
+        methods: of that path.
+        start: starts it, or finds what is under way; the runs' ids.
+        result: what runs of it did, from the published tables; empty while they have left nothing.
+        shown: those parts of the result that the page shows.
+    """
+
+    job: str
+    name: str
+    label: str
+    purpose: str
+    cron: str
+    methods: Sequence[str]
+    start: Callable[[Web], Awaitable[Sequence[str]]]
+    result: Callable[[Settings, Sequence[str]], Mapping[str, Any]]
+    shown: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Everything a domain brings to the web application.
+
+    Args:
+        routes: its paths.
+        panels: its parts of the page.
+        syncs: what can be started there.
+        script: a JavaScript file of its `templates/` folder that the page loads, as `domain/name.js`.
+        first_step: what to do while there is nothing to see yet; HTML.
+        running: entered while the application runs, to hold what its routes share (`web.hold`).
+        state: what it adds to `GET /api/sync`; runs in a thread.
+        health: what it adds to `GET /healthz`, or an error where it cannot work; runs in a thread.
+    """
+
+    routes: Sequence[BaseRoute] = ()
+    panels: Sequence[Panel] = ()
+    syncs: Sequence[Sync] = ()
+    script: str | None = None
+    first_step: str | None = None
+    running: Callable[[Web], AbstractAsyncContextManager[None]] | None = None
+    state: Callable[[Web], Mapping[str, Any]] | None = None
+    health: Callable[[Web], Mapping[str, Any]] | None = None
