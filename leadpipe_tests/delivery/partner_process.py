@@ -1,4 +1,4 @@
-"""The sandbox partner as a process of its own: `python -m leadpipe.sandbox.partner_process [PORT]`."""
+"""The test partner as a process of its own: `python -m leadpipe_tests.delivery.partner_process [PORT]`."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ class PartnerProcess:
     def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self._process = process
         self.url = url
-        self.api_key = "npa_sandbox"
+        self.api_key = "npa_test"
         self._http = httpx.Client(base_url=url, trust_env=False, timeout=10.0)
 
     @classmethod
@@ -32,8 +32,8 @@ class PartnerProcess:
         Raises:
             RuntimeError: it ended before it was ready.
         """
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "leadpipe.sandbox.partner_process", str(port)],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leadpipe_tests.delivery.partner_process", str(port)],
             stdin=subprocess.PIPE,  # when it closes, the partner ends
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -43,14 +43,14 @@ class PartnerProcess:
         line = process.stdout.readline() if process.stdout else ""
         if not line.startswith(READY_PREFIX):
             process.kill()
-            raise RuntimeError(f"The sandbox partner ended with {process.wait(_STOP_SECONDS)}.")
+            raise RuntimeError(f"The test partner ended with {process.wait(_STOP_SECONDS)}.")
         return cls(process, line.removeprefix(READY_PREFIX).strip())
 
-    def configure(self, **told: Any) -> None:  # noqa: ANN401 - as `PartnerState` has it
+    def configure(self, **told: Any) -> None:
         """Tell it how to behave."""
         self._http.post("/_control/configure", json=told).raise_for_status()
 
-    def change(self, **told: Any) -> None:  # noqa: ANN401
+    def change(self, **told: Any) -> None:
         """Let it `forget`, `edit` or `add` leads behind our back."""
         self._http.post("/_control/change", json=told).raise_for_status()
 
@@ -94,7 +94,7 @@ def serve(port: int) -> None:
 
     import uvicorn  # noqa: PLC0415
 
-    from leadpipe.sandbox.partner import create_partner  # noqa: PLC0415
+    from leadpipe_tests.delivery.partner import create_partner  # noqa: PLC0415
 
     listener = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(

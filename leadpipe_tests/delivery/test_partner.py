@@ -1,8 +1,8 @@
-"""The sandbox partner refuses to be told what it cannot do: a typing error would pass as obedience."""
+"""The test partner refuses to be told what it cannot do: a typing error would pass as obedience."""
 
 import pytest
 
-from leadpipe.sandbox.partner import PartnerState
+from leadpipe_tests.delivery.partner import PartnerState
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A partner to deliver leads to: takes, refuses, stalls, dies, forgets and doubles them, as it is told.
 
 `POST /leads`, `GET /leads?phone=|email=|since=&until=` in pages, and `/_control/…` for tests. Does not
-belong here: being a process (`partner_process.py`).
+belong here: being a process (`partner_process.py`), and anything of leadpipe or of PostHog.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ inside the answer. die_before: nothing taken, the same. silent: taken, an empty 
 class PartnerState:
     """What the partner is told to do, and the leads it has."""
 
-    api_key: str = "npa_sandbox"
+    api_key: str = "npa_test"
     honours_key: bool = True
     keeps_key: bool = True
     offers_list: bool = True
@@ -73,7 +73,7 @@ class PartnerState:
         behaviours = {*told.get("script", ()), told.get("default", self.default)}
         if unknown := sorted(behaviours - set(BEHAVIOURS)):
             raise ValueError(
-                f"the sandbox partner cannot {unknown[0]!r}; it knows {', '.join(BEHAVIOURS)}"
+                f"the test partner cannot {unknown[0]!r}; it knows {', '.join(BEHAVIOURS)}"
             )
         for name, value in told.items():
             if name == "script":
@@ -81,7 +81,7 @@ class PartnerState:
             elif name in PartnerState.__dataclass_fields__ and name not in {"leads", "by_key"}:
                 setattr(self, name, value)
             else:
-                raise ValueError(f"the sandbox partner has no setting {name!r}")
+                raise ValueError(f"the test partner has no setting {name!r}")
 
     def behaviour(self) -> str:
         """What to do with the next lead: the script first, then chance, then the default."""
@@ -189,7 +189,7 @@ async def _list(request: Request) -> Response:
     return JSONResponse({"leads": page, "next_cursor": str(end) if end < len(found) else None})
 
 
-def _is_meant(lead: dict[str, Any], asked: Any) -> bool:  # noqa: ANN401 - Starlette's parameters
+def _is_meant(lead: dict[str, Any], asked: Any) -> bool:
     if "phone" in asked:
         return _digits(lead.get("phone")) == _digits(asked["phone"])
     if "email" in asked:
