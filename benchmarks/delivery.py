@@ -17,8 +17,8 @@ from leadpipe.delivery.fields import checked_fields
 from leadpipe.delivery.intake import take_in_leads
 from leadpipe.delivery.partner import Partner, PartnerSettings
 from leadpipe.delivery.policy import DeliveryPolicy
-from leadpipe.sandbox.partner_process import PartnerProcess
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.delivery.partner_process import PartnerProcess
 
 _LATENCY = 0.05
 _CONCURRENCY = 8

@@ -16,8 +16,8 @@ from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import BUILT_IN
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.published.tables import publish_tables
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.warehouse import Warehouse, transaction
+from posthog_sandbox.process import SandboxProcess
 
 _NEW_EVENTS = 2_000
 

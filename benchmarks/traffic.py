@@ -27,7 +27,7 @@ def _fill(events: int) -> None:
     path = OUT / f"traffic-{events}.duckdb"
     OUT.mkdir(exist_ok=True)
     parquet = OUT / f"traffic-{events}"
-    command = [sys.executable, "-m", "leadpipe.sandbox", "parquet", "--events", str(events)]
+    command = [sys.executable, "-m", "posthog_sandbox", "parquet", "--events", str(events)]
     command += ["--days", "365", "--end", _END, "--out", str(parquet)]
     subprocess.run(command, check=True)
     unfinished = path.with_suffix(".part")

@@ -27,9 +27,9 @@ os.environ |= {
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
 }
 
-from leadpipe.sandbox.process import SandboxProcess  # noqa: E402
 from leadpipe.settings import Settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
+from posthog_sandbox.process import SandboxProcess  # noqa: E402
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[1]
-_SOURCES = sorted((_ROOT / "leadpipe").rglob("*.py"))
+_PACKAGES = ("leadpipe", "posthog_sandbox")
+_SOURCES = sorted(path for name in _PACKAGES for path in (_ROOT / name).rglob("*.py"))
 # Written apart so that this file does not break its own rule.
 _HOSTS = re.compile("|".join((r"pypi\.or" + "g", r"pythonhosted\.or" + "g", r"npmjs\.or" + "g")))
 
 
 def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
-    """Lines of the package that match, in files not below the folders or files named."""
+    """Lines of the packages that match, in files not below the folders or files named."""
     found = re.compile(pattern)
     return [
         f"{path.relative_to(_ROOT)}:{number}: {line.strip()}"
@@ -28,15 +29,32 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
     ("pattern", "outside"),
     [
         (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py",)),
-        (r"\bduckdb\.connect\(", ("leadpipe/warehouse/", "leadpipe/sandbox/")),
-        (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("leadpipe/sandbox/",)),
-        (r"^\s*(import|from) numpy\b", ("leadpipe/sandbox/", "leadpipe/draws/")),
-        (r"\bprint\(", ("leadpipe/cli/", "leadpipe/sandbox/")),
+        (r"\bduckdb\.connect\(", ("leadpipe/warehouse/",)),
+        (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("posthog_sandbox/",)),
+        (r"^\s*(import|from) numpy\b", ("posthog_sandbox/", "leadpipe/draws/")),
+        (r"\bprint\(", ("leadpipe/cli/", "posthog_sandbox/server.py")),
+        (r"\bposthog_sandbox\b", ("leadpipe/cli/demo", "posthog_sandbox/")),
     ],
 )
 def test_each_outside_thing_is_touched_in_one_place(pattern, outside):
-    """The environment, the database, the sandbox's packages and stdout each belong to one folder."""
+    """The environment, the database, the sandbox, its packages and stdout each belong to one folder."""
     assert lines_with(pattern, outside=outside) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "foreign"),
+    [
+        ("posthog_sandbox/**/*.py", "leadpipe|leadpipe_tests|dagster"),
+        ("leadpipe_tests/posthog_sandbox/*.py", "leadpipe|dagster"),
+        ("leadpipe_tests/delivery/partner*.py", "leadpipe|posthog_sandbox|dagster"),
+    ],
+)
+def test_what_is_tested_against_stands_by_itself(files, foreign):
+    """The sandbox, its tests and the test partner import nothing of what is tested against them."""
+    imports = re.compile(rf"^\s*(import|from) ({foreign})\b(?!_)", re.MULTILINE)
+    paths = list(_ROOT.glob(files))
+    assert paths
+    assert [str(path) for path in paths if imports.search(path.read_text())] == []
 
 
 def test_no_module_is_named_after_nothing():
@@ -46,7 +64,7 @@ def test_no_module_is_named_after_nothing():
 
 
 def test_every_module_says_what_belongs_in_it():
-    """Each module of the package begins with a docstring."""
+    """Each module of the packages begins with a docstring."""
     assert [str(path) for path in _SOURCES if not path.read_text().startswith('"""')] == []
 
 

@@ -87,13 +87,15 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
 def sandbox(*, arguments: tuple[str, ...]) -> None:
     """Run a PostHog to try things on: query and capture APIs, invented traffic.
 
+    The same as `posthog-sandbox`, with the same options.
+
     \b
     Examples:
       leadpipe sandbox --events 20000 --live 30
       leadpipe sandbox parquet --events 1000000 --out traffic
     """
     need_sandbox()
-    command = [sys.executable, "-m", "leadpipe.sandbox", *arguments]
+    command = [sys.executable, "-m", "posthog_sandbox", *arguments]
     raise click.exceptions.Exit(run_until_stopped([command], {}))
 
 

@@ -10,7 +10,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from leadpipe.sandbox.process import SandboxProcess
+    from posthog_sandbox.process import SandboxProcess
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def start_sandbox(
         webhook: where page views are posted as they come in.
     """
     need_sandbox()
-    from leadpipe.sandbox.process import SandboxFailed, SandboxProcess  # noqa: PLC0415 - optional
+    from posthog_sandbox.process import SandboxFailed, SandboxProcess  # noqa: PLC0415 - optional
 
     try:
         return SandboxProcess.start(

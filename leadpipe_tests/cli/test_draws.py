@@ -16,8 +16,8 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.docs.markdown import ROOT, blocks
 from leadpipe_tests.draws.builders import mark_read, msisdn, prizes_file, recharge
 from leadpipe_tests.events.builders import event, rows, take_in
-from leadpipe_tests.sandbox.asking import rows as asked
-from leadpipe_tests.sandbox.cohort_asking import meet
+from leadpipe_tests.posthog_sandbox.asking import rows as asked
+from leadpipe_tests.posthog_sandbox.cohort_asking import meet
 
 DATE = "2026-11-20"
 _ELIGIBLE = {"recharge_date": "2026-11-19T10:00:00Z", "points": 1}

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.builders import HISTORY_DAYS
+from posthog_sandbox.process import SandboxProcess
 
 _LONGEST_TEST = timedelta(seconds=60)
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from leadpipe.sandbox.process import SandboxProcess
+from posthog_sandbox.process import SandboxProcess
 
 REPOSITORY = Path(__file__).parents[2]
 _Answer = TypeVar("_Answer")

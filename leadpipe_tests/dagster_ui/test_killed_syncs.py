@@ -8,10 +8,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.processes import REPOSITORY, environment, program, wait_for
 from leadpipe_tests.events.builders import rows
+from posthog_sandbox.process import SandboxProcess
 
 EVENTS, DAYS, KILLS = 3_000, 12, 6
 # Commits every 200 rows instead of every 100,000, so that kills meet half-loaded warehouses.

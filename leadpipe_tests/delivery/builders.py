@@ -11,8 +11,8 @@ from leadpipe.delivery.fields import checked_fields
 from leadpipe.delivery.intake import take_in_leads
 from leadpipe.delivery.partner import Partner, PartnerSettings
 from leadpipe.delivery.policy import DeliveryPolicy
-from leadpipe.sandbox.partner_process import PartnerProcess
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.delivery.partner_process import PartnerProcess
 
 POLICY = DeliveryPolicy(concurrency=4, settle=timedelta(0), first_wait=timedelta(seconds=60))
 
@@ -33,9 +33,9 @@ def lead(number: int = 1, **fields: Any) -> dict[str, Any]:
 
 
 def partner_settings(url: str, **options: Any) -> PartnerSettings:
-    """How the sandbox partner is reached; with a short deadline."""
+    """How the test partner is reached; with a short deadline."""
     given: dict[str, Any] = {
-        "api_key": SecretStr("npa_sandbox"),
+        "api_key": SecretStr("npa_test"),
         "fields": checked_fields(""),
         "deadline_seconds": 1.0,
     } | options
@@ -60,7 +60,7 @@ def deliver_to(
     options: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> DeliveryReport:
-    """Deliver to the sandbox partner, by a clock that is ahead by `after`."""
+    """Deliver to the test partner, by a clock that is ahead by `after`."""
     with Partner(partner_settings(process.url, **(options or {}))) as partner:
         return deliver(
             warehouse,

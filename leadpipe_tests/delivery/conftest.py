@@ -1,10 +1,10 @@
-"""A sandbox partner for all tests of delivery."""
+"""A test partner for all tests of delivery."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from leadpipe.sandbox.partner_process import PartnerProcess
+from leadpipe_tests.delivery.partner_process import PartnerProcess
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from leadpipe_tests.events.builders import event, rows, take_in
 
 @pytest.fixture
 def delivering(partner, tmp_path):
-    """Settings that lead to the sandbox partner."""
+    """Settings that lead to the test partner."""
     return Settings(
         _env_file=None,
         npa_api_url=partner.url,

@@ -19,7 +19,7 @@ _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def notice(status: str, hour: int, **fields):
-    """A notice about the first lead of the sandbox partner."""
+    """A notice about the first lead of the test partner."""
     body = {"lead_id": "npa-1", "status": status, "occurred_at": f"2030-01-01T{hour:02}:00:00Z"}
     return read_partner_event(json.dumps(body | fields).encode(), event_id=None, now=_NOW)
 

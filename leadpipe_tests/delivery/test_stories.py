@@ -14,7 +14,7 @@ from leadpipe_tests.delivery.builders import accepted, lead
 
 @pytest.fixture
 def at_work(partner, tmp_path, monkeypatch):
-    """A working directory whose settings lead to the sandbox partner."""
+    """A working directory whose settings lead to the test partner."""
     for name, value in {
         "NPA_API_URL": partner.url,
         "NPA_API_KEY": partner.api_key,

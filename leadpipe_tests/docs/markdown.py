@@ -24,7 +24,8 @@ class Block:
 
 def pages() -> list[Path]:
     """Every page a person reads."""
-    single = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data/README.md")
+    top = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    single = (*top, "data/README.md", "posthog_sandbox/README.md")
     return [*(ROOT / name for name in single), *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -1,4 +1,4 @@
-"""The worked example of docs/adding-a-domain.md, made in a copy of the package and run."""
+"""The worked example of docs/adding-a-domain.md, made in a copy of the packages and run."""
 
 import os
 import shutil
@@ -41,7 +41,8 @@ def test_the_worked_example_works(tmp_path):
     """Its files and changes pass the linter, and its tests pass, warnings being errors."""
     copy = tmp_path / "copy"
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "leadpipe", copy / "leadpipe", ignore=ignored)
+    for package in ("leadpipe", "posthog_sandbox"):
+        shutil.copytree(ROOT / package, copy / package, ignore=ignored)
     for name in ("__init__.py", "conftest.py", "events/__init__.py", "events/builders.py"):
         (copy / "leadpipe_tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "leadpipe_tests" / name, copy / "leadpipe_tests" / name)

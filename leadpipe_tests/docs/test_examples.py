@@ -14,6 +14,7 @@ from leadpipe.cli.demo import _show
 from leadpipe.published.reading import query
 from leadpipe.settings import load_settings
 from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
+from posthog_sandbox.__main__ import _parser as sandbox_parser
 
 # These need a PostHog, or do not end by themselves; they are parsed.
 _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
@@ -69,7 +70,7 @@ def test_every_command_on_a_page_works(page, working_data, monkeypatch):
 
 @pages_with("bash")
 def test_other_commands_name_what_exists(page):
-    """Make targets, Python modules and files to copy exist; no page uses an unknown program."""
+    """Make targets, modules, options and files to copy exist; no page uses an unknown program."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     wrong = []
     for words in commands(page):
@@ -78,6 +79,10 @@ def test_other_commands_name_what_exists(page):
             wrong += [word for word in rest if "=" not in word and word not in targets]
         elif program.removeprefix(".venv/bin/") in ("python", "python3"):
             wrong += [] if rest[0] == "-m" and find_spec(rest[1]) else [" ".join(words)]
+        elif program.removeprefix(".venv/bin/") == "posthog-sandbox":
+            sandbox_parser().parse_args(
+                rest
+            )  # run by leadpipe_tests/posthog_sandbox/test_readme.py
         elif words[:2] == ["cp", ".env.example"]:
             wrong += [] if (ROOT / ".env.example").exists() else [" ".join(words)]
         elif program.removeprefix(".venv/bin/") != "leadpipe" and program not in _SYSTEM:

@@ -8,9 +8,9 @@ from pydantic import SecretStr
 from leadpipe.connections import connect_capture
 from leadpipe.posthog import PostHog
 from leadpipe.posthog.capture import Capture
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.settings import Settings
 from leadpipe_tests.posthog.builders import client
+from posthog_sandbox.process import SandboxProcess
 
 
 @pytest.fixture

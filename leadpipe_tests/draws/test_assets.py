@@ -12,8 +12,8 @@ from leadpipe.draws.verify import verify_evidence
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
 from leadpipe_tests.draws.builders import DRAW_DATE, build, mark_read, msisdn, prizes_file, recharge
 from leadpipe_tests.events.builders import rows, take_in
-from leadpipe_tests.sandbox.asking import rows as asked
-from leadpipe_tests.sandbox.cohort_asking import meet
+from leadpipe_tests.posthog_sandbox.asking import rows as asked
+from leadpipe_tests.posthog_sandbox.cohort_asking import meet
 
 _CHECKS = {
     "cohort_has_the_participants",

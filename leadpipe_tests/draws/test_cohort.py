@@ -24,7 +24,7 @@ from leadpipe.posthog.persons import persons
 from leadpipe_tests.conftest import NOW
 from leadpipe_tests.draws.builders import DAY_BEFORE, DRAW_DATE, give_entries, msisdn
 from leadpipe_tests.posthog.builders import client
-from leadpipe_tests.sandbox.cohort_asking import meet
+from leadpipe_tests.posthog_sandbox.cohort_asking import meet
 
 ELIGIBLE = {"recharge_date": "2026-11-20T10:00:00Z", "points": 3}
 

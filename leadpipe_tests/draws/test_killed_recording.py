@@ -5,11 +5,11 @@ import signal
 import subprocess
 
 from leadpipe.draws.prizes import Tier
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe_tests.dagster_ui.processes import environment, program, wait_for
 from leadpipe_tests.draws.builders import DRAW_DATE, give_entries, make_draw, msisdn
 from leadpipe_tests.events.builders import rows
-from leadpipe_tests.sandbox.asking import rows as asked
+from leadpipe_tests.posthog_sandbox.asking import rows as asked
+from posthog_sandbox.process import SandboxProcess
 
 PLACES, KILLS, LONGEST_SECONDS = 60, 4, 1.2
 # Three results a round instead of a hundred, so that kills meet half-recorded draws.

@@ -11,7 +11,7 @@ from leadpipe.errors import PostHogUnavailable, UnknownDraw
 from leadpipe.posthog.capture import CaptureReport
 from leadpipe_tests.draws.builders import DRAW_DATE, give_entries, make_draw, msisdn
 from leadpipe_tests.events.builders import NOW, rows
-from leadpipe_tests.sandbox.asking import rows as asked
+from leadpipe_tests.posthog_sandbox.asking import rows as asked
 
 PEOPLE = {msisdn(n): 1 + n for n in range(30)}
 

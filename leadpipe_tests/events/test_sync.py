@@ -93,7 +93,7 @@ def test_events_at_midnight_belong_to_one_day(sandbox, settings, warehouse):
 
 def test_days_are_utc_in_a_project_of_another_zone(settings, warehouse):
     """A project in Accra, Lagos or Tokyo has the same days here: no literal is read in its zone."""
-    from leadpipe.sandbox.process import SandboxProcess  # noqa: PLC0415 - a second one, for this test
+    from posthog_sandbox.process import SandboxProcess  # noqa: PLC0415 - a second one, for this test
 
     with SandboxProcess.start(project_timezone="Asia/Tokyo") as tokyo:
         tokyo.control.set_clock(NOW)

@@ -28,11 +28,11 @@ from leadpipe.posthog.capture import (
 from leadpipe.posthog.events_to_send import LARGEST_EVENT_BYTES
 from leadpipe.posthog.hosts import capture_host
 from leadpipe.posthog.persons import person_of
-from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.settings import Settings
 from leadpipe_tests.conftest import NOW
 from leadpipe_tests.posthog.builders import FakeClock, client
-from leadpipe_tests.sandbox.asking import rows
+from leadpipe_tests.posthog_sandbox.asking import rows
+from posthog_sandbox.process import SandboxProcess
 
 KEY = "phc_s3cretOfTheTests0123456789"
 MSISDN = "2348035550001"

@@ -7,8 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from leadpipe.published.tables import publish_tables
-from leadpipe.sandbox.partner_process import PartnerProcess
 from leadpipe_tests.delivery.builders import accepted, deliver_to, hand_over, lead
+from leadpipe_tests.delivery.partner_process import PartnerProcess
 from leadpipe_tests.web.browser.serving import PAGE
 
 _EMAIL = re.compile(r"jane\d@example\.org")  # of whichever lead the partner met second
@@ -16,7 +16,7 @@ _EMAIL = re.compile(r"jane\d@example\.org")  # of whichever lead the partner met
 
 @pytest.fixture
 def partner():
-    """A sandbox partner of this test's own."""
+    """A test partner of this test's own."""
     with PartnerProcess.start() as process:
         yield process
 

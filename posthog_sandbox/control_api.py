@@ -1,0 +1,203 @@
+"""The levers of the sandbox, under `/_sandbox/`; `control.py` is their client.
+
+Belongs here: reading a lever's body and pulling it. Does not belong here: PostHog's API.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from posthog_sandbox.clock import read_moment
+from posthog_sandbox.faults import Fault
+from posthog_sandbox.hogql_tables import instant
+from posthog_sandbox.limits import QueryLimits
+from posthog_sandbox.people import person_of
+from posthog_sandbox.seeding import seed_traffic
+from posthog_sandbox.storage_schema import EVENT_SCHEMA
+from posthog_sandbox.world import Slowness, World
+
+Lever = Callable[[World, dict[str, Any]], dict[str, Any]]
+
+
+def _reset(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    world.reset()
+    return {}
+
+
+def _insert(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    rows = [_row(event) for event in body["events"]]
+    world.storage.insert(pa.Table.from_pylist(rows, EVENT_SCHEMA))
+    return {"uuids": [row["uuid"] for row in rows]}
+
+
+def _row(event: dict[str, Any]) -> dict[str, Any]:
+    timestamp = read_moment(event["timestamp"])
+    created_at = read_moment(event["created_at"]) if event.get("created_at") else timestamp
+    visible_at = read_moment(event["visible_at"]) if event.get("visible_at") else created_at
+    distinct_id = event.get("distinct_id", "user_1")
+    properties = event.get("properties", {})
+    if not isinstance(properties, str):
+        properties = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))
+    return {
+        "uuid": str(uuid.UUID(event["uuid"]) if event.get("uuid") else uuid.uuid4()),
+        "event": event["event"],
+        "properties": properties,
+        "distinct_id": distinct_id,
+        "person_id": str(uuid.UUID(event.get("person_id") or person_of(distinct_id))),
+        "timestamp": timestamp,
+        "created_at": created_at,
+        "visible_at": visible_at,
+    }
+
+
+def _generate(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    end = read_moment(body["end"]) if body.get("end") else datetime.now(UTC)
+    world.truth = seed_traffic(
+        world.storage, events=body["events"], days=body["days"], end=end, seed=body["seed"]
+    )
+    return world.truth
+
+
+def _truth(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    if world.truth is None:
+        raise ValueError("Nothing was generated since the last reset.")
+    return world.truth
+
+
+def _clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.clock.held_at = read_moment(body["now"]) if body.get("now") else None
+    return {}
+
+
+def _fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    common = {key: body.pop(key) for key in ("kind", "times", "after", "match") if key in body}
+    world.faults.add(Fault(**common, options=body))
+    return {}
+
+
+def _clear_faults(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    world.faults.clear()
+    return {}
+
+
+def _limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.gate.set(QueryLimits(**body))
+    return {}
+
+
+def _row_cost(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.slowness = Slowness(body["seconds_per_row"], world.slowness.most_rows)
+    return {}
+
+
+def _slow_windows(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.slowness = Slowness(world.slowness.seconds_per_row, body["rows"])
+    return {}
+
+
+def _ingest_delay(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.ingest_delay_seconds = float(body["seconds"])
+    return {}
+
+
+def _scopes(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.access.scopes = tuple(body["scopes"])
+    return {}
+
+
+def _property_types(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.property_types |= body["types"]
+    return {}
+
+
+def _rename(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.people.rename(body["distinct_id"], body["person_id"])
+    return {}
+
+
+def _merge(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.people.merge(body["kept"], body["merged"])
+    world.people.store_properties()
+    return {}
+
+
+def _cohort_calculation(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.cohorts.calculation_seconds = float(body["seconds"])
+    world.cohorts.failures_left = int(body["failures"])
+    return {}
+
+
+def _requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"requests": [entry.public() for entry in list(world.log.entries)]}
+
+
+def _clear_requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    world.log.clear()
+    return {}
+
+
+def _stats(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    visible = f"visible_at <= {instant(world.clock.now())}"
+    ((rows, seen, distinct),) = world.storage.values(
+        f"SELECT count(), countIf({visible}), uniqExact(uuid) FROM sandbox.events"
+    )
+    grouped = (
+        f"SELECT {{}} AS key, count() FROM sandbox.events WHERE {visible} GROUP BY key ORDER BY key"
+    )
+    by_event = world.storage.values(grouped.format("event"))
+    by_day = world.storage.values(grouped.format("toString(toDate(timestamp))"))
+    return {
+        "rows": rows,
+        "visible": seen,
+        "distinct": distinct,
+        "by_event": dict(by_event),
+        "by_day": dict(by_day),
+    }
+
+
+def _route(path: str, lever: Lever, method: str, *, in_thread: bool = True) -> Route:
+    async def pull(request: Request) -> Response:
+        world: World = request.app.state.world
+        body = await request.body()
+        try:
+            asked = json.loads(body) if body else {}
+            if in_thread:
+                return JSONResponse(await asyncio.to_thread(lever, world, asked))
+            return JSONResponse(lever(world, asked))
+        except (KeyError, TypeError, ValueError) as error:
+            return PlainTextResponse(f"{type(error).__name__}: {error}", 400)
+
+    return Route(f"/_sandbox/{path}", pull, methods=[method])
+
+
+def control_routes() -> list[Route]:
+    """All levers. What counts queries is pulled in the event loop, which owns it."""
+    return [
+        _route("reset", _reset, "POST", in_thread=False),
+        _route("insert", _insert, "POST"),
+        _route("generate", _generate, "POST"),
+        _route("truth", _truth, "GET"),
+        _route("clock", _clock, "POST"),
+        _route("faults", _fault, "POST"),
+        _route("faults/clear", _clear_faults, "POST"),
+        _route("limits", _limits, "POST", in_thread=False),
+        _route("row_cost", _row_cost, "POST"),
+        _route("slow_windows", _slow_windows, "POST"),
+        _route("ingest_delay", _ingest_delay, "POST"),
+        _route("scopes", _scopes, "POST"),
+        _route("property_types", _property_types, "POST"),
+        _route("persons/rename", _rename, "POST"),
+        _route("persons/merge", _merge, "POST"),
+        _route("cohorts/calculation", _cohort_calculation, "POST"),
+        _route("requests", _requests, "GET"),
+        _route("requests/clear", _clear_requests, "POST"),
+        _route("stats", _stats, "GET"),
+    ]

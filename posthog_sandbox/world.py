@@ -1,0 +1,120 @@
+"""Everything one sandbox is made of, in one object that the routes share.
+
+Belongs here: the parts and their common reset. Does not belong here: what the parts do.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from posthog_sandbox.access import Access
+from posthog_sandbox.clock import Clock
+from posthog_sandbox.cohorts import Cohorts
+from posthog_sandbox.faults import Faults
+from posthog_sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
+from posthog_sandbox.limits import Gate, QueryLimits
+from posthog_sandbox.people import People
+from posthog_sandbox.request_log import RequestLog
+from posthog_sandbox.storage import Rows, Storage
+
+_CACHE_BYTES = 32 * 1024 * 1024
+_CACHED_ANSWER_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class CachedAnswer:
+    """An answer as it was first given."""
+
+    rows: Rows
+    head: dict[str, Any]
+
+
+class AnswerCache:
+    """PostHog's cache of answers: it has no reason to forget within a test, only for size."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[str, CachedAnswer] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: str) -> CachedAnswer | None:
+        """The answer given before."""
+        return self._answers.get(key)
+
+    def put(self, key: str, answer: CachedAnswer) -> None:
+        """Keep an answer, dropping the oldest if they grow too large together.
+
+        Whole pages of events are not kept, only forgotten: PostHog's cache is larger than ours.
+        """
+        known = self._answers.pop(key, None)
+        if known is not None:
+            self._bytes -= len(known.rows.body)
+        if len(answer.rows.body) > _CACHED_ANSWER_BYTES:
+            return
+        self._answers[key] = answer
+        self._bytes += len(answer.rows.body)
+        while self._bytes > _CACHE_BYTES:
+            _, dropped = self._answers.popitem(last=False)
+            self._bytes -= len(dropped.rows.body)
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        self._answers.clear()
+        self._bytes = 0
+
+
+@dataclass
+class Slowness:
+    """What makes queries slow on purpose."""
+
+    seconds_per_row: float = 0.0
+    most_rows: int | None = None
+
+
+@dataclass
+class World:
+    """A sandbox."""
+
+    storage: Storage
+    access: Access
+    project_timezone: str = "UTC"
+    clock: Clock = field(default_factory=Clock)
+    faults: Faults = field(default_factory=Faults)
+    log: RequestLog = field(default_factory=RequestLog)
+    cache: AnswerCache = field(default_factory=AnswerCache)
+    gate: Gate = field(default_factory=Gate)
+    slowness: Slowness = field(default_factory=Slowness)
+    ingest_delay_seconds: float = 0.0
+    property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
+    truth: dict[str, Any] | None = None
+    people: People = field(init=False)
+    cohorts: Cohorts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.people = People(self.storage)
+        self.cohorts = Cohorts(self.storage)
+
+    def reset(self) -> None:
+        """As it was when it started without events."""
+        self.storage.clear()
+        self.people.clear()
+        self.cohorts.clear()
+        self.faults.clear()
+        self.log.clear()
+        self.cache.clear()
+        self.gate.set(QueryLimits())
+        self.clock.held_at = None
+        self.slowness = Slowness()
+        self.ingest_delay_seconds = 0.0
+        self.property_types = dict(DEFAULT_PROPERTY_TYPES)
+        self.access.scopes = self.access.initial_scopes
+        self.truth = None
+
+    def context(self, *, in_utc: bool) -> Context:
+        """What HogQL depends on now; `in_utc` is the modifier against the project's zone."""
+        return Context(
+            now=self.clock.now(),
+            timezone="UTC" if in_utc else self.project_timezone,
+            has_overrides=self.people.has_overrides,
+            property_types=self.property_types,
+            deleted_persons=self.people.deleted,
+        )
