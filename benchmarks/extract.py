@@ -21,6 +21,7 @@ from benchmarks.replay import DAY
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
+from leadpipe.events.settings import EventsSettings
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
@@ -38,7 +39,7 @@ def leadpipe(url: str, folder: Path, events: int, page_rows: int) -> None:
             warehouse,
             [DAY.date()],
             run=Run("benchmark", "manual"),
-            config=sync_config(settings),
+            config=sync_config(settings.of(EventsSettings)),
             clock=lambda: datetime.now(UTC) + timedelta(days=1),
         )
     if report.ingested.new != events or report.incomplete_days:

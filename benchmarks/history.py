@@ -51,7 +51,7 @@ def _sync(folder: Path, url: str) -> None:
     import os  # noqa: PLC0415 - the partitions begin where the environment says when they are imported
 
     os.environ |= {"LEADPIPE_START_DATE": "2025-11-21", "LEADPIPE_DATA_DIR": str(folder)}
-    from leadpipe.execution import run_sync  # noqa: PLC0415
+    from leadpipe.execution import run_job  # noqa: PLC0415
     from leadpipe.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(
@@ -62,9 +62,10 @@ def _sync(folder: Path, url: str) -> None:
     )
     with Stopwatch():
         started = time.perf_counter()
-        for outcome in run_sync(settings, [datetime.now(UTC).date()]):
-            if outcome.error:
-                raise SystemExit(outcome.error)
+        today = datetime.now(UTC).date()
+        outcome = run_job(settings, "sync", today, today)
+        if outcome.error:
+            raise SystemExit(outcome.error)
         sys.stderr.write(f"  {time.perf_counter() - started:.2f} s in Dagster\n")
 
 

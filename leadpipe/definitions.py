@@ -1,16 +1,16 @@
 """Everything Dagster loads, built by one function whose every part a test or a user can replace.
 
-Assets, checks, jobs, schedules and sensors are the domains': whatever Dagster finds in their `assets.py`,
-`checks.py` and `automation.py`.
+They are the domains': all assets and checks of their `assets.py` and `checks.py`, and what their
+`automation.py` lists.
 """
 
 from collections.abc import Mapping
 
 import dagster as dg
 
-from leadpipe import reports
-from leadpipe.domains import modules
+from leadpipe.domains import HasAutomation, modules, parts
 from leadpipe.published import assets as published_assets
+from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
 from leadpipe.settings import Settings, load_settings
 
@@ -28,29 +28,30 @@ def build_defs(
         DomainMisfit: a domain that is listed is not there.
     """
     settings = settings or load_settings()
-    gathered = dg.load_definitions_from_modules(
-        [
-            *(module for name in ("assets", "checks", "automation") for module in modules(name)),
-            published_assets,
-            reports,
-        ]
-    )
-    return dg.Definitions.merge(
-        gathered,
-        dg.Definitions(
-            executor=dg.in_process_executor,
-            resources={
-                "settings": settings,
-                "posthog": PostHogConnection(settings),
-                "warehouse": WarehouseResource(
-                    database=str(settings.warehouse_path),
-                    lock_timeout_seconds=settings.lock_timeout_seconds,
-                    memory_limit=settings.memory_limit,
-                ),
-                "progress": ProgressSink(),
-                **(resources or {}),
-            },
-        ),
+    assets = [*modules("assets"), published_assets]
+    automation = [part for _, part in parts(HasAutomation)]
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(assets),
+        asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
+        jobs=[job for part in automation for job in part.JOBS],
+        schedules=[schedule for part in automation for schedule in part.SCHEDULES],
+        sensors=[
+            *(sensor for part in automation for sensor in part.SENSORS),
+            report_failed_run,
+            report_red_checks,
+        ],
+        executor=dg.in_process_executor,
+        resources={
+            "settings": settings,
+            "posthog": PostHogConnection(settings),
+            "warehouse": WarehouseResource(
+                database=str(settings.warehouse_path),
+                lock_timeout_seconds=settings.lock_timeout_seconds,
+                memory_limit=settings.memory_limit,
+            ),
+            "progress": ProgressSink(),
+            **(resources or {}),
+        },
     )
 
 

@@ -11,7 +11,7 @@ one domain, and neither Dagster nor a page.
 | `tables.py`     | TABLES it owns, MIGRATIONS in order                      | `leadpipe.warehouse`     |
 | `assets.py`     | Dagster assets, and checks                               | `leadpipe.definitions`   |
 | `checks.py`     | further asset checks                                     | `leadpipe.definitions`   |
-| `automation.py` | Dagster jobs, schedules, sensors                         | `leadpipe.definitions`   |
+| `automation.py` | JOBS, SCHEDULES, SENSORS                                 | `leadpipe.definitions`   |
 | `published.py`  | TABLES for readers, after which ASSETS, `published()`    | `leadpipe.published`     |
 | `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import click
+    import dagster as dg
     import duckdb
+    from dagster._core.definitions.unresolved_asset_job_definition import (
+        UnresolvedAssetJobDefinition,
+    )
 
     from leadpipe.cli.findings import Finding
     from leadpipe.posthog import PostHog
@@ -68,6 +72,15 @@ class HasTables(Protocol):
 
     TABLES: Sequence[str]
     MIGRATIONS: "Sequence[Callable[[duckdb.DuckDBPyConnection], None]]"
+
+
+@runtime_checkable
+class HasAutomation(Protocol):
+    """`automation.py`."""
+
+    JOBS: "Sequence[UnresolvedAssetJobDefinition]"
+    SCHEDULES: "Sequence[dg.ScheduleDefinition]"
+    SENSORS: "Sequence[dg.SensorDefinition]"
 
 
 @runtime_checkable
@@ -132,6 +145,7 @@ PartT = TypeVar("PartT")
 _PARTS: Mapping[type, str] = {
     HasSettings: "settings",
     HasTables: "tables",
+    HasAutomation: "automation",
     HasPublished: "published",
     HasCommands: "commands",
     HasPages: "pages",

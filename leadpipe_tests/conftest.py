@@ -27,7 +27,7 @@ os.environ |= {
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
 }
 
-from leadpipe.settings import Settings  # noqa: E402
+from leadpipe.settings import Settings, whole_settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
 from posthog_sandbox.process import SandboxProcess  # noqa: E402
 
@@ -65,7 +65,7 @@ def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
 @pytest.fixture
 def settings(tmp_path: Path, sandbox: SandboxProcess) -> Settings:
     """Settings for the sandbox, with everything in the test's own folder."""
-    return Settings(
+    return whole_settings()(
         _env_file=None,
         posthog_api_key=sandbox.api_key,
         posthog_project_id=sandbox.project_id,

@@ -126,3 +126,8 @@ def alert_about_deliveries(
     for problem in tell(alerts, channels, log=context.log.warning):
         context.log.error("%s", problem)
     return dg.SkipReason(f"{len(alerts)} alerts told")
+
+
+JOBS = (delivery_job, reconciliation_job)
+SCHEDULES = (retry_leads, reconcile_yesterday)
+SENSORS = (deliver_captured_leads, alert_about_deliveries)

@@ -39,3 +39,8 @@ def draw_every_day(
         asset_selection=[dg.AssetKey(name) for name in assets],
         tags={KIND_TAG: "scheduled"},
     )
+
+
+JOBS = (draws_job,)
+SCHEDULES = (draw_every_day,)
+SENSORS = ()

@@ -53,3 +53,8 @@ def sync_every_six_hours(
             run_key=f"{context.scheduled_execution_time.isoformat()} {first}",
             tags=range_tags(first.isoformat(), last.isoformat(), "scheduled"),
         )
+
+
+JOBS = (sync_job,)
+SCHEDULES = (sync_every_six_hours,)
+SENSORS = ()

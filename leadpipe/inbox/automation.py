@@ -46,3 +46,8 @@ def store_webhook_events(
     if reason := hindrance(context.instance, inbox_job.name, now):
         return dg.SkipReason(reason)
     return dg.RunRequest(tags={KIND_TAG: "webhook"})
+
+
+JOBS = (inbox_job,)
+SCHEDULES = ()
+SENSORS = (store_webhook_events,)

@@ -62,3 +62,8 @@ def follow_tenants_file(
     if gone:
         changes.append(TENANT_PROGRAMS.build_delete_request(gone))
     return dg.SensorResult(dynamic_partitions_requests=changes)
+
+
+JOBS = (leads_job,)
+SCHEDULES = (sync_leads_every_day,)
+SENSORS = (follow_tenants_file,)

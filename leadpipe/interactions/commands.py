@@ -14,6 +14,7 @@ from leadpipe.interactions.merging import Addition
 from leadpipe.interactions.reading import Source
 from leadpipe.interactions.replacing import read_file
 from leadpipe.interactions.schema import FIELDS, time_text
+from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.syncing import SyncReport
 from leadpipe.interactions.tenant_sync import sync_leads
 from leadpipe.interactions.validation import validate

@@ -33,3 +33,8 @@ def visitors_every_six_hours(
         run_key=context.scheduled_execution_time.isoformat(),
         tags=range_tags(weeks[0].isoformat(), weeks[-1].isoformat(), "scheduled"),
     )
+
+
+JOBS = (visitors_job,)
+SCHEDULES = (visitors_every_six_hours,)
+SENSORS = ()

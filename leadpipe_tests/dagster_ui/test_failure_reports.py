@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
-from leadpipe.automation import report_failed_run, report_red_checks
 from leadpipe.connections import open_warehouse
+from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.settings import Settings
 from leadpipe_tests.dagster_ui.builders import run_job
 

@@ -9,9 +9,9 @@ import pytest
 from standardwebhooks import Webhook
 from starlette.testclient import TestClient
 
-from leadpipe.automation import alert_about_deliveries, deliver_captured_leads, retry_leads
 from leadpipe.definitions import build_defs
 from leadpipe.delivery import lists
+from leadpipe.delivery.automation import alert_about_deliveries, deliver_captured_leads, retry_leads
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource
 from leadpipe.settings import Settings

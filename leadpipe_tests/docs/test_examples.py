@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import leadpipe.cli
-from leadpipe.cli.demo import _show
+from leadpipe.domains import HasTrial, parts
 from leadpipe.published.reading import query
 from leadpipe.settings import load_settings
 from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
@@ -20,7 +20,7 @@ from posthog_sandbox.__main__ import _parser as sandbox_parser
 _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
-_PARSED_ONLY |= {"draws"}  # by leadpipe_tests/cli/test_draws.py
+_PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
 _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "ps", "sudo", ".venv/bin/pytest"}
@@ -116,7 +116,8 @@ def test_every_block_says_its_language(page):
 
 def test_the_demos_output_looks_like_the_readme(working_data, capsys, monkeypatch):
     """Titles and column headers in the README are those that `make demo` prints."""
-    _show(load_settings())
+    for _, part in parts(HasTrial):
+        part.show(load_settings())
     printed = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
     [block] = [b for b in blocks(ROOT / "README.md", "text") if b.text.startswith("Synced")]
     assert [line for line in _headers(block) if line not in printed] == []

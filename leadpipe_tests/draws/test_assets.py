@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from leadpipe.automation import draw_every_day, range_tags
+from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
+from leadpipe.draws.automation import draw_every_day
 from leadpipe.draws.verify import verify_evidence
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
 from leadpipe_tests.draws.builders import DRAW_DATE, build, mark_read, msisdn, prizes_file, recharge

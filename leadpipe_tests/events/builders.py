@@ -10,14 +10,13 @@ from typing import Any
 import duckdb
 
 from leadpipe.connections import connect_posthog
+from leadpipe.domains import HasRebuild, parts
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.loading import LoadReport, load_days
-from leadpipe.leads.leads import build_leads, stale_runs
-from leadpipe.leads.scores import BUILT_IN
-from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
-from leadpipe.settings import Settings
+from leadpipe.events.settings import EventsSettings
+from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse, transaction
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -95,18 +94,22 @@ def load(
             warehouse,
             days,
             run=Run(run_id, "manual"),
-            config=sync_config(settings),
+            config=sync_config(settings.of(EventsSettings)),
             is_full=is_full,
             clock=lambda: now,
         )
 
 
+def settings_of(warehouse: Warehouse, **fields: Any) -> Settings:
+    """Settings whose warehouse it is, everything else beside it."""
+    return whole_settings()(_env_file=None, data_dir=warehouse.path.parent, **fields)
+
+
 def build_marts(warehouse: Warehouse) -> None:
-    """Build every mart that is stale."""
+    """Build every mart of every domain."""
     with warehouse.connect() as connection, transaction(connection):
-        build_leads(connection, stale_runs(connection), rules=BUILT_IN)
-        build_listing_analytics(connection, [(day, day) for day in stale_days(connection)])
-        build_listings(connection)
+        for _, part in parts(HasRebuild):
+            part.rebuild(connection, settings_of(warehouse), is_rescored=False)
 
 
 def rows(warehouse: Warehouse, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

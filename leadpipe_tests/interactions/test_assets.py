@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from leadpipe.definitions import build_defs
-from leadpipe.settings import Settings
+from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
@@ -28,7 +28,7 @@ def instance():
         yield made
 
 
-def list_tenants(settings: Settings, **programs: Sequence[str]) -> None:
+def list_tenants(settings: InteractionsSettings, **programs: Sequence[str]) -> None:
     """Write the tenants file."""
     settings.tenants_path.parent.mkdir(parents=True, exist_ok=True)
     settings.tenants_path.write_text(
@@ -36,7 +36,7 @@ def list_tenants(settings: Settings, **programs: Sequence[str]) -> None:
     )
 
 
-def follow(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
+def follow(settings: InteractionsSettings, instance: dg.DagsterInstance) -> list[str]:
     """Let the sensor look at the file, do what it asks, and return the partitions there are then."""
     definitions = build_defs(settings=settings)
     sensor = definitions.get_repository_def().get_sensor_def("follow_tenants_file")
@@ -50,7 +50,7 @@ def follow(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
     return sorted(instance.get_dynamic_partitions("tenant_programs"))
 
 
-def due(settings: Settings, instance: dg.DagsterInstance):
+def due(settings: InteractionsSettings, instance: dg.DagsterInstance):
     """What the daily schedule requests when it is due."""
     definitions = build_defs(settings=settings)
     repository = definitions.get_repository_def()
@@ -63,7 +63,7 @@ def due(settings: Settings, instance: dg.DagsterInstance):
         return repository.get_schedule_def("sync_leads_every_day").evaluate_tick(context)
 
 
-def run(settings: Settings, instance: dg.DagsterInstance, key: str = KEY):
+def run(settings: InteractionsSettings, instance: dg.DagsterInstance, key: str = KEY):
     """Run the job for a partition, as the schedule and the UI do."""
     job = build_defs(settings=settings).resolve_job_def("sync_leads")
     return job.execute_in_process(

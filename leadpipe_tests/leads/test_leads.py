@@ -12,7 +12,7 @@ from leadpipe.leads.leads import add_edit, build_leads, find_lead, stale_runs
 from leadpipe.leads.scores import BUILT_IN, ScoreRules, load_rules
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
-from leadpipe_tests.events.builders import NOW, build_marts, event, rows, take_in
+from leadpipe_tests.events.builders import NOW, build_marts, event, rows, settings_of, take_in
 
 _JOHN = {"listing_id": "listing-123", "seeker_id": "seeker-456"}
 _LATER = NOW + timedelta(hours=6)
@@ -221,9 +221,9 @@ def test_edits_survive_rebuilds_and_later_runs(warehouse, tmp_path):
     )
     build_marts(warehouse)
     before = records(warehouse)
-    report = rebuild(warehouse, rules=BUILT_IN, published=tmp_path / "published", now=_LATER)
+    report = rebuild(settings_of(warehouse), now=_LATER)
     assert records(warehouse) == before
-    assert report.lead_records == 2
+    assert report.rows["lead records"] == 2
     assert [(r["status"], r["status_tracker"], r["updated_at"]) for r in before] == [
         ("qualified", ["new", "contacted", "qualified"], NOW + timedelta(hours=3)),
         ("new", ["new"], _LATER),
@@ -271,9 +271,13 @@ def test_records_keep_the_rules_they_were_scored_by(warehouse, tmp_path):
         build_leads(connection, stale_runs(connection), rules=new)
     scores = "SELECT run_id, lead_score, score_version FROM leads ORDER BY run_id"
     assert rows(warehouse, scores) == [("run-1", 30, "built-in"), ("run-2", 5, "2027")]
-    rebuild(warehouse, rules=new, published=tmp_path / "published", now=_LATER)
+    points = "\n".join(f"{lead_type} = {points}" for lead_type, points in new.points.items())
+    rules_file = tmp_path / "scores.toml"
+    rules_file.write_text(f'version = "2027"\n[points]\n{points}\n')
+    settings = settings_of(warehouse, scores_file=rules_file)
+    rebuild(settings, now=_LATER)
     assert rows(warehouse, scores) == [("run-1", 30, "built-in"), ("run-2", 5, "2027")]
-    rebuild(warehouse, rules=new, published=tmp_path / "published", now=_LATER, is_rescored=True)
+    rebuild(settings, now=_LATER, is_rescored=True)
     assert rows(warehouse, scores) == [("run-1", 5, "2027"), ("run-2", 5, "2027")]
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import leadpipe
 from leadpipe.errors import NotPublished
-from leadpipe.published.reading import TABLES, query, read_frame
-from leadpipe.published.tables import publish_tables
+from leadpipe.published.reading import query, read_frame
+from leadpipe.published.tables import publish_tables, table_names
 from leadpipe.warehouse import Published, publish
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
 
@@ -37,7 +37,8 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
     """Readers never open the DuckDB file."""
     with warehouse.connect():
         counts = {
-            table: query(folder, f"SELECT count(*) FROM {table}").rows[0][0] for table in TABLES
+            table: query(folder, f"SELECT count(*) FROM {table}").rows[0][0]
+            for table in table_names()
         }
     assert counts == {
         "leads": 1,
@@ -117,7 +118,7 @@ def test_readers_see_one_publication_at_a_time(warehouse, tmp_path):
 
     def publish_version(version: int) -> None:
         with warehouse.connect() as connection:
-            both = [Published(name, f"SELECT {version} AS version") for name in TABLES]
+            both = [Published(name, f"SELECT {version} AS version") for name in table_names()]
             publish(connection, folder, both)
 
     def read() -> None:

@@ -10,6 +10,7 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync, store_week
 from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.web.overview import read_panels
 from leadpipe_tests.events.builders import NOW, TODAY, build_marts, event, take_in
 
 THIS_WEEK = week_of(TODAY)
@@ -69,3 +70,10 @@ def pageview(person: int) -> bytes:
         "person": {"id": str(uuid.UUID(int=person))},
     }
     return json.dumps(content).encode()
+
+
+def panels(client, place="section"):
+    """The panels of a place, as the page shows them."""
+    return {
+        shown.template: shown.content for shown in read_panels(client.app.state.web, [place])[place]
+    }

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from leadpipe.inbox.store import Inbox
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, whole_settings
 from leadpipe.web.app import create_app
 from leadpipe_tests.events.builders import NOW
 
@@ -24,7 +24,7 @@ Start = Callable[..., TestClient]
 
 def web_settings(folder: Path, **fields: Any) -> Settings:
     """Settings of an application that reaches neither PostHog nor Dagster."""
-    return Settings(_env_file=None, data_dir=folder / "data", **fields)
+    return whole_settings()(_env_file=None, data_dir=folder / "data", **fields)
 
 
 @pytest.fixture

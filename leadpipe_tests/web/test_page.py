@@ -6,10 +6,9 @@ from datetime import timedelta
 import pytest
 
 from leadpipe.published import reading
-from leadpipe.web.overview import read_overview
-from leadpipe_tests.events.builders import NOW, TODAY
-from leadpipe_tests.web.builders import THIS_WEEK, counts_of, publish_some
-from leadpipe_tests.web.conftest import TOKEN, web_settings
+from leadpipe_tests.events.builders import TODAY
+from leadpipe_tests.web.builders import THIS_WEEK, counts_of, panels, publish_some
+from leadpipe_tests.web.conftest import TOKEN
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
 
 PAGE = "/admin/sync"
@@ -99,51 +98,51 @@ def test_a_run_nobody_knows_is_said_to_be_unknown(start):
     assert "Dagster says: Run gone could not be found." in answer.text
 
 
-def test_nothing_published_gives_no_panels(tmp_path):
+def test_nothing_published_gives_no_panels(start):
     """Before the first sync there is nothing to draw, and no error."""
-    overview = read_overview(web_settings(tmp_path), NOW)
-    assert (overview.syncs, overview.panels) == ({"succeeded": 0, "failed": 0, "last": None}, [])
+    client = start()
+    assert panels(client) == panels(client, "notice") == {}
+    assert panels(client, "facts")["visitors/facts.html"] == {
+        "succeeded": 0,
+        "failed": 0,
+        "last": None,
+    }
 
 
-def test_panels_show_what_was_published(tmp_path):
+def test_panels_show_what_was_published(tmp_path, start):
     """Weeks, leads by day and listings are the published numbers, newest or largest first."""
     publish_some(tmp_path)
-    overview = read_overview(web_settings(tmp_path), NOW)
-    weeks, leads, listings = overview.panels
-    assert [panel.template for panel in overview.panels] == [
-        "weeks.html",
-        "leads.html",
-        "listings.html",
-    ]
+    shown = panels(start())
+    assert list(shown) == ["visitors/panel.html", "leads/panel.html", "listings/panel.html"]
+    weeks, leads, listings = shown.values()
     assert [
         (row["week_start"], row["visitors"], row["pageviews"], row["signups"])
-        for row in weeks.content["rows"]
+        for row in weeks["rows"]
     ] == [
         (THIS_WEEK - timedelta(weeks=ago), counts.visitors, counts.pageviews, counts.signups)
         for ago, counts in ((ago, counts_of(ago)) for ago in range(3))
     ]
-    assert [chart["heading"] for chart in weeks.content["charts"]] == [
+    assert [chart["heading"] for chart in weeks["charts"]] == [
         "Visitors",
         "Signups",
         "Conversion",
     ]
-    assert (leads.content["names"], leads.content["total"]) == (["phone", "whatsapp"], 3)
-    assert leads.content["rows"][:5] == [
+    assert (leads["names"], leads["total"]) == (["phone", "whatsapp"], 3)
+    assert leads["rows"][:5] == [
         {"day": TODAY - timedelta(days=ago), "counts": counts}
         for ago, counts in enumerate([[0, 0], [1, 0], [0, 1], [1, 0], [0, 0]])
     ]
-    assert len(leads.content["rows"]) == 30
+    assert len(leads["rows"]) == 30
     assert [
-        (row["listing_id"], row["total_leads"], row["total_views"])
-        for row in listings.content["rows"]
+        (row["listing_id"], row["total_leads"], row["total_views"]) for row in listings["rows"]
     ] == [("listing-1", 2, 4), ("listing-2", 1, 1)]
 
 
-def test_leads_of_the_panel_are_all_actions_of_its_days(tmp_path):
+def test_leads_of_the_panel_are_all_actions_of_its_days(tmp_path, start):
     """The panel's total is what the published records say."""
     publish_some(tmp_path)
-    panel = read_overview(web_settings(tmp_path), NOW).panels[1]
+    panel = panels(start())["leads/panel.html"]
     (total,) = reading.query(
         tmp_path / "data" / "published", "SELECT sum(total_actions)::BIGINT FROM leads"
     ).rows[0]
-    assert panel.content["total"] == total == 3
+    assert panel["total"] == total == 3

@@ -1,25 +1,23 @@
-"""Panels of other domains: shown once there is something to show, and not before."""
+"""The panel of draws: shown once there is something to show, and not before."""
 
 from leadpipe.published.tables import publish_tables
 from leadpipe.warehouse import Warehouse
-from leadpipe.web.overview import read_overview
 from leadpipe_tests.events.builders import NOW, TODAY
-from leadpipe_tests.web.conftest import web_settings
+from leadpipe_tests.web.builders import panels
 
 
-def published(folder, *statements):
-    """Publish a warehouse after statements; what the page shows of it."""
+def publish_after(folder, *statements):
+    """Publish a warehouse after statements."""
     with Warehouse(folder / "data" / "leadpipe.duckdb").connect() as connection:
         for statement, parameters in statements:
             connection.execute(statement, parameters)
         publish_tables(connection, folder / "data" / "published")
-    shown = read_overview(web_settings(folder), NOW).panels
-    return {panel.template: panel.content for panel in shown}
 
 
-def test_nothing_delivered_and_nothing_drawn_is_no_panel(tmp_path):
+def test_nothing_drawn_is_no_panel(tmp_path, start):
     """Empty tables show nothing."""
-    assert published(tmp_path) == {}
+    publish_after(tmp_path)
+    assert panels(start()) == {}
 
 
 def test_draws_are_shown_with_their_winners(tmp_path, start):
@@ -34,13 +32,14 @@ def test_draws_are_shown_with_their_winners(tmp_path, start):
         INSERT INTO draw_winners
         VALUES ('d', ?, 1, 'Phone', 100, ?, ?, '2348031234567', 'x', 3, uuid(), NULL)
     """
-    content = published(
+    publish_after(
         tmp_path,
         draw,
         *((winner, [TODAY, is_runner_up, rank]) for is_runner_up, rank in ((False, 1), (True, 1))),
     )
-    assert content == {
-        "draws.html": {
+    client = start()
+    assert panels(client) == {
+        "draws/panel.html": {
             "rows": [
                 {
                     "draw_date": TODAY,
@@ -52,6 +51,6 @@ def test_draws_are_shown_with_their_winners(tmp_path, start):
             ]
         }
     }
-    page = start().get("/admin/sync").text
+    page = client.get("/admin/sync").text
     assert "1,200" in page
     assert "2348031234567" not in page

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 import leadpipe.cli
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
+from leadpipe.inbox.settings import InboxSettings
 from leadpipe.settings import load_settings
 from leadpipe.visitors.weeks import week_id, week_name, week_of
 
@@ -121,7 +122,7 @@ def test_before_the_first_sync_there_is_a_next_step(run):
 
 def deliver(content):
     """Put a webhook body into the inbox."""
-    settings = load_settings()
+    settings = load_settings(InboxSettings)
     payload = webhook_reader(settings, now=_NOW).read(json.dumps(content).encode(), now=_NOW)
     open_inbox(settings).add([payload], now=_NOW)
 
