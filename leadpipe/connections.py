@@ -11,6 +11,7 @@ from leadpipe.events.source import SyncConfig
 from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
 from leadpipe.inbox.payloads import Reader, checked_fields
 from leadpipe.inbox.store import Inbox
+from leadpipe.notices import Receiver, mail_server, receivers, text_webhook
 from leadpipe.posthog import Limits, PostHog
 from leadpipe.posthog.capture import Capture
 from leadpipe.settings import Settings
@@ -100,3 +101,28 @@ def webhook_reader(settings: Settings, *, now: datetime) -> Reader:
         first_day=settings.first_day(now),
         fields=checked_fields(settings.webhook_fields),
     )
+
+
+def alert_receivers(settings: Settings) -> list[Receiver]:
+    """Who is told of alerts about deliveries, beside the log."""
+    told = receivers("LEADPIPE_ALERT_TO", settings.alert_to)
+    if settings.alert_webhook_url is not None:
+        told.append(text_webhook("LEADPIPE_ALERT_WEBHOOK_URL", settings.alert_webhook_url))
+    if settings.alert_smtp_url is not None and settings.alert_mail_to:
+        told.append(
+            mail_server(
+                "LEADPIPE_ALERT_SMTP_URL",
+                settings.alert_smtp_url,
+                sender=settings.alert_mail_from,
+                to=settings.alert_mail_to,
+            )
+        )
+    return told
+
+
+def failure_receivers(settings: Settings) -> list[Receiver]:
+    """Who is told of failed runs and red checks, beside the log."""
+    told = receivers("LEADPIPE_ALERT_TO", settings.alert_to)
+    if settings.failure_webhook_url is not None:
+        told.append(text_webhook("LEADPIPE_FAILURE_WEBHOOK_URL", settings.failure_webhook_url))
+    return told

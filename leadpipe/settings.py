@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.notices import mistakes
 from leadpipe.posthog import checked_name
 
 HISTORY_DAYS = 365
@@ -30,11 +31,22 @@ def _event_names(value: object) -> object:
     return tuple(_event_name(name.strip()) for name in value.split(",") if name.strip())
 
 
+def _addresses(value: SecretStr | None) -> SecretStr | None:
+    if value and (found := mistakes(value)):
+        raise ValueError(", ".join(found))
+    return value
+
+
 class Settings(BaseSettings):
     """One frozen object with every setting; field descriptions give units and consequences."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     posthog_api_key: SecretStr | None = Field(
@@ -233,7 +245,7 @@ class Settings(BaseSettings):
     failure_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_FAILURE_WEBHOOK_URL",
-        description="Failed runs and red checks are posted here as JSON ({text: …}), as chat webhooks want.",
+        description="A chat webhook that only failed runs and red checks are posted to, as JSON ({text: …}).",
     )
     npa_api_url: str | None = Field(
         None, description="Base URL of the partner's API; without it leads wait in the outbox."
@@ -337,15 +349,21 @@ class Settings(BaseSettings):
         alias="LEADPIPE_ALERT_OLDEST_HOURS",
         description="Age of the oldest unresolved lead from which an alert is sent.",
     )
+    alert_to: Annotated[SecretStr | None, AfterValidator(_addresses)] = Field(
+        None,
+        alias="LEADPIPE_ALERT_TO",
+        description="Who is told of alerts, daily summaries, failed runs and red checks: apprise's addresses "
+        "of chats, mail, SMS and more, separated by spaces or commas.",
+    )
     alert_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_ALERT_WEBHOOK_URL",
-        description="Alerts and daily summaries are posted here as JSON ({text: …}).",
+        description="A chat webhook that only alerts and daily summaries are posted to, as JSON ({text: …}).",
     )
     alert_smtp_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_ALERT_SMTP_URL",
-        description="Alerts are mailed through this server: smtp://user:password@host:25, or smtps://.",
+        description="A server that only alerts are mailed through: smtp://user:password@host:25, or smtps://.",
     )
     alert_mail_from: str = Field(
         "leadpipe@localhost",
