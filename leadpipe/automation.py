@@ -11,10 +11,9 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
-import httpx
 
-from leadpipe.connections import open_inbox, sync_config
-from leadpipe.delivery.alerts import AlertRules, Channels, due_alerts, keep_told, tell
+from leadpipe.connections import alert_receivers, failure_receivers, open_inbox, sync_config
+from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
 from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.lists import due_leads
 from leadpipe.errors import LeadpipeError
@@ -22,6 +21,7 @@ from leadpipe.events.assets import KIND_TAG
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.vocabulary import BULKY_EVENTS
 from leadpipe.interactions.tenants import read_tenants
+from leadpipe.notices import send
 from leadpipe.partitions import TENANT_PROGRAMS, contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource, failing_clearly
 from leadpipe.settings import Settings
@@ -29,7 +29,6 @@ from leadpipe.weeks import weeks_between
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
-_REPORT_TIMEOUT_SECONDS = 10.0
 _MANY_WAITING = 20_000
 _AFTER_A_FAILURE = timedelta(minutes=10)
 _TICK_SECONDS = 60.0  # Dagster gives a tick that long, and starts nothing if it is over
@@ -266,7 +265,7 @@ def draw_every_day(
     name="report_failed_run",
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Logs every failed run, and posts it to LEADPIPE_FAILURE_WEBHOOK_URL if that is set.",
+    description="Logs every failed run, and sends it to whom LEADPIPE_ALERT_TO names.",
 )
 def report_failed_run(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
@@ -277,7 +276,7 @@ def report_failed_run(
         f"leadpipe: run {run.run_id} of {run.job_name} failed: {context.failure_event.message}\n"
         f"{_reasons(context)}"
     ).strip()
-    _report(context.log, settings, text)
+    _report(context.log, settings, text, subject="failed run")
 
 
 @dg.run_status_sensor(
@@ -285,7 +284,7 @@ def report_failed_run(
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Logs every red check of a run that succeeded, and posts it as a failed run is posted.",
+    description="Logs every red check of a run that succeeded, and sends it as a failed run is sent.",
 )
 def report_red_checks(
     context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
@@ -304,24 +303,14 @@ def report_red_checks(
     ]
     if red:
         text = f"leadpipe: run {run.run_id} of {run.job_name} succeeded, but checks are red:\n"
-        _report(context.log, settings, text + "\n".join(sorted(red)))
+        _report(context.log, settings, text + "\n".join(sorted(red)), subject="red checks")
 
 
-def _report(log: logging.Logger, settings: Settings, text: str) -> None:
-    """Log a text, and post it where the settings say."""
+def _report(log: logging.Logger, settings: Settings, text: str, *, subject: str) -> None:
+    """Log a text, and send it where the settings say."""
     log.error("%s", text)
-    url = settings.failure_webhook_url
-    if url is None:
-        return
-    try:
-        answer = httpx.post(
-            url.get_secret_value(), json={"text": text}, timeout=_REPORT_TIMEOUT_SECONDS
-        )
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        log.error(  # noqa: TRY400 - the traceback has the address, and that may hold a token
-            "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report: %s", type(error).__name__
-        )
+    for problem in send(text, failure_receivers(settings), subject=f"leadpipe: {subject}"):
+        log.error("%s", problem)
 
 
 def _reasons(context: dg.RunFailureSensorContext) -> str:
@@ -416,12 +405,6 @@ def alert_about_deliveries(
         settings.alert_success_rate,
         timedelta(hours=settings.alert_oldest_hours),
     )
-    channels = Channels(
-        settings.alert_webhook_url,
-        settings.alert_smtp_url,
-        settings.alert_mail_from,
-        tuple(filter(None, (a.strip() for a in (settings.alert_mail_to or "").split(",")))),
-    )
     try:
         place = warehouse.warehouse(lock_timeout_seconds=_TICK_SECONDS / 6)
         # Kept before it is told: a message that fails is in the log, and does not come every minute.
@@ -430,6 +413,6 @@ def alert_about_deliveries(
             keep_told(connection, alerts, now=now)
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
-    for problem in tell(alerts, channels, log=context.log.warning):
+    for problem in tell(alerts, alert_receivers(settings), log=context.log.warning):
         context.log.error("%s", problem)
     return dg.SkipReason(f"{len(alerts)} alerts told")

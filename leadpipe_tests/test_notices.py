@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 import smtplib
 import ssl
 import subprocess
@@ -22,6 +23,7 @@ from leadpipe.connections import alert_receivers, failure_receivers
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import Receiver, mail_server, mistakes, receivers, send, text_webhook
 from leadpipe.settings import Settings, load_settings
+from leadpipe_tests.docs.markdown import ROOT
 from leadpipe_tests.inboxes import Inbox, MailServer, http_inbox
 
 _SUBJECT = "leadpipe: failed leads"
@@ -221,6 +223,14 @@ def test_services_that_cannot_be_tried_here_are_known(address):
     """Their addresses are taken by themselves and among others, without anything being sent."""
     assert mistakes(SecretStr(address)) == []
     assert mistakes(SecretStr(f"json://127.0.0.1,{address} json://127.0.0.1")) == []
+
+
+def test_the_addresses_of_the_page_are_addresses():
+    """What docs/delivery.md shows can be copied and filled in."""
+    text = (ROOT / "docs" / "delivery.md").read_text().partition("## Alerts")[2]
+    shown = re.findall(r"`([a-z]+://[^`…]+)`", text)
+    assert len(shown) == 7
+    assert [address for address in shown if mistakes(SecretStr(address))] == []
 
 
 @pytest.mark.parametrize(
