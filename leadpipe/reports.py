@@ -4,18 +4,17 @@ import logging
 from typing import Any
 
 import dagster as dg
-import httpx
 
+from leadpipe.notices import Receiver, receivers, send, text_webhook
 from leadpipe.settings import Settings
 
-_REPORT_TIMEOUT_SECONDS = 10.0
 
 
 @dg.run_failure_sensor(
     name="report_failed_run",
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Logs every failed run, and posts it to LEADPIPE_FAILURE_WEBHOOK_URL if that is set.",
+    description="Logs every failed run, and sends it to whom LEADPIPE_ALERT_TO names.",
 )
 def report_failed_run(
     context: dg.RunFailureSensorContext, settings: dg.ResourceParam[Settings]
@@ -26,7 +25,7 @@ def report_failed_run(
         f"leadpipe: run {run.run_id} of {run.job_name} failed: {context.failure_event.message}\n"
         f"{_reasons(context)}"
     ).strip()
-    _report(context.log, settings, text)
+    _report(context.log, settings, text, subject="failed run")
 
 
 @dg.run_status_sensor(
@@ -34,7 +33,7 @@ def report_failed_run(
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Logs every red check of a run that succeeded, and posts it as a failed run is posted.",
+    description="Logs every red check of a run that succeeded, and sends it as a failed run is sent.",
 )
 def report_red_checks(
     context: dg.RunStatusSensorContext, settings: dg.ResourceParam[Settings]
@@ -53,24 +52,22 @@ def report_red_checks(
     ]
     if red:
         text = f"leadpipe: run {run.run_id} of {run.job_name} succeeded, but checks are red:\n"
-        _report(context.log, settings, text + "\n".join(sorted(red)))
+        _report(context.log, settings, text + "\n".join(sorted(red)), subject="red checks")
 
 
-def _report(log: logging.Logger, settings: Settings, text: str) -> None:
-    """Log a text, and post it where the settings say."""
+def _report(log: logging.Logger, settings: Settings, text: str, *, subject: str) -> None:
+    """Log a text, and send it where the settings say."""
     log.error("%s", text)
-    url = settings.failure_webhook_url
-    if url is None:
-        return
-    try:
-        answer = httpx.post(
-            url.get_secret_value(), json={"text": text}, timeout=_REPORT_TIMEOUT_SECONDS
-        )
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        log.error(  # noqa: TRY400 - the traceback has the address, and that may hold a token
-            "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report: %s", type(error).__name__
-        )
+    for problem in send(text, failure_receivers(settings), subject=f"leadpipe: {subject}"):
+        log.error("%s", problem)
+
+
+def failure_receivers(settings: Settings) -> list[Receiver]:
+    """Who is told of failed runs and red checks, beside the log."""
+    told = receivers("LEADPIPE_ALERT_TO", settings.alert_to)
+    if settings.failure_webhook_url is not None:
+        told.append(text_webhook("LEADPIPE_FAILURE_WEBHOOK_URL", settings.failure_webhook_url))
+    return told
 
 
 def _reasons(context: dg.RunFailureSensorContext) -> str:

@@ -10,23 +10,35 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import ClassVar, TypeVar, overload
+from typing import Annotated, ClassVar, TypeVar, overload
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from leadpipe.domains import HasSettings, owners, parts
 from leadpipe.errors import ConfigurationError
+from leadpipe.notices import mistakes
 
 HISTORY_DAYS = 365
 SectionT = TypeVar("SectionT", bound="Settings")
+
+
+def _addresses(value: SecretStr | None) -> SecretStr | None:
+    if value and (found := mistakes(value)):
+        raise ValueError(", ".join(found))
+    return value
 
 
 class Settings(BaseSettings):
     """What all share, frozen; field descriptions give units and consequences."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     posthog_api_key: SecretStr | None = Field(
@@ -101,10 +113,16 @@ class Settings(BaseSettings):
         description="What PostHog's webhook must send as `Authorization: Bearer …`, or what it signs with. "
         "Without it the web application listens on loopback only.",
     )
+    alert_to: Annotated[SecretStr | None, AfterValidator(_addresses)] = Field(
+        None,
+        alias="LEADPIPE_ALERT_TO",
+        description="Who is told of alerts, daily summaries, failed runs and red checks: apprise's addresses "
+        "of chats, mail, SMS and more, separated by spaces or commas.",
+    )
     failure_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_FAILURE_WEBHOOK_URL",
-        description="Failed runs and red checks are posted here as JSON ({text: …}), as chat webhooks want.",
+        description="A chat webhook that only failed runs and red checks are posted to, as JSON ({text: …}).",
     )
 
     @cached_property

@@ -24,6 +24,7 @@ os.environ |= {
     "POSTHOG_PROJECT_API_KEY": "",
     "POSTHOG_BASE_URL": "",
     "LEADPIPE_WAREHOUSE": "",
+    "LEADPIPE_ALERT_TO": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
 }
 

@@ -3,20 +3,15 @@
 What has been told is kept in `delivery_alerts`, so that neither a restart nor a run a minute repeats it.
 """
 
-import smtplib
-import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import duckdb
-import httpx
-from pydantic import SecretStr
 
-_TIMEOUT_SECONDS = 10.0
+from leadpipe.notices import Receiver, send
+
 _WINDOW = timedelta(hours=24)
 _REMINDER = timedelta(hours=24)
 _LEAST_FOR_A_RATE = 5
@@ -39,23 +34,6 @@ class Alert:
     rule: str
     is_firing: bool
     message: str
-
-
-@dataclass(frozen=True)
-class Channels:
-    """Where alerts go, beside the log.
-
-    Args:
-        webhook_url: gets `{"text": …}`.
-        smtp_url: `smtp://user:password@host:25` or `smtps://…`.
-        mail_from: the sender.
-        mail_to: the receivers.
-    """
-
-    webhook_url: SecretStr | None = None
-    smtp_url: SecretStr | None = None
-    mail_from: str = "leadpipe@localhost"
-    mail_to: Sequence[str] = ()
 
 
 def due_alerts(
@@ -92,28 +70,16 @@ def keep_told(
         )
 
 
-def tell(alerts: Sequence[Alert], channels: Channels, *, log: Callable[[str], None]) -> list[str]:
-    """Send alerts as one message to every channel; the problems met, which hold no address."""
+def tell(
+    alerts: Sequence[Alert], receivers: Sequence[Receiver], *, log: Callable[[str], None]
+) -> list[str]:
+    """Send alerts as one message to the log and every receiver; the problems met."""
     if not alerts:
         return []
     text = "\n".join(f"leadpipe: {alert.message}" for alert in alerts)
     log(text)
-    problems: list[str] = []
-    if channels.webhook_url is not None:
-        try:
-            httpx.post(
-                channels.webhook_url.get_secret_value(),
-                json={"text": text},
-                timeout=_TIMEOUT_SECONDS,
-            ).raise_for_status()
-        except httpx.HTTPError as error:
-            problems.append(f"LEADPIPE_ALERT_WEBHOOK_URL took no alert: {type(error).__name__}")
-    if channels.smtp_url is not None and channels.mail_to:
-        try:
-            _mail(text, alerts[0].message, channels, channels.smtp_url.get_secret_value())
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            problems.append(f"LEADPIPE_ALERT_SMTP_URL took no alert: {type(error).__name__}")
-    return problems
+    rules = ", ".join(alert.rule for alert in alerts)
+    return send(text, receivers, subject=f"leadpipe: {rules}")
 
 
 def _judged(connection: duckdb.DuckDBPyConnection, rules: AlertRules, now: datetime) -> list[Alert]:
@@ -182,25 +148,3 @@ def _one(
 ) -> tuple[Any, ...]:
     row = connection.execute(query, parameters).fetchone()
     return row or (0, None, 0, 0)
-
-
-def _mail(text: str, subject: str, channels: Channels, url: str) -> None:
-    parts = urlsplit(url)
-    message = EmailMessage()
-    message["From"] = channels.mail_from
-    message["To"] = ", ".join(channels.mail_to)
-    message["Subject"] = f"leadpipe: {subject}"[:150]
-    message.set_content(text)
-    host, port = parts.hostname or "localhost", parts.port
-    if parts.scheme == "smtps":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            host, port or 465, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()
-        )
-    else:
-        server = smtplib.SMTP(host, port or 25, timeout=_TIMEOUT_SECONDS)
-    with server:
-        if parts.username:
-            if parts.scheme != "smtps":
-                server.starttls(context=ssl.create_default_context())
-            server.login(unquote(parts.username), unquote(parts.password or ""))
-        server.send_message(message)

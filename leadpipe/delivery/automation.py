@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from leadpipe.automation import TICK_SECONDS, asset_job, at_most, hindrance
-from leadpipe.delivery.alerts import AlertRules, Channels, due_alerts, keep_told, tell
+from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
+from leadpipe.delivery.connecting import alert_receivers
 from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.lists import due_leads
 from leadpipe.delivery.settings import DeliverySettings
@@ -109,12 +110,6 @@ def alert_about_deliveries(
         settings.alert_success_rate,
         timedelta(hours=settings.alert_oldest_hours),
     )
-    channels = Channels(
-        settings.alert_webhook_url,
-        settings.alert_smtp_url,
-        settings.alert_mail_from,
-        tuple(filter(None, (a.strip() for a in (settings.alert_mail_to or "").split(",")))),
-    )
     try:
         place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)
         # Kept before it is told: a message that fails is in the log, and does not come every minute.
@@ -123,7 +118,7 @@ def alert_about_deliveries(
             keep_told(connection, alerts, now=now)
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
-    for problem in tell(alerts, channels, log=context.log.warning):
+    for problem in tell(alerts, alert_receivers(settings), log=context.log.warning):
         context.log.error("%s", problem)
     return dg.SkipReason(f"{len(alerts)} alerts told")
 

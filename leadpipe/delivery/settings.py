@@ -115,12 +115,12 @@ class DeliverySettings(Settings):
     alert_webhook_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_ALERT_WEBHOOK_URL",
-        description="Alerts and daily summaries are posted here as JSON ({text: …}).",
+        description="A chat webhook that only alerts and daily summaries are posted to, as JSON ({text: …}).",
     )
     alert_smtp_url: SecretStr | None = Field(
         None,
         alias="LEADPIPE_ALERT_SMTP_URL",
-        description="Alerts are mailed through this server: smtp://user:password@host:25, or smtps://.",
+        description="A server that only alerts are mailed through: smtp://user:password@host:25, or smtps://.",
     )
     alert_mail_from: str = Field(
         "leadpipe@localhost",

@@ -1,10 +1,7 @@
 """The run-failure sensor: it always logs, it posts where it was told to, and keeps that address to itself."""
 
-import json
 import logging
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
 import pytest
@@ -14,40 +11,13 @@ from leadpipe.connections import open_warehouse
 from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.settings import Settings
 from leadpipe_tests.dagster_ui.builders import run_job
-
-
-class Inbox:
-    """A chat webhook on loopback that remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.bodies: list[dict[str, str]] = []
-        self.status = 200
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                inbox.bodies.append(
-                    json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                )
-                self.send_response(inbox.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hooks/a-secret-token"
+from leadpipe_tests.inboxes import Inbox, http_inbox
 
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    made = Inbox()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join(10)
+    with http_inbox() as made:
+        yield made
 
 
 def report(settings: Settings, today, caplog) -> tuple[str, str]:
@@ -98,6 +68,17 @@ def test_a_failed_run_is_posted(failing, today, caplog, inbox):
     assert "a-secret-token" not in logged
 
 
+def test_a_failed_run_is_sent_to_whom_alerts_are_sent(failing, today, caplog, inbox):
+    """By any of apprise's addresses, beside the older webhook."""
+    address = SecretStr(f"json://{inbox.place}/a-secret-token")
+    settings = failing.model_copy(update={"alert_to": address})
+    _, logged = report(settings, today, caplog)
+    (body,) = inbox.bodies
+    assert body["title"] == "leadpipe: failed run"
+    assert body["message"] in logged
+    assert "a-secret-token" not in logged
+
+
 @pytest.mark.parametrize("problem", ["refused", "nobody listens"])
 def test_an_address_that_fails_is_logged_without_it(failing, today, caplog, inbox, problem):
     """When the report cannot be delivered the log says so, names the setting, and hides the address."""
@@ -106,7 +87,7 @@ def test_an_address_that_fails_is_logged_without_it(failing, today, caplog, inbo
     settings = failing.model_copy(update={"failure_webhook_url": SecretStr(url)})
     run_id, logged = report(settings, today, caplog)
     assert f"leadpipe: run {run_id} of sync failed" in logged
-    assert "LEADPIPE_FAILURE_WEBHOOK_URL did not take the report" in logged
+    assert "LEADPIPE_FAILURE_WEBHOOK_URL did not take the message: " in logged
     assert "a-secret-token" not in logged
 
 

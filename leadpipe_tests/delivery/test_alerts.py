@@ -1,15 +1,12 @@
 """Alerts: told when they begin and end, not in between, through every channel."""
 
-import asyncio
-import json
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from pydantic import SecretStr
-
-from leadpipe.delivery.alerts import AlertRules, Channels, due_alerts, keep_told, tell
+from leadpipe.delivery.connecting import alert_receivers
+from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
+from leadpipe.settings import Settings
 from leadpipe_tests.delivery.builders import deliver_to, hand_over, lead
+from leadpipe_tests.inboxes import MailServer, http_inbox
 
 _RULES = AlertRules(failed=2, success_rate=50.0, oldest=timedelta(hours=2))
 
@@ -58,73 +55,23 @@ def test_a_summary_is_told_once_a_day(warehouse):
     ]
 
 
-def test_alerts_go_to_log_webhook_and_mail(warehouse):
-    """All three get the same text; a channel that fails is named without its address."""
-    posted: list[str] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self):
-            length = int(self.headers["content-length"])
-            posted.append(json.loads(self.rfile.read(length))["text"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    mails: list[str] = []
-    with HTTPServer(("127.0.0.1", 0), Hook) as hook, MailServer(mails) as port:
-        thread = threading.Thread(target=hook.handle_request)
-        thread.start()
-        logged: list[str] = []
+def test_alerts_go_to_the_log_and_everyone_named(warehouse):
+    """All get the same text; the older settings and LEADPIPE_ALERT_TO serve side by side."""
+    logged: list[str] = []
+    with http_inbox() as inbox, MailServer() as server:
+        settings = Settings(
+            alert_to=f"json://{inbox.place}/",
+            alert_webhook_url=inbox.url,
+            alert_smtp_url=f"smtp://{server.place}",
+            alert_mail_to="ops@example.org",
+        )
         with warehouse.connect() as connection:
             alerts = due_alerts(connection, _RULES, now=datetime.now(UTC))
-        channels = Channels(
-            SecretStr(f"http://127.0.0.1:{hook.server_port}/"),
-            SecretStr(f"smtp://127.0.0.1:{port}"),
-            mail_to=("ops@example.org",),
-        )
-        assert tell(alerts, channels, log=logged.append) == []
-        thread.join(5)
-    assert posted == logged
-    assert "To: ops@example.org" in mails[0]
-    assert "0 need a person" in mails[0]
-    dead = Channels(SecretStr("http://127.0.0.1:9/token"))
-    assert tell(alerts, dead, log=logged.append) == [
-        "LEADPIPE_ALERT_WEBHOOK_URL took no alert: ConnectError"
-    ]
-
-
-class MailServer:
-    """A mail server on loopback that keeps what it is sent."""
-
-    def __init__(self, mails: list[str]) -> None:
-        self.mails = mails
-
-    def __enter__(self) -> int:
-        self.loop = asyncio.new_event_loop()
-        self.server = self.loop.run_until_complete(asyncio.start_server(self.talk, "127.0.0.1", 0))
-        self.thread = threading.Thread(target=self.loop.run_forever)
-        self.thread.start()
-        return int(self.server.sockets[0].getsockname()[1])
-
-    def __exit__(self, *_) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(5)
-        self.server.close()
-        self.loop.run_until_complete(self.server.wait_closed())
-        self.loop.close()
-
-    async def talk(self, reader, writer) -> None:
-        writer.write(b"220 here\r\n")
-        while line := await reader.readline():
-            word = line[:4].upper().strip()
-            if word == b"DATA":
-                writer.write(b"354 go\r\n")
-                text = await reader.readuntil(b"\r\n.\r\n")
-                self.mails.append(text.decode())
-            writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-            if word == b"QUIT":
-                break
-        writer.close()
-        await writer.wait_closed()
+        assert tell(alerts, alert_receivers(settings), log=logged.append) == []
+    assert {body.get("text", body.get("message")) for body in inbox.bodies} == set(logged)
+    assert {"text": logged[0]} in inbox.bodies
+    assert "To: ops@example.org" in server.mails[0]
+    assert "Subject: leadpipe: daily summary" in server.mails[0]
+    assert "0 need a person" in server.mails[0]
+    assert tell([], alert_receivers(settings), log=logged.append) == []
+    assert len(logged) == 1
