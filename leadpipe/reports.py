@@ -9,7 +9,6 @@ from leadpipe.notices import Receiver, receivers, send, text_webhook
 from leadpipe.settings import Settings
 
 
-
 @dg.run_failure_sensor(
     name="report_failed_run",
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -20,9 +20,10 @@ from pydantic import SecretStr, ValidationError
 from leadpipe import notices
 from leadpipe.cli import main
 from leadpipe.delivery.connecting import alert_receivers
-from leadpipe.reports import failure_receivers
+from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import Receiver, mail_server, mistakes, receivers, send, text_webhook
+from leadpipe.reports import failure_receivers
 from leadpipe.settings import Settings, load_settings
 from leadpipe_tests.docs.markdown import ROOT
 from leadpipe_tests.inboxes import Inbox, MailServer, http_inbox
@@ -276,7 +277,9 @@ def test_the_settings_say_who_is_told():
         "alert_smtp_url": "smtp://s3cr3t@a.example",
         "failure_webhook_url": "https://b.example/s3cr3t",
     }
-    settings = Settings(alert_to=f"json://127.0.0.1,{_TWILIO}", alert_mail_to="a@b.org", **older)
+    settings = DeliverySettings(
+        alert_to=f"json://127.0.0.1,{_TWILIO}", alert_mail_to="a@b.org", **older
+    )
     both = ["LEADPIPE_ALERT_TO (address 1)", "LEADPIPE_ALERT_TO (address 2)"]
     alerts, failures = alert_receivers(settings), failure_receivers(settings)
     assert [receiver.setting for receiver in alerts] == [
@@ -287,8 +290,10 @@ def test_the_settings_say_who_is_told():
     for shown in (repr(settings), repr(alerts), repr(failures), repr([r.make for r in alerts])):
         assert "s3cr3t" not in shown
         assert _TOKEN not in shown
-    assert alert_receivers(Settings()) == failure_receivers(Settings()) == []
-    assert [r.setting for r in alert_receivers(Settings(**older))] == ["LEADPIPE_ALERT_WEBHOOK_URL"]
+    assert alert_receivers(DeliverySettings()) == failure_receivers(Settings()) == []
+    assert [r.setting for r in alert_receivers(DeliverySettings(**older))] == [
+        "LEADPIPE_ALERT_WEBHOOK_URL"
+    ]
 
 
 def test_addresses_are_in_no_log(inbox, caplog, capfd):

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from leadpipe.delivery.connecting import alert_receivers
 from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
-from leadpipe.settings import Settings
+from leadpipe.delivery.connecting import alert_receivers
+from leadpipe.delivery.settings import DeliverySettings
 from leadpipe_tests.delivery.builders import deliver_to, hand_over, lead
 from leadpipe_tests.inboxes import MailServer, http_inbox
 
@@ -59,7 +59,7 @@ def test_alerts_go_to_the_log_and_everyone_named(warehouse):
     """All get the same text; the older settings and LEADPIPE_ALERT_TO serve side by side."""
     logged: list[str] = []
     with http_inbox() as inbox, MailServer() as server:
-        settings = Settings(
+        settings = DeliverySettings(
             alert_to=f"json://{inbox.place}/",
             alert_webhook_url=inbox.url,
             alert_smtp_url=f"smtp://{server.place}",

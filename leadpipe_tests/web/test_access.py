@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from leadpipe.web.access import WrongSecrets, kept_secret
-from leadpipe_tests.web.conftest import TOKEN
 from leadpipe_tests.web.fake_dagster import FakeDagster
+from leadpipe_tests.web.fixtures import TOKEN
 
 PAGE = "/admin/sync"
 

@@ -9,8 +9,8 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import VisitorSyncReport, record_sync
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import NOW
-from leadpipe_tests.web.conftest import CRON_SECRET
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
+from leadpipe_tests.web.fixtures import CRON_SECRET
 
 VISITORS = "/api/cron/sync-visitors"
 ANALYTICS = "/api/cron/analytics"

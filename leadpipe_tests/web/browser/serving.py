@@ -13,8 +13,8 @@ import uvicorn
 from leadpipe.web.app import create_app
 from leadpipe_tests.dagster_ui.processes import wait_for
 from leadpipe_tests.events.builders import NOW
-from leadpipe_tests.web.conftest import web_settings
 from leadpipe_tests.web.fake_dagster import NoDagster
+from leadpipe_tests.web.fixtures import web_settings
 
 PAGE = "/admin/sync"
 

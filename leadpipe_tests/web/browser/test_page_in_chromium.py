@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from leadpipe_tests.web.browser.serving import PAGE
 from leadpipe_tests.web.builders import pageview, publish_some
-from leadpipe_tests.web.conftest import TOKEN
 from leadpipe_tests.web.fake_dagster import FakeDagster
+from leadpipe_tests.web.fixtures import TOKEN
 
 _NO_ANSWER = "Failed to load resource"
 

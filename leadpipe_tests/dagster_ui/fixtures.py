@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.builders import HISTORY_DAYS
 from posthog_sandbox.process import SandboxProcess
@@ -35,7 +35,7 @@ def today() -> date:
 @pytest.fixture
 def live(tmp_path: Path, posthog: SandboxProcess, today: date) -> Settings:
     """Settings for the running sandbox that begin `HISTORY_DAYS` ago; the whole range is small."""
-    return Settings(
+    return whole_settings()(
         _env_file=None,
         posthog_api_key=posthog.api_key,
         posthog_project_id=posthog.project_id,

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from leadpipe.inbox.store import InboxState
 from leadpipe_tests.events.builders import NOW
 from leadpipe_tests.inbox.builders import RECORDED, a_body, fresh
-from leadpipe_tests.web.conftest import SECRET
+from leadpipe_tests.web.fixtures import SECRET
 
 PATH = "/api/webhooks/posthog"
 RIGHT = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
