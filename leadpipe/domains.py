@@ -25,6 +25,7 @@ A domain uses another's tables, never its functions; all may use `events` and `i
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import get_annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
@@ -172,36 +173,45 @@ def part_of(domain: str, kind: type[PartT]) -> PartT | None:
     Raises:
         DomainMisfit: the part lacks something of its kind.
     """
-    module = module_of(domain, _PARTS[kind])
+    module = _module_of(domain, _PARTS[kind])
     if module is None:
         return None
     if not isinstance(module, kind):
-        wanted = sorted(name for name in kind.__protocol_attrs__ if not hasattr(module, name))  # type: ignore[attr-defined]
+        wanted = {*get_annotations(kind), *(name for name in vars(kind) if name[0] != "_")}
+        missing = sorted(name for name in wanted if not hasattr(module, name))
         raise DomainMisfit(
             f"{module.__name__} does not fit {kind.__name__} in leadpipe/domains.py: "
-            f"it has no {', '.join(wanted)}"
+            f"it has no {', '.join(missing)}"
         )
     return module
 
 
 def modules(name: str) -> list[ModuleType]:
     """The modules of a name (`assets`) that the domains have, in order."""
-    return [module for domain in DOMAINS if (module := module_of(domain, name))]
+    return [module for domain in DOMAINS if (module := _module_of(domain, name))]
 
 
-def module_of(domain: str, name: str) -> ModuleType | None:
-    """`leadpipe.<domain>.<name>`, None if there is no such file.
+def packages() -> list[ModuleType]:
+    """The domains' packages, in order; importing one imports none of its parts.
 
     Raises:
-        DomainMisfit: the domain has no folder.
+        DomainMisfit: a domain has no folder.
     """
-    package = f"leadpipe.{domain}"
-    if find_spec(package) is None:
+    return [_package_of(domain) for domain in DOMAINS]
+
+
+def _module_of(domain: str, name: str) -> ModuleType | None:
+    path = f"{_package_of(domain).__name__}.{name}"
+    return import_module(path) if find_spec(path) else None
+
+
+def _package_of(domain: str) -> ModuleType:
+    path = f"leadpipe.{domain}"
+    if find_spec(path) is None:
         raise DomainMisfit(
             f"leadpipe/domains.py lists {domain!r}, but there is no leadpipe/{domain}/"
         )
-    path = f"{package}.{name}" if name else package
-    return import_module(path) if find_spec(path) else None
+    return import_module(path)
 
 
 def owners(named: Iterable[tuple[str, str]], what: str) -> dict[str, str]:

@@ -34,9 +34,9 @@ from posthog_sandbox.process import SandboxProcess  # noqa: E402
 
 # Whatever the domain, its tests may use the page, Dagster, and a browser.
 pytest_plugins = [
-    "leadpipe_tests.dagster_ui.fixtures",
-    "leadpipe_tests.web.browser.fixtures",
     "leadpipe_tests.web.fixtures",
+    "leadpipe_tests.web.browser.fixtures",
+    "leadpipe_tests.dagster_ui.fixtures",
 ]
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

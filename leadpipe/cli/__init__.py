@@ -9,8 +9,7 @@ from importlib import import_module
 
 import click
 
-from leadpipe import __version__
-from leadpipe.domains import DOMAINS, module_of, owners
+from leadpipe import __version__, domains
 from leadpipe.errors import DomainMisfit, LeadpipeError
 
 # The commands that are no domain's, by the module they are in.
@@ -69,16 +68,16 @@ class _Group(click.Group):
     def _modules(self) -> dict[str, str]:
         """The module of each command."""
         named = ((module, name) for module, lines in self._brought for name in lines)
-        return owners(named, "command")
+        return domains.owners(named, "command")
 
     @cached_property
     def _brought(self) -> list[tuple[str, dict[str, str]]]:
         """The modules with commands, each with a line of help for each of them."""
-        domains = [
-            (f"leadpipe.{domain}.commands", getattr(module_of(domain, ""), "COMMANDS", {}))
-            for domain in DOMAINS
+        brought = [
+            (f"{package.__name__}.commands", getattr(package, "COMMANDS", {}))
+            for package in domains.packages()
         ]
-        return [*_FRAME.items(), *domains]
+        return [*_FRAME.items(), *brought]
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

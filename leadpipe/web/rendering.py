@@ -16,18 +16,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from leadpipe.domains import DOMAINS
+from leadpipe.domains import packages
 from leadpipe.web.csrf import csrf_token
 from leadpipe.web.state import state_of
 
 
 def _templates(package: str) -> FileSystemLoader:
-    return FileSystemLoader(str(files(f"leadpipe.{package}") / "templates"))
+    return FileSystemLoader(str(files(package) / "templates"))
 
 
 # The frame's by their names, a domain's with its name before: `leads/panel.html`.
 _LOADER = ChoiceLoader(
-    [_templates("web"), PrefixLoader({domain: _templates(domain) for domain in DOMAINS})]
+    [
+        _templates("leadpipe.web"),
+        PrefixLoader(
+            {
+                package.__name__.rpartition(".")[2]: _templates(package.__name__)
+                for package in packages()
+            }
+        ),
+    ]
 )
 _ENVIRONMENT = Environment(
     loader=_LOADER,

@@ -7,7 +7,7 @@ import sys
 import dagster as dg
 
 from leadpipe.definitions import build_defs
-from leadpipe.settings import Settings
+from leadpipe.settings import whole_settings
 from leadpipe_tests.dagster_ui.builders import ASSETS
 from leadpipe_tests.dagster_ui.processes import REPOSITORY, environment
 
@@ -30,7 +30,9 @@ def test_the_workspace_is_valid(sandbox, tmp_path):
 
 def test_it_loads_without_a_key(tmp_path):
     """Nothing is asked of PostHog or the warehouse before something is run."""
-    definitions = build_defs(settings=Settings(_env_file=None, data_dir=tmp_path / "nowhere"))
+    definitions = build_defs(
+        settings=whole_settings()(_env_file=None, data_dir=tmp_path / "nowhere")
+    )
     dg.Definitions.validate_loadable(definitions)
     assert not (tmp_path / "nowhere" / "leadpipe.duckdb").exists()
 

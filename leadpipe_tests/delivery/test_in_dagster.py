@@ -14,7 +14,7 @@ from leadpipe.delivery import lists
 from leadpipe.delivery.automation import alert_about_deliveries, deliver_captured_leads, retry_leads
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe.web.app import create_app
 from leadpipe_tests.delivery.builders import accepted, hand_over, lead
@@ -24,7 +24,7 @@ from leadpipe_tests.events.builders import event, rows, take_in
 @pytest.fixture
 def delivering(partner, tmp_path):
     """Settings that lead to the test partner."""
-    return Settings(
+    return whole_settings()(
         _env_file=None,
         npa_api_url=partner.url,
         npa_api_key=partner.api_key,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import yaml
 from starlette.routing import Route
 
-from leadpipe.settings import Settings
+from leadpipe.settings import whole_settings
 from leadpipe.web.app import create_app
 from leadpipe_tests.docs.markdown import ROOT, blocks, sections, table_rows
 
@@ -16,7 +16,9 @@ _WORKFLOW = ROOT / "docs" / "sync-visitors.yml"
 
 def routes(tmp_path):
     """The application's paths with their methods."""
-    app = create_app(Settings(_env_file=None, data_dir=tmp_path), clock=lambda: datetime.now(UTC))
+    app = create_app(
+        whole_settings()(_env_file=None, data_dir=tmp_path), clock=lambda: datetime.now(UTC)
+    )
     return {route.path: route.methods or set() for route in app.routes if isinstance(route, Route)}
 
 
