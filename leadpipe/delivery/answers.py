@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from leadpipe.http.waits import retry_after_seconds
+
 Meaning = Literal["accepted", "refused", "busy", "misconfigured", "unknown"]
 """accepted: the partner has the lead. refused: it will never take it. busy: it did not take it now.
 misconfigured: it takes nothing from us until somebody acts. unknown: it may have taken it."""
 
 _LONGEST_REASON = 300
+_LONGEST_WAIT_SECONDS = 86_400.0
 _LONGEST_RESPONSE = 65_536
 _ID_FIELDS = ("npa_lead_id", "lead_id", "leadId", "id")
 _NOT_TAKEN = {408: "it waited too long for our request", 425: "too early", 429: "too many requests"}
@@ -148,5 +151,5 @@ def _said(content: object, body: bytes, kind: str) -> str:
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "").strip()
-    return min(float(text), 86_400.0) if text.isdigit() else None
+    asked_for = retry_after_seconds(headers)
+    return None if asked_for is None else min(asked_for, _LONGEST_WAIT_SECONDS)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +17,7 @@ from leadpipe.inbox.payloads import Reader, UnreadableBody
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.inbox.store import Inbox
 from leadpipe.inbox.writer import InboxWriter
+from leadpipe.settings import Settings
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Look, Pages, Panel
@@ -36,6 +38,10 @@ class InboxDoor:
     def tell(self, listener: Callable[[], None]) -> None:
         """Call it, from any thread, whenever something was kept."""
         self.listeners.append(listener)
+
+
+def _check(settings: Settings, now: datetime) -> None:
+    webhook_reader(settings.of(InboxSettings), now=now)
 
 
 @asynccontextmanager
@@ -135,6 +141,7 @@ PAGES = Pages(
     panels=[Panel("facts", "inbox/facts.html", _facts)],
     first_step="Point PostHog's webhook at <code>/api/webhooks/posthog</code> "
     "and watch the number above move.",
+    check=_check,
     running=_running,
     state=_state,
     health=_health,

@@ -6,9 +6,7 @@ class: `PostHogUnavailable` is passing, everything else is final.
 """
 
 import re
-import time
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import httpx
@@ -209,30 +207,6 @@ def _next_step(kind: type[PostHogError], asked: Asked, detail: str) -> str:
         QueryTooHeavy: "Ask for less at once: a shorter window or fewer columns.",
     }
     return steps.get(kind, "")
-
-
-def retry_after_seconds(headers: httpx.Headers, *, now: float | None = None) -> float | None:
-    """Seconds that the `Retry-After` header asks to wait; None without a usable one.
-
-    A date is taken relative to the answer's own `Date` (else to `now`, Unix seconds), so that
-    clocks which disagree do no harm.
-    """
-    asked_for = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d*)?", asked_for):
-        return float(asked_for)
-    until = _unix_time(asked_for)
-    if until is None:
-        return None
-    sent = _unix_time(headers.get("date", ""))
-    reference = sent if sent is not None else (time.time() if now is None else now)
-    return max(until - reference, 0.0)
-
-
-def _unix_time(http_date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(http_date).timestamp()
-    except ValueError:
-        return None
 
 
 def shorten(text: str) -> str:

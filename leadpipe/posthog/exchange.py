@@ -24,8 +24,9 @@ from leadpipe.errors import (
     RateLimited,
 )
 from leadpipe.http import deadlines as wire
+from leadpipe.http.waits import retry_after_seconds
 from leadpipe.posthog import hosts
-from leadpipe.posthog.answers import Answer, Asked, retry_after_seconds, shorten
+from leadpipe.posthog.answers import Answer, Asked, shorten
 from leadpipe.posthog.limits import CallStats, Limiter
 
 T = TypeVar("T")

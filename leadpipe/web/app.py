@@ -59,6 +59,9 @@ def create_app(
     brought = [(domain, part.PAGES) for domain, part in parts(HasPages)]
     owners(((domain, route.path) for domain, pages in brought for route in _paths(pages)), "page")
     pages = tuple(each for _, each in brought)
+    for each in pages:
+        if each.check is not None:
+            each.check(settings, clock())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

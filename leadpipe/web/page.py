@@ -68,11 +68,12 @@ async def _sync_page(request: Request) -> Response:
 
 
 async def _start(web: Web, job: object) -> Sequence[str]:
-    """Start the job that the pressed button names, or find what is under way; the runs' ids."""
+    """Start the job that the pressed button names (the first without one), or find what is under way."""
     known = {sync.job: sync for sync in _syncs(web)}
-    if job not in known:
+    wanted = next(iter(known), None) if job is None else job
+    if wanted not in known:
         raise Refusal(400, f"job should be one of {', '.join(known)}")
-    return await known[str(job)].start(web)
+    return await known[str(wanted)].start(web)
 
 
 def _syncs(web: Web) -> list[Sync]:

@@ -85,6 +85,7 @@ class Pages:
         syncs: what can be started there.
         script: a JavaScript file of its `templates/` folder that the page loads, as `domain/name.js`.
         first_step: what to do while there is nothing to see yet; HTML.
+        check: looks at the settings before the application starts; raises `ConfigurationError`.
         running: entered while the application runs, to hold what its routes share (`web.hold`).
         state: what it adds to `GET /api/sync`; runs in a thread.
         health: what it adds to `GET /healthz`, or an error where it cannot work; runs in a thread.
@@ -95,6 +96,7 @@ class Pages:
     syncs: Sequence[Sync] = ()
     script: str | None = None
     first_step: str | None = None
+    check: Callable[[Settings, datetime], None] | None = None
     running: Callable[[Web], AbstractAsyncContextManager[None]] | None = None
     state: Callable[[Web], Mapping[str, Any]] | None = None
     health: Callable[[Web], Mapping[str, Any]] | None = None

@@ -7,7 +7,6 @@ import pytest
 
 from leadpipe.errors import PostHogUnavailable, RateLimited
 from leadpipe.posthog import CallCounts
-from leadpipe.posthog.answers import retry_after_seconds
 from leadpipe_tests.posthog.builders import FakeClock, Reply, Script, bad, client, good
 
 
@@ -40,32 +39,6 @@ def waits_before_success(*failures: Reply, **options: Any) -> list[float]:
 def test_the_wait_before_the_next_attempt(name, failures, options, waits):
     """Waits double and are jittered; PostHog's own wish comes first; crowding is over soon."""
     assert waits_before_success(*failures, **options)[-len(waits) :] == waits
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "17"}, 17.0),
-        ({"retry-after": "1.5"}, 1.5),
-        ({"retry-after": "-1"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "Sat, 21 Nov 2026 10:00:30 GMT"}, 20.0),
-        ({"retry-after": "Sat, 21 Nov 2026 09:00:00 GMT"}, 0.0),
-        (
-            {
-                "retry-after": "Sat, 21 Nov 2026 10:00:30 GMT",
-                "date": "Sat, 21 Nov 2026 10:00:25 GMT",
-            },
-            5.0,
-        ),
-        ({"retry-after": "Sat, 99 Nov 2026 10:00:30 GMT"}, None),
-    ],
-)
-def test_retry_after_is_read_in_both_forms(headers, seconds):
-    """Seconds and HTTP dates are understood; a date counts from the server's own clock."""
-    now = 1795255210.0  # 10:00:10 of that day
-    assert retry_after_seconds(httpx.Headers(headers), now=now) == seconds
 
 
 def test_a_wait_past_the_deadline_is_not_begun():

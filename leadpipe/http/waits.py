@@ -1,0 +1,32 @@
+"""How long a server asks us to wait."""
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?")  # not \d: other scripts have digits too
+
+
+def retry_after_seconds(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Seconds that the `Retry-After` header asks to wait; None without a usable one.
+
+    A date is taken relative to the answer's own `Date` (else to `now`, Unix seconds), so that
+    clocks which disagree do no harm.
+    """
+    asked_for = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(asked_for):
+        return float(asked_for)
+    until = _unix_time(asked_for)
+    if until is None:
+        return None
+    sent = _unix_time(headers.get("date", ""))
+    reference = sent if sent is not None else (time.time() if now is None else now)
+    return max(until - reference, 0.0)
+
+
+def _unix_time(http_date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(http_date).timestamp()
+    except ValueError:
+        return None
