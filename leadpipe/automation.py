@@ -22,6 +22,7 @@ from leadpipe.events.assets import KIND_TAG
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.vocabulary import BULKY_EVENTS
 from leadpipe.interactions.tenants import read_tenants
+from leadpipe.launcher import in_process_executor
 from leadpipe.partitions import TENANT_PROGRAMS, contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource, failing_clearly
 from leadpipe.settings import Settings
@@ -37,7 +38,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresse
 
 
 # A job in one process; Dagster ends it when it takes longer than its `max_runtime`.
-_asset_job = partial(dg.define_asset_job, executor_def=dg.in_process_executor)
+_asset_job = partial(dg.define_asset_job, executor_def=in_process_executor)
 
 
 def _at_most(hours: int) -> dict[str, object]:

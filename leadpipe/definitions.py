@@ -32,7 +32,9 @@ from leadpipe.events import assets as event_assets
 from leadpipe.events import checks as event_checks
 from leadpipe.inbox import assets as inbox_assets
 from leadpipe.interactions import assets as interaction_assets
+from leadpipe.launcher import in_process_executor
 from leadpipe.leads import assets as lead_assets
+from leadpipe.left_behind import clear_left_behind
 from leadpipe.listings import assets as listing_assets
 from leadpipe.published import assets as published_assets
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
@@ -85,8 +87,9 @@ def build_defs(
         sensors=[
             *(store_webhook_events, follow_tenants_file, report_failed_run, report_red_checks),
             *(deliver_captured_leads, alert_about_deliveries),
+            clear_left_behind,
         ],
-        executor=dg.in_process_executor,
+        executor=in_process_executor,
         resources={
             "settings": settings,
             "posthog": PostHogConnection(settings),

@@ -4,7 +4,8 @@ The run is an ordinary Dagster run: it is in the UI, with its partitions, metada
 start by themselves is `automation.py`'s business.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,7 @@ import dagster as dg
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
 from leadpipe.events.loading import Progress
+from leadpipe.launcher import holding_lock
 from leadpipe.partitions import contiguous
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
@@ -52,14 +54,11 @@ def run_sync(
     job = definitions.resolve_job_def("sync")
     with dagster_instance(settings) as instance:
         for first, last in contiguous(days):
-            result = job.execute_in_process(
-                instance=instance,
-                tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
-                run_config={
-                    "loggers": _QUIET,
-                    "ops": {"raw_events": {"config": {"full_read": is_full}}},
-                },
-                raise_on_error=False,
+            result = _run(
+                job,
+                instance,
+                (first, last),
+                {"ops": {"raw_events": {"config": {"full_read": is_full}}}},
             )
             yield _outcome(result, first, last)
 
@@ -75,13 +74,7 @@ def run_visitors(settings: Settings, weeks: Sequence[date]) -> RunOutcome:
     job = build_defs(settings=settings).resolve_job_def("visitors")
     first, last = min(weeks), max(weeks)
     with dagster_instance(settings) as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
-            run_config={"loggers": _QUIET},
-            raise_on_error=False,
-        )
-        return _outcome(result, first, last)
+        return _outcome(_run(job, instance, (first, last), {}), first, last)
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
@@ -90,6 +83,23 @@ def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     if (home / "dagster.yaml").exists():
         return dg.DagsterInstance.from_config(str(home))
     return dg.DagsterInstance.ephemeral()
+
+
+def _run(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    span: tuple[date, date],
+    config: Mapping[str, object],
+) -> dg.ExecuteInProcessResult:
+    run_id = str(uuid.uuid4())
+    with holding_lock(instance, run_id) as tags:
+        return job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            tags={**range_tags(span[0].isoformat(), span[1].isoformat(), "manual"), **tags},
+            run_config={"loggers": _QUIET, **config},
+            raise_on_error=False,
+        )
 
 
 def _outcome(result: dg.ExecuteInProcessResult, first: date, last: date) -> RunOutcome:
