@@ -6,6 +6,7 @@ launcher has no answer once the code server that started the run is gone too. Fo
 share the instance's folder.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from leadpipe.living import hold, is_living, living, remove_dead
 
 # Its value is the run's id, because a retry inherits the tags of the run before.
 _TAG = "leadpipe/lock"
+_SILENT_SECONDS = 60.0
 _held: list[IO[str]] = []
 
 
@@ -34,12 +36,28 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Gone is who has said that it holds its lock, and does not."""
-        if run.tags.get(_TAG) != run.run_id:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "it has no lock to tell by")
-        if is_living(_locks(self._instance), run.run_id):
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the process ended before the run did")
+        """Gone is who says it holds its lock and does not, or began and never said another word."""
+        has_lock = run.tags.get(_TAG) == run.run_id
+        is_gone = (
+            not is_living(_locks(self._instance), run.run_id)
+            if has_lock
+            else self._only_began(run.run_id)
+        )
+        if is_gone:
+            return CheckRunHealthResult(
+                WorkerStatus.NOT_FOUND, "the process ended before the run did"
+            )
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    def _only_began(self, run_id: str) -> bool:
+        """Whether a run's start is its last event; each executor reports itself at once after it."""
+        for record in self._instance.get_records_for_run(run_id, limit=1, ascending=False).records:
+            last = record.event_log_entry
+            return (
+                last.dagster_event_type == dg.DagsterEventType.RUN_START
+                and time.time() - last.timestamp > _SILENT_SECONDS
+            )
+        return False
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,13 @@ RUNS = """
 } } } }
 """
 _PID = "Executing steps in process (pid: "
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    """One of the test's own: requests that hang outlast the test."""
+    with SandboxProcess.start() as process:
+        yield process
 
 
 @pytest.fixture
