@@ -6,6 +6,8 @@ from functools import partial
 
 import dagster as dg
 
+from leadpipe.launcher import in_process_executor
+
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 KIND_TAG = "leadpipe/kind"
@@ -18,7 +20,7 @@ _AFTER_A_FAILURE = timedelta(minutes=10)
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it logs addresses, tokens and all
 
 # A job in one process; Dagster ends it when it takes longer than its `max_runtime`.
-asset_job = partial(dg.define_asset_job, executor_def=dg.in_process_executor)
+asset_job = partial(dg.define_asset_job, executor_def=in_process_executor)
 
 
 def at_most(hours: int) -> dict[str, object]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from leadpipe.domains import HasAutomation, modules, parts
+from leadpipe.launcher import in_process_executor
 from leadpipe.published import assets as published_assets
 from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
@@ -40,7 +41,7 @@ def build_defs(
             report_failed_run,
             report_red_checks,
         ],
-        executor=dg.in_process_executor,
+        executor=in_process_executor,
         resources={
             "settings": settings,
             "posthog": PostHogConnection(settings),

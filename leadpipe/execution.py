@@ -4,6 +4,7 @@ The run is an ordinary Dagster run: it is in the UI, with its partitions, metada
 start by themselves is the business of the domains' `automation.py`.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,7 @@ import dagster as dg
 
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
+from leadpipe.launcher import holding_lock
 from leadpipe.progress import Progress
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
@@ -50,10 +52,12 @@ def run_job(
     """
     prepare_dagster()
     definitions = build_defs(settings=settings, resources={"progress": ProgressSink(progress)})
-    with dagster_instance(settings) as instance:
+    run_id = str(uuid.uuid4())
+    with dagster_instance(settings) as instance, holding_lock(instance, run_id) as tags:
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
-            tags=range_tags(first.isoformat(), last.isoformat(), "manual"),
+            run_id=run_id,
+            tags={**range_tags(first.isoformat(), last.isoformat(), "manual"), **tags},
             run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,
         )

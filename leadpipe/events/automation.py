@@ -1,4 +1,4 @@
-"""When events are synced: the job with all that is built from them, every 6 hours."""
+"""When events are synced: the job with all that is built from them, every 6 hours; and clearing up."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,9 +7,11 @@ import dagster as dg
 
 from leadpipe.automation import SYNC_TAG, TICK_SECONDS, asset_job, at_most, range_tags
 from leadpipe.errors import LeadpipeError
+from leadpipe.events import ledger
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
+from leadpipe.living import remove_dead
 from leadpipe.ranges import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 
@@ -55,6 +57,27 @@ def sync_every_six_hours(
         )
 
 
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Removes page files of runs that were killed, and marks those runs as interrupted.",
+)
+def clear_left_behind(
+    warehouse: WarehouseResource, settings: dg.ResourceParam[EventsSettings]
+) -> dg.SkipReason:
+    """Clear up after the dead; starts no run."""
+    gone = remove_dead(settings.landing_dir)
+    if not gone:
+        return dg.SkipReason("nothing was left behind")
+    place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)
+    try:
+        with place.transaction() as connection:
+            ledger.mark_interrupted(connection, landing=settings.landing_dir, now=datetime.now(UTC))
+    except LeadpipeError as error:  # the next sync, plan or drain marks them
+        return dg.SkipReason(str(error))
+    return dg.SkipReason(f"cleared up after {', '.join(gone)}")
+
+
 JOBS = (sync_job,)
 SCHEDULES = (sync_every_six_hours,)
-SENSORS = ()
+SENSORS = (clear_left_behind,)

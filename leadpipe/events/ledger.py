@@ -9,10 +9,12 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Literal
 
 import duckdb
 
+from leadpipe.living import is_living
 from leadpipe.posthog import CallCounts
 from leadpipe.warehouse import Rows, rows_of
 
@@ -29,13 +31,11 @@ class Run:
 
 def begin_run(
     connection: duckdb.DuckDBPyConnection, run: Run, *, days: Sequence[date], now: datetime
-) -> tuple[str, ...]:
+) -> None:
     """Enter a run, or resume it when Dagster runs it again under the same id.
 
-    Returns:
-        Ids of earlier runs that had been killed; they are marked `interrupted`.
+    Until it is finished, its process is `living` under the run's id.
     """
-    interrupted = _mark_interrupted(connection, now)
     window = {"first": min(days, default=None), "last": max(days, default=None)}
     known = connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run.run_id]).fetchone()
     if known:
@@ -65,7 +65,20 @@ def begin_run(
                 "now": now,
             },
         )
-    return interrupted
+
+
+def mark_interrupted(
+    connection: duckdb.DuckDBPyConnection, *, landing: Path, now: datetime
+) -> None:
+    """Close the runs whose process was killed: those that nobody is `living` for in the landing folder."""
+    running = connection.execute("SELECT run_id FROM runs WHERE status = 'running'").fetchall()
+    for (run_id,) in running:
+        if not is_living(landing, run_id):
+            connection.execute(
+                "UPDATE runs SET status = 'interrupted', finished_at = ?, "
+                "error = 'the process ended before the run did' WHERE run_id = ?",
+                [now, run_id],
+            )
 
 
 def finish_run(
@@ -106,27 +119,3 @@ def runs_of(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> Ro
             {"ids": list(run_ids)},
         )
     )
-
-
-def _mark_interrupted(connection: duckdb.DuckDBPyConnection, now: datetime) -> tuple[str, ...]:
-    running = connection.execute(
-        "SELECT run_id, pid FROM runs WHERE status = 'running' AND host = ?", [socket.gethostname()]
-    ).fetchall()
-    dead = tuple(run_id for run_id, pid in running if not _is_alive(pid))
-    for run_id in dead:
-        connection.execute(
-            "UPDATE runs SET status = 'interrupted', finished_at = ?, "
-            "error = 'the process ended before the run did' WHERE run_id = ?",
-            [now, run_id],
-        )
-    return dead
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -5,10 +5,10 @@ reads a day that differs once more in full. Which days is `planning.py`'s busine
 and clock are arguments.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from leadpipe.errors import LeadpipeError, QueryTooHeavy
 from leadpipe.events import days as day_table
@@ -19,6 +19,7 @@ from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
+from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog, utc_text
 from leadpipe.progress import Progress
 from leadpipe.warehouse import Warehouse, read_sql
@@ -65,27 +66,26 @@ def load_days(
     """
     before = posthog.stats.snapshot()
     started_at = clock()
-    with warehouse.transaction() as connection:
-        claim_source(connection, posthog)
-        interrupted = ledger.begin_run(connection, run, days=days, now=started_at)
-        states = day_table.day_states(connection)
-    for run_id in interrupted:
-        shutil.rmtree(config.landing / run_id, ignore_errors=True)
-    loader = _Loader(posthog, warehouse, run, config, clock, progress)
-    error: str | None = None
-    try:
-        report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
-    except LeadpipeError as failure:
-        error = str(failure)
-        raise
-    except BaseException as failure:
-        error = type(failure).__name__
-        raise
-    finally:
-        shutil.rmtree(config.landing / run.run_id, ignore_errors=True)
-        calls = posthog.stats.snapshot() - before
+    with own_folder(config.landing, run.run_id) as landing:
         with warehouse.transaction() as connection:
-            ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+            claim_source(connection, posthog)
+            ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
+            ledger.begin_run(connection, run, days=days, now=started_at)
+            states = day_table.day_states(connection)
+        loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
+        error: str | None = None
+        try:
+            report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
+        except LeadpipeError as failure:
+            error = str(failure)
+            raise
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            calls = posthog.stats.snapshot() - before
+            with warehouse.transaction() as connection:
+                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
     return LoadReport(
         ingested=report.ingested,
         days=report.days,
@@ -103,6 +103,7 @@ class _Loader:
     warehouse: Warehouse
     run: Run
     config: SyncConfig
+    landing: Path
     clock: Callable[[], datetime]
     progress: Callable[[Progress], None]
 
@@ -221,7 +222,7 @@ class _Loader:
             self.posthog,
             windows,
             selection=self.config.selection,
-            landing=self.config.landing / self.run.run_id,
+            landing=self.landing,
             workers=self.config.workers,
         ):
             waiting.append(part)

@@ -3,16 +3,17 @@
 Reading the days is `loading.py`'s business; when to plan is `leadpipe/automation.py`'s.
 """
 
-import shutil
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
+from leadpipe.events import ledger
 from leadpipe.events.days import day_states
 from leadpipe.events.extraction import read_windows
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
+from leadpipe.living import own_folder, remove_dead
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import Warehouse, read_sql
 
@@ -54,8 +55,12 @@ def plan_sync(
     """
     today = now.astimezone(UTC).date()
     until = now - config.settle
+    if not is_dry:
+        remove_dead(config.landing)
     with warehouse.connect() as connection:
         claim_source(connection, posthog)
+        if not is_dry:
+            ledger.mark_interrupted(connection, landing=config.landing, now=now)
         states = day_states(connection)
         asked = connection.execute("SELECT max(until) FROM changed_days").fetchone()
         pending = connection.execute(
@@ -148,12 +153,11 @@ def _keep_outside(
     now: datetime,
 ) -> None:
     """Keep events dated before the first day or in the future as rejected, with the reason."""
-    landing = config.landing / f"outside-{now:%Y%m%dT%H%M%S%f}"
     windows = [
         Window(datetime(1971, 1, 1, tzinfo=UTC), start_of(first_day), since),
         Window(start_of(today + _DAY), datetime(2200, 1, 1, tzinfo=UTC), since),
     ]
-    try:
+    with own_folder(config.landing, f"{_OUTSIDE}-{now:%Y%m%dT%H%M%S%f}") as landing:
         pages = [
             str(page)
             for part in read_windows(posthog, windows, selection=config.selection, landing=landing)
@@ -172,5 +176,3 @@ def _keep_outside(
                 run_id="sync plan",
                 now=now,
             )
-    finally:
-        shutil.rmtree(landing, ignore_errors=True)

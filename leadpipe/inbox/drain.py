@@ -5,7 +5,6 @@ whatever dies in between, they come again and count once. What one event breaks 
 batch.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from leadpipe.events import ledger
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
 from leadpipe.inbox.store import Inbox, Waiting
+from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts
 from leadpipe.warehouse import Warehouse, transaction
 
@@ -58,10 +58,9 @@ def drain(
     Raises:
         WarehouseLocked, InboxUnavailable: nothing is lost, it all waits.
     """
-    folder = landing / run_id
     report = DrainReport()
     last = 0
-    try:
+    with own_folder(landing, run_id) as folder:
         for _ in range(_MOST_BATCHES):
             waiting = inbox.take(after=last, limit=_BATCH_ROWS)
             if not waiting:
@@ -69,6 +68,7 @@ def drain(
             last = waiting[-1].number
             folder.mkdir(parents=True, exist_ok=True)
             with warehouse.connect() as connection:
+                ledger.mark_interrupted(connection, landing=landing, now=clock())
                 batch = _Batch(connection, Run(run_id, "webhook"), folder / "inbox.ndjson", clock)
                 result, broken = batch.store(waiting)
                 publish(connection)
@@ -81,8 +81,6 @@ def drain(
                 moved=report.moved + len(waiting) - len(broken),
                 buried=report.buried + len(broken),
             )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return report
 
 

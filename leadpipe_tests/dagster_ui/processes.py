@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +83,7 @@ class DagsterUi:
     """A running webserver with its daemon."""
 
     url: str
+    programs: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
         """What GraphQL answers; an error in the answer fails the test."""
@@ -95,6 +96,19 @@ class DagsterUi:
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]
         return data
+
+    def kill(self, *, spare: int | None = None) -> None:
+        """Kill webserver, daemon, code servers and runs at once, as a power loss does; or all but one."""
+        groups = {process.pid for process in self.programs}
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,pgid="], capture_output=True, text=True, check=True
+        ).stdout
+        for pid, group in (map(int, line.split()) for line in listed.splitlines()):
+            if group in groups and pid != spare:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for process in self.programs:
+            process.wait(_END_SECONDS)
 
 
 @contextmanager
@@ -116,7 +130,9 @@ def dagster_ui(
 
         def start(name: str, *arguments: str) -> None:
             command = ["-m", *arguments, "-w", "workspace.yaml"]
-            stack.enter_context(program(command, log=home / f"{name}.log", cwd=home, env=env))
+            ui.programs.append(
+                stack.enter_context(program(command, log=home / f"{name}.log", cwd=home, env=env))
+            )
 
         try:
             # One after the other: both would make the tables of an empty instance.

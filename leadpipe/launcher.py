@@ -1,0 +1,108 @@
+"""How Dagster learns that a run's process is gone, whatever ended it: the process alone or the machine.
+
+A run holds a lock for as long as its process lives, and says so in a tag. Dagster's run monitoring asks
+the launcher whether a run is alive; a dead one fails, its pool is free, and it is retried. Dagster's own
+launcher has no answer once the code server that started the run is gone too. For runs on machines that
+share the instance's folder.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+from leadpipe.living import hold, is_living, living, remove_dead
+
+# Its value is the run's id, because a retry inherits the tags of the run before.
+_TAG = "leadpipe/lock"
+_SILENT_SECONDS = 60.0
+_held: list[IO[str]] = []
+
+
+class LocalRunLauncher(dg.DefaultRunLauncher):
+    """Dagster's default launcher, and whether a run's process is alive. Named in `dagster.yaml`."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """It does."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Gone is who says it holds its lock and does not, or began and never said another word."""
+        has_lock = run.tags.get(_TAG) == run.run_id
+        is_gone = (
+            not is_living(_locks(self._instance), run.run_id)
+            if has_lock
+            else self._only_began(run.run_id)
+        )
+        if is_gone:
+            return CheckRunHealthResult(
+                WorkerStatus.NOT_FOUND, "the process ended before the run did"
+            )
+        return CheckRunHealthResult(WorkerStatus.RUNNING)
+
+    def _only_began(self, run_id: str) -> bool:
+        """Whether a run's start is its last event; each executor reports itself at once after it."""
+        for record in self._instance.get_records_for_run(run_id, limit=1, ascending=False).records:
+            last = record.event_log_entry
+            return (
+                last.dagster_event_type == dg.DagsterEventType.RUN_START
+                and time.time() - last.timestamp > _SILENT_SECONDS
+            )
+        return False
+
+
+@contextmanager
+def holding_lock(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]:
+    """Hold the lock of a run that is executed inside; gives the tags the run needs."""
+    with living(_locks(instance), run_id):
+        yield {_TAG: run_id}
+
+
+class _InProcess(dg.Executor):
+    """Dagster's in-process executor, in a process that holds the run's lock until it ends."""
+
+    def __init__(self, executor: dg.Executor) -> None:
+        self._executor = executor
+
+    @property
+    def retries(self) -> RetryMode:
+        return self._executor.retries
+
+    @property
+    def step_dependency_config(self) -> StepDependencyConfig:
+        return self._executor.step_dependency_config
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        instance, run_id = plan_context.instance, plan_context.run_id
+        remove_dead(_locks(instance))
+        # To the end of the process: the run's last events come after its steps.
+        _held.append(hold(_locks(instance), run_id))
+        instance.add_run_tags(run_id, {_TAG: run_id})
+        yield from self._executor.execute(plan_context, execution_plan)
+
+
+def _in_process(init_context: dg.InitExecutorContext) -> dg.Executor:
+    return _InProcess(dg.in_process_executor.executor_creation_fn(init_context))  # type: ignore[misc]
+
+
+in_process_executor = dg.ExecutorDefinition(
+    name="in_process",
+    config_schema=dg.in_process_executor.config_schema,  # type: ignore[arg-type]
+    executor_creation_fn=_in_process,
+    description="Executes all steps in the run's own process, which holds the run's lock.",
+)
+
+
+def _locks(instance: dg.DagsterInstance) -> Path:
+    return Path(instance.root_directory) / "living"
