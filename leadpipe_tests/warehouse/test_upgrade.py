@@ -1,0 +1,78 @@
+"""A warehouse of 0.2.0 opens under the order of migrations of today, and nothing in it is lost."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from leadpipe import domains
+from leadpipe.domains import DOMAINS
+from leadpipe.rebuild import rebuild
+from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse.migrations import gather_migrations
+from leadpipe_tests.events.builders import NOW, rows, settings_of
+
+_MADE = Path(__file__).parent / "made_by_0_2_0"
+
+
+def table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every table but the record of migrations."""
+    found = [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
+    return [name for name in found if name != "migrations"]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> tuple[Warehouse, dict[str, list[tuple[object, ...]]]]:
+    """The file as 0.2.0 left it, and every row of its tables."""
+    path = tmp_path / "data" / "leadpipe.duckdb"
+    path.parent.mkdir()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute((_MADE / "schema.sql").read_text())
+        for file in _MADE.glob("*.csv"):
+            connection.execute(f"COPY {file.stem} FROM '{file}' (HEADER)")
+        before = {
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
+            for name in table_names(connection)
+        }
+    return Warehouse(path), before
+
+
+def test_nothing_is_lost(old):
+    """Every row of every table is there; the seven migrations of then have the names of now."""
+    warehouse, before = old
+    assert sum(map(len, before.values())) == 383
+    with warehouse.connect() as connection:
+        after = {
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
+            for name in table_names(connection)
+        }
+        names = connection.execute(
+            "SELECT name FROM migrations ORDER BY applied_at, name"
+        ).fetchall()
+    assert {name: after[name] for name in before} == before
+    assert sorted(name for (name,) in names) == sorted(gather_migrations())
+    assert sum(name.endswith("/create_tables") for (name,) in names) == 7
+
+
+def test_a_rebuild_gives_the_same_marts(old):
+    """What was built by 0.2.0 comes out the same now; status, note and outbox are as they were."""
+    warehouse, before = old
+    rebuild(settings_of(warehouse), now=NOW)
+    for table in (
+        "leads",
+        "lead_edits",
+        "listing_analytics",
+        "listings",
+        "lead_deliveries",
+        "blacklist",
+    ):
+        assert rows(warehouse, f"SELECT * FROM {table} ORDER BY ALL") == before[table], table
+
+
+def test_the_tables_of_a_domain_that_is_gone_stay(old, monkeypatch):
+    """A leadpipe without a domain opens the file, and leaves that domain's tables as they are."""
+    warehouse, before = old
+    monkeypatch.setattr(domains, "DOMAINS", tuple(name for name in DOMAINS if name != "draws"))
+    assert rows(warehouse, "SELECT * FROM blacklist") == before["blacklist"]
+    assert "draws/create_tables" not in gather_migrations()
