@@ -1,12 +1,13 @@
-"""What all tests share: a warehouse in a temporary folder, a sandbox, and an environment of their own."""
+"""What all tests share: one clock, a warehouse in a temporary folder, a sandbox, their own environment."""
 
 import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -26,12 +27,48 @@ os.environ |= {
     "LEADPIPE_WAREHOUSE": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
 }
+# Whatever Python a test starts has the test's clock.
+CALENDAR = Path(__file__).parent / "calendar"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (str(CALENDAR), os.environ.get("PYTHONPATH")))
+)
 
 from leadpipe.sandbox.process import SandboxProcess  # noqa: E402
 from leadpipe.settings import Settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
+from leadpipe_tests.clocks import NOW, OneClock, refuse_dates  # noqa: E402
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LONGEST_TEST = timedelta(minutes=4)
+
+
+@pytest.fixture
+def machine_clock() -> None:
+    """Asked for by a test whose every part keeps the machine's time, because programs run by it.
+
+    A day lasts for the whole test: just before midnight it waits for tomorrow.
+    """
+    left = datetime.combine(datetime.now(UTC), time.max, UTC) - datetime.now(UTC)
+    if left < LONGEST_TEST:
+        sleep(left.total_seconds() + 1)
+
+
+@pytest.fixture
+def todays_clock() -> None:
+    """Asked for by a test about whatever day it is: its clock stands at the moment it begins."""
+
+
+@pytest.fixture(autouse=True)
+def clock(request: pytest.FixtureRequest) -> Iterator[OneClock]:
+    """The test's only clock: it stands at NOW for all that takes part, or is the machine's."""
+    asked_for = {"machine_clock", "todays_clock"} & {*request.fixturenames}
+    if asked_for:
+        refuse_dates(request)
+    one = OneClock(
+        None if "machine_clock" in asked_for else datetime.now(UTC) if asked_for else NOW,
+        is_dated=not asked_for,
+    )
+    yield one
+    one.release()
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +92,13 @@ def sandbox_process() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    """An empty PostHog sandbox whose clock stands at NOW."""
+def sandbox(
+    sandbox_process: SandboxProcess, clock: OneClock, monkeypatch: pytest.MonkeyPatch
+) -> SandboxProcess:
+    """An empty PostHog sandbox with the test's clock: whoever moves one moves both."""
     sandbox_process.control.reset()
-    sandbox_process.control.set_clock(NOW)
+    clock.take_along(sandbox_process.control.set_clock)
+    monkeypatch.setattr(sandbox_process.control, "set_clock", clock.set)
     return sandbox_process
 
 

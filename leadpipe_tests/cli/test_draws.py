@@ -26,7 +26,6 @@ _ELIGIBLE = {"recharge_date": "2026-11-19T10:00:00Z", "points": 1}
 @pytest.fixture
 def stored(sandbox, tmp_path, monkeypatch) -> Warehouse:
     """Twenty people who recharged on the 19th, one late recharge, one bad; the environment leads there."""
-    sandbox.control.set_clock(None)
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,

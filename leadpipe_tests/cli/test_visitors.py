@@ -20,7 +20,6 @@ _LAST = _THIS - timedelta(days=7)
 @pytest.fixture
 def run(sandbox, monkeypatch, tmp_path):
     """Types a command; there are two visitors last week and one this week."""
-    sandbox.control.set_clock(None)
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,

@@ -3,7 +3,8 @@
 from leadpipe.leads.scores import BUILT_IN
 from leadpipe.published.tables import publish_tables
 from leadpipe.rebuild import rebuild
-from leadpipe_tests.events.builders import NOW, rows
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows
 
 _MARTS = ("leads", "listing_analytics", "listings", "lead_edits", "raw_events")
 

@@ -36,7 +36,6 @@ _COUNTS = ("events", "added", "already_there", "unmatched", "rejected")
 @pytest.fixture
 def run(sandbox, monkeypatch):
     """Types a command with the seed's environment variables, in a folder of its own."""
-    sandbox.control.set_clock(None)
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,

@@ -30,7 +30,7 @@ from leadpipe.posthog.hosts import capture_host
 from leadpipe.posthog.persons import person_of
 from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.settings import Settings
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog.builders import FakeClock, client
 from leadpipe_tests.sandbox.asking import rows
 

@@ -12,7 +12,7 @@ import pytest
 
 from leadpipe.sandbox.capture_time import event_time, read_date
 from leadpipe.sandbox.process import SandboxProcess
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.sandbox.asking import HTTP, TOKEN, rows, send
 
 _RECORDED = Path(__file__).parents[1] / "recorded"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from leadpipe.sandbox.process import SandboxProcess
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.sandbox.asking import HTTP, ask, rows
 
 _AT = datetime.fromisoformat("2026-11-01T10:00:00.123456+00:00")

@@ -3,7 +3,7 @@
 import pytest
 
 from leadpipe.sandbox.process import SandboxProcess
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.sandbox.asking import HTTP, TOKEN, refusal, rows, send
 from leadpipe_tests.sandbox.cohort_asking import call, meet
 

@@ -10,7 +10,7 @@ import pytest
 
 from leadpipe.sandbox.hogql import OFFSET_REFUSED
 from leadpipe.sandbox.process import SandboxProcess
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.sandbox.asking import HTTP, ask, refusal, rows
 
 _AN_EVENT = {"event": "lead", "timestamp": "2026-11-01T10:00:00.123456Z", "uuid": "1" * 32}

@@ -10,7 +10,8 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync, store_week
 from leadpipe.warehouse import Warehouse, transaction
 from leadpipe.weeks import week_of
-from leadpipe_tests.events.builders import NOW, TODAY, build_marts, event, take_in
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import build_marts, event, take_in
 
 THIS_WEEK = week_of(TODAY)
 

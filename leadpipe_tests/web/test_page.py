@@ -7,7 +7,7 @@ import pytest
 
 from leadpipe.published import reading
 from leadpipe.web.overview import read_overview
-from leadpipe_tests.events.builders import NOW, TODAY
+from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.web.builders import THIS_WEEK, counts_of, publish_some
 from leadpipe_tests.web.conftest import TOKEN, web_settings
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster

@@ -3,7 +3,7 @@
 from leadpipe.published.tables import publish_tables
 from leadpipe.warehouse import Warehouse
 from leadpipe.web.overview import read_overview
-from leadpipe_tests.events.builders import NOW, TODAY
+from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.web.conftest import web_settings
 
 
