@@ -8,7 +8,7 @@ that run by it. In neither may anything be dated: `refuse_dates` looks.
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from types import CodeType, FunctionType
 
 import pytest
@@ -73,6 +73,19 @@ class OneClock:
             self._travel = None
 
 
+def let_pass(seconds: float) -> None:
+    """Let time pass where the test's clock stands, as it does between a person's two commands."""
+    clock = OneClock.current
+    if clock is not None and clock.held_at is not None:
+        clock.set(clock.held_at + timedelta(seconds=seconds))
+
+
+def today_before_midnight() -> datetime:
+    """Now, or a while before the day ends, so that a test may let time pass."""
+    now = datetime.now(UTC)
+    return min(now, datetime.combine(now, time(23, 50), UTC))
+
+
 def on_its_day(at: datetime) -> datetime:
     """A moment of the days around NOW, for a test whose clock stands there.
 
@@ -96,11 +109,8 @@ def refuse_dates(request: pytest.FixtureRequest) -> None:
         AssertionError: it does.
     """
     fixtures = request.node._fixtureinfo.name2fixturedefs
-    begin = [
-        request.function,
-        *(fixtures[name][-1].func for name in request.fixturenames if name in fixtures),
-    ]
-    found = sorted(set(_dates(begin)))
+    used = [fixtures[name][-1].func for name in request.fixturenames if name in fixtures]
+    found = sorted(set(_dates([request.function, *used])))
     if found:
         raise AssertionError(
             f"One test, one clock: {request.node.name} asks for the clock of today, but uses "

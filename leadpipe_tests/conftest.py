@@ -36,7 +36,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 from leadpipe.sandbox.process import SandboxProcess  # noqa: E402
 from leadpipe.settings import Settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
-from leadpipe_tests.clocks import NOW, OneClock, refuse_dates  # noqa: E402
+from leadpipe_tests.clocks import NOW, OneClock, refuse_dates, today_before_midnight  # noqa: E402
 
 LONGEST_TEST = timedelta(minutes=4)
 
@@ -63,10 +63,8 @@ def clock(request: pytest.FixtureRequest) -> Iterator[OneClock]:
     asked_for = {"machine_clock", "todays_clock"} & {*request.fixturenames}
     if asked_for:
         refuse_dates(request)
-    one = OneClock(
-        None if "machine_clock" in asked_for else datetime.now(UTC) if asked_for else NOW,
-        is_dated=not asked_for,
-    )
+    today = None if "machine_clock" in asked_for else today_before_midnight()
+    one = OneClock(today if asked_for else NOW, is_dated=not asked_for)
     yield one
     one.release()
 

@@ -1,7 +1,7 @@
 """Which tables are published, in which order their rows lie, and how large ones are cut."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -101,8 +101,9 @@ def _week_viewers(connection: duckdb.DuckDBPyConnection) -> Iterator[Published]:
     )
     weeks = connection.execute(
         "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, sum(version)::BIGINT "
-        "FROM event_days WHERE version > 0 AND event_date <= current_date + 7 "
-        f"GROUP BY week ORDER BY week DESC LIMIT {LIVE_WEEKS}"
+        "FROM event_days WHERE version > 0 AND event_date <= $last_day "
+        f"GROUP BY week ORDER BY week DESC LIMIT {LIVE_WEEKS}",
+        {"last_day": datetime.now(UTC).date() + timedelta(days=7)},
     ).fetchall()
     for week, version in reversed(weeks):
         yield Published(

@@ -22,6 +22,7 @@ def _travel() -> None:
     finally:
         if without_pytest:
             del sys.modules["pytest"]
+    time_machine.__doc__ = "PYTEST_DONT_REWRITE"  # pytest warns of plugins that are there before it
     if shift:
         _shift(time_machine, float(shift))
     if held_at:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import leadpipe.cli
+from leadpipe_tests.clocks import let_pass
 
 
 def yesterday() -> datetime:
@@ -32,6 +33,7 @@ def run(todays_clock, sandbox, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
 
     def typed(*arguments: str) -> Result:
+        let_pass(1)
         return CliRunner().invoke(leadpipe.cli.main, arguments)
 
     return typed

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import leadpipe.cli
 from leadpipe.draws.verify import verify_evidence
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.docs.markdown import ROOT, blocks
 from leadpipe_tests.draws.builders import mark_read, msisdn, prizes_file, recharge
 from leadpipe_tests.events.builders import event, rows, take_in
@@ -48,6 +49,7 @@ def stored(sandbox, tmp_path, monkeypatch) -> Warehouse:
 
 def typed(*words: str, code: int = 0):
     """What a command gives: its output, and notes apart."""
+    let_pass(1)
     result = CliRunner().invoke(leadpipe.cli.main, ["draws", *words])
     assert result.exit_code == code, result.output
     return result

@@ -9,6 +9,7 @@ from leadpipe.sandbox.hogql import translate
 from leadpipe.sandbox.hogql_tables import Context
 from leadpipe.sandbox.process import SandboxProcess
 from leadpipe.sandbox.refusals import Refusal
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.sandbox.asking import ask, refusal, rows
 
 _CONTEXT = Context(now=datetime(2026, 11, 21, 12, tzinfo=UTC))
@@ -287,6 +288,7 @@ def test_property_types_change_what_a_property_is(sandbox: SandboxProcess) -> No
 def in_lagos() -> Any:
     """A project whose zone is an hour ahead of UTC."""
     with SandboxProcess.start(project_timezone="Africa/Lagos") as process:
+        process.control.set_clock(NOW)
         process.control.insert(_STORY)
         yield process
 
