@@ -9,6 +9,7 @@ that run by it. In neither may anything be dated: `refuse_dates` looks.
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from time import sleep
 from types import CodeType, FunctionType
 
 import pytest
@@ -17,6 +18,7 @@ import time_machine
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TODAY = NOW.date()
 HELD_AT = "LEADPIPE_TESTS_HELD_AT"  # read by calendar/sitecustomize.py in the programs we start
+_LONGEST_TEST = timedelta(minutes=3)
 
 SetClock = Callable[[datetime | None], None]
 
@@ -84,6 +86,14 @@ def today_before_midnight() -> datetime:
     """Now, or a while before the day ends, so that a test may let time pass."""
     now = datetime.now(UTC)
     return min(now, datetime.combine(now, time(23, 50), UTC))
+
+
+def wait_for_a_day_that_lasts() -> None:
+    """Just before midnight, wait for tomorrow."""
+    now = datetime.now(UTC)
+    left = datetime.combine(now.date() + timedelta(days=1), time(), UTC) - now
+    if left < _LONGEST_TEST:
+        sleep(left.total_seconds() + 1)
 
 
 def on_its_day(at: datetime) -> datetime:

@@ -5,9 +5,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from time import sleep
 
 import pytest
 
@@ -26,30 +25,29 @@ os.environ |= {
     "POSTHOG_BASE_URL": "",
     "LEADPIPE_WAREHOUSE": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
+    # Whatever Python a test starts has the test's clock.
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, (str(Path(__file__).parent / "calendar"), os.environ.get("PYTHONPATH")))
+    ),
 }
-# Whatever Python a test starts has the test's clock.
-CALENDAR = Path(__file__).parent / "calendar"
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, (str(CALENDAR), os.environ.get("PYTHONPATH")))
-)
-
 from leadpipe.sandbox.process import SandboxProcess  # noqa: E402
 from leadpipe.settings import Settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
-from leadpipe_tests.clocks import NOW, OneClock, refuse_dates, today_before_midnight  # noqa: E402
-
-LONGEST_TEST = timedelta(minutes=4)
+from leadpipe_tests.clocks import (  # noqa: E402
+    NOW,
+    OneClock,
+    refuse_dates,
+    today_before_midnight,
+    wait_for_a_day_that_lasts,
+)
 
 
 @pytest.fixture
 def machine_clock() -> None:
     """Asked for by a test whose every part keeps the machine's time, because programs run by it.
 
-    A day lasts for the whole test: just before midnight it waits for tomorrow.
+    The day lasts for the whole test: just before midnight it begins tomorrow.
     """
-    left = datetime.combine(datetime.now(UTC), time.max, UTC) - datetime.now(UTC)
-    if left < LONGEST_TEST:
-        sleep(left.total_seconds() + 1)
 
 
 @pytest.fixture
@@ -63,6 +61,8 @@ def clock(request: pytest.FixtureRequest) -> Iterator[OneClock]:
     asked_for = {"machine_clock", "todays_clock"} & {*request.fixturenames}
     if asked_for:
         refuse_dates(request)
+    if "machine_clock" in asked_for:
+        wait_for_a_day_that_lasts()
     today = None if "machine_clock" in asked_for else today_before_midnight()
     one = OneClock(today if asked_for else NOW, is_dated=not asked_for)
     yield one

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -119,7 +119,7 @@ def test_a_person_gets_properties(sandbox, capture, posthog):
     assert found.properties == {"points": 5, "first": 1}
 
 
-LATER = datetime.now(UTC) + timedelta(hours=24)
+LATER = NOW + timedelta(hours=24)
 
 
 @pytest.mark.parametrize(
