@@ -1,4 +1,4 @@
-"""What all tests share: a warehouse in a temporary folder, a sandbox, and an environment of their own."""
+"""What all tests share: one clock, a warehouse in a temporary folder, a sandbox, their own environment."""
 
 import atexit
 import os
@@ -26,10 +26,21 @@ os.environ |= {
     "LEADPIPE_WAREHOUSE": "",
     "LEADPIPE_ALERT_TO": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
+    # Whatever Python a test starts has the test's clock.
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, (str(Path(__file__).parent / "calendar"), os.environ.get("PYTHONPATH")))
+    ),
 }
 
 from leadpipe.settings import Settings, whole_settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
+from leadpipe_tests.clocks import (  # noqa: E402
+    NOW,
+    OneClock,
+    refuse_dates,
+    today_before_midnight,
+    wait_for_a_day_that_lasts,
+)
 from posthog_sandbox.process import SandboxProcess  # noqa: E402
 
 # Whatever the domain, its tests may use the page, Dagster, and a browser.
@@ -39,7 +50,32 @@ pytest_plugins = [
     "leadpipe_tests.dagster_ui.fixtures",
 ]
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+@pytest.fixture
+def machine_clock() -> None:
+    """Asked for by a test whose every part keeps the machine's time, because programs run by it.
+
+    The day lasts for the whole test: just before midnight it begins tomorrow.
+    """
+
+
+@pytest.fixture
+def todays_clock() -> None:
+    """Asked for by a test about whatever day it is: its clock stands at the moment it begins."""
+
+
+@pytest.fixture(autouse=True)
+def clock(request: pytest.FixtureRequest) -> Iterator[OneClock]:
+    """The test's only clock: it stands at NOW for all that takes part, or is the machine's."""
+    asked_for = {"machine_clock", "todays_clock"} & {*request.fixturenames}
+    if asked_for:
+        refuse_dates(request)
+    if "machine_clock" in asked_for:
+        wait_for_a_day_that_lasts()
+    today = None if "machine_clock" in asked_for else today_before_midnight()
+    one = OneClock(today if asked_for else NOW, is_dated=not asked_for)
+    yield one
+    one.release()
 
 
 @pytest.fixture(autouse=True)
@@ -63,10 +99,13 @@ def sandbox_process() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def sandbox(sandbox_process: SandboxProcess) -> SandboxProcess:
-    """An empty PostHog sandbox whose clock stands at NOW."""
+def sandbox(
+    sandbox_process: SandboxProcess, clock: OneClock, monkeypatch: pytest.MonkeyPatch
+) -> SandboxProcess:
+    """An empty PostHog sandbox with the test's clock: whoever moves one moves both."""
     sandbox_process.control.reset()
-    sandbox_process.control.set_clock(NOW)
+    clock.take_along(sandbox_process.control.set_clock)
+    monkeypatch.setattr(sandbox_process.control, "set_clock", clock.set)
     return sandbox_process
 
 

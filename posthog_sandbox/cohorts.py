@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -123,7 +123,7 @@ class Cohorts:
         else:
             self._select(cohort, context)
         cohort.errors_calculating = 0
-        cohort.last_calculation = datetime.now(UTC)
+        cohort.last_calculation = context.now
 
     def _select(self, cohort: Cohort, context: Context) -> None:
         condition = condition_sql((cohort.filters or {})["properties"], context)

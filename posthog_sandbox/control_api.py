@@ -7,7 +7,6 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -59,7 +58,7 @@ def _row(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _generate(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    end = read_moment(body["end"]) if body.get("end") else datetime.now(UTC)
+    end = read_moment(body["end"]) if body.get("end") else world.clock.now()
     world.truth = seed_traffic(
         world.storage, events=body["events"], days=body["days"], end=end, seed=body["seed"]
     )

@@ -6,7 +6,7 @@ A day's events are stored ahead, each with the moment from which it is visible; 
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from posthog_sandbox.seeding import seed_traffic
 from posthog_sandbox.world import World
@@ -26,7 +26,7 @@ async def keep_live(world: World, per_minute: float) -> None:
             world.storage,
             events=round(per_minute * _MINUTES_A_DAY),
             days=1,
-            end=datetime.now(UTC) + timedelta(days=1),
+            end=world.clock.now() + timedelta(days=1),
             seed=_SEED + day,
             has_rhythm=False,
         )

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -91,7 +91,7 @@ async def _answer(world: World, asked: _Asked) -> tuple[CachedAnswer, bool]:
         await _be_slow(world, translation)
         seconds = world.gate.limits.max_execution_seconds
         rows = await asyncio.to_thread(world.storage.run, translation.sql, seconds=seconds)
-    answer = _cacheable(asked, translation, rows)
+    answer = _cacheable(asked, translation, rows, world.clock.now())
     world.cache.put(asked.key, answer)
     return answer, False
 
@@ -113,7 +113,7 @@ async def _be_slow(world: World, translation: Translation) -> None:
         raise refusals.timed_out()
 
 
-def _cacheable(asked: _Asked, translation: Translation, rows: Rows) -> CachedAnswer:
+def _cacheable(asked: _Asked, translation: Translation, rows: Rows, now: datetime) -> CachedAnswer:
     head: dict[str, Any] = {
         "cache_key": asked.key,
         "cache_target_age": None,
@@ -123,7 +123,7 @@ def _cacheable(asked: _Asked, translation: Translation, rows: Rows) -> CachedAns
         "error": None,
         "explain": None,
         "hogql": asked.query.strip(),
-        "last_refresh": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "last_refresh": now.isoformat().replace("+00:00", "Z"),
         "metadata": None,
         "modifiers": asked.modifiers,
         "next_allowed_client_refresh": None,

@@ -12,7 +12,7 @@ import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -141,7 +141,7 @@ def serve(settings: ServerSettings) -> None:
                 storage,
                 events=settings.events,
                 days=settings.days,
-                end=settings.end or datetime.now(UTC),
+                end=settings.end or world.clock.now(),
                 seed=settings.seed,
             )
         config = uvicorn.Config(

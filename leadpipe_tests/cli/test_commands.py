@@ -4,22 +4,24 @@ import csv
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from click.testing import CliRunner, Result
 
 import leadpipe.cli
+from leadpipe_tests.clocks import let_pass
 
-_NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-_YESTERDAY = (_NOW - timedelta(days=1)).replace(hour=10)
+
+def yesterday() -> datetime:
+    """Ten o'clock on the day before."""
+    return datetime.combine(datetime.now(UTC) - timedelta(days=1), time(10), UTC)
 
 
 @pytest.fixture
-def run(sandbox, monkeypatch, tmp_path):
+def run(todays_clock, sandbox, monkeypatch, tmp_path):
     """Types a command; the settings are those of the sandbox and the test's own folder."""
-    sandbox.control.set_clock(None)
-    first = (_NOW - timedelta(days=3)).date().isoformat()
+    first = (yesterday() - timedelta(days=2)).date().isoformat()
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,
@@ -31,6 +33,7 @@ def run(sandbox, monkeypatch, tmp_path):
         monkeypatch.setenv(name, value)
 
     def typed(*arguments: str) -> Result:
+        let_pass(1)
         return CliRunner().invoke(leadpipe.cli.main, arguments)
 
     return typed
@@ -44,7 +47,7 @@ def synced(run, sandbox):
         [
             {
                 "event": "lead_phone",
-                "timestamp": _YESTERDAY + timedelta(minutes=minutes),
+                "timestamp": yesterday() + timedelta(minutes=minutes),
                 "distinct_id": "seeker-456",
                 "properties": call,
             }
@@ -95,7 +98,7 @@ def test_a_dry_run_reads_and_writes_nothing(run, sandbox, tmp_path):
 
 def test_days_can_be_chosen_and_read_in_full(synced, sandbox):
     """--from, --to and --full load exactly those days, whole."""
-    day = _YESTERDAY.date().isoformat()
+    day = yesterday().date().isoformat()
     [run] = json.loads(synced("sync", "--from", day, "--to", day, "--full", "--json").stdout)[
         "runs"
     ]
@@ -149,7 +152,7 @@ def test_csv_is_safe_to_open_in_a_spreadsheet(run, sandbox):
         [
             {
                 "event": "lead_phone",
-                "timestamp": _YESTERDAY,
+                "timestamp": yesterday(),
                 "distinct_id": "d",
                 "properties": {"listing_id": "=1+1", "seeker_id": "-s"},
             }

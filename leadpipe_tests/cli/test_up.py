@@ -24,7 +24,7 @@ def answers(url):
         return None
 
 
-def test_up_starts_both_and_ctrl_c_stops_both(sandbox, tmp_path):
+def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
     """Page and UI answer; the page knows the UI's address; one SIGINT ends all, with exit code 0."""
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(REPOSITORY / name, tmp_path / name)

@@ -1,6 +1,5 @@
-"""A sandbox whose clock runs, settings that begin some days ago, and a Dagster instance."""
+"""A sandbox of today, settings that begin some days ago, and a Dagster instance."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,25 +9,20 @@ import pytest
 
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import OneClock
 from leadpipe_tests.dagster_ui.builders import HISTORY_DAYS
 from posthog_sandbox.process import SandboxProcess
 
-_LONGEST_TEST = timedelta(seconds=60)
-
 
 @pytest.fixture
-def posthog(sandbox: SandboxProcess) -> SandboxProcess:
-    """An empty sandbox that keeps real time, as Dagster does."""
-    sandbox.control.set_clock(None)
+def posthog(todays_clock: None, sandbox: SandboxProcess) -> SandboxProcess:
+    """An empty sandbox whose day is the one on which the test begins, as Dagster's is."""
     return sandbox
 
 
 @pytest.fixture
-def today() -> date:
-    """Today in UTC, and for as long as a test takes: just before midnight it waits for tomorrow."""
-    now = datetime.now(UTC)
-    if (now + _LONGEST_TEST).date() != now.date():
-        time.sleep(_LONGEST_TEST.total_seconds())
+def today(todays_clock: None, clock: OneClock) -> date:
+    """Today in UTC, for as long as the test takes."""
     return datetime.now(UTC).date()
 
 

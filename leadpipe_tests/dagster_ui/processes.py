@@ -41,7 +41,7 @@ def environment(sandbox: SandboxProcess, **extra: str) -> dict[str, str]:
     """The environment of a leadpipe that reads from the sandbox."""
     return {
         **os.environ,
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": os.pathsep.join((str(REPOSITORY), os.environ["PYTHONPATH"])),
         "PYTHONWARNINGS": "default",
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,

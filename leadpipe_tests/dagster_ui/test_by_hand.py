@@ -282,6 +282,7 @@ class Impatient(PostHogConnection):
         return connect_posthog(self.settings, deadline_seconds=1.0)
 
 
+@pytest.mark.usefixtures("machine_clock")
 @pytest.mark.parametrize(("kind", "waits"), [("scheduled", [0.25, 0.5, 1.0]), ("manual", [])])
 def test_a_scheduled_run_waits_for_posthog_and_a_person_does_not(
     posthog, live, forgotten, today, monkeypatch, kind, waits
@@ -299,6 +300,7 @@ def test_a_scheduled_run_waits_for_posthog_and_a_person_does_not(
     assert failed.step_key == "raw_events"
 
 
+@pytest.mark.usefixtures("machine_clock")
 def test_a_scheduled_run_goes_on_when_posthog_is_back(posthog, live, forgotten, today, monkeypatch):
     """The retry of a scheduled run succeeds and loads the day as if nothing had been."""
     monkeypatch.setattr(resources, "_FIRST_WAIT_SECONDS", 0.25)

@@ -65,7 +65,7 @@ TAMPERING = {
     ),
     "no day was read for 14 hours": (
         """
-        UPDATE event_days SET read_until = now() - INTERVAL 14 HOURS;
+        UPDATE event_days SET read_until = read_until - INTERVAL 14 HOURS;
         UPDATE raw_events SET created_at = created_at - INTERVAL 14 HOURS
         """,
         {"events_are_fresh"},

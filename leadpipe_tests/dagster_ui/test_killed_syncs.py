@@ -5,10 +5,11 @@ import shutil
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.dagster_ui.processes import REPOSITORY, environment, program, wait_for
 from leadpipe_tests.events.builders import rows
 from posthog_sandbox.process import SandboxProcess
@@ -48,10 +49,8 @@ ACTIONS = """
 
 def test_killed_syncs_end_like_one_that_was_not(sandbox, tmp_path):
     """Killed at random moments and started again, a sync gives the same tables, each event once."""
-    asked_at = datetime.now(UTC)
-    sandbox.control.generate(EVENTS, days=DAYS, end=asked_at - timedelta(hours=6), seed=7)
-    sandbox.control.set_clock(asked_at - timedelta(hours=3))  # what is visible stays as it is
-    first_day = (asked_at - timedelta(days=DAYS + 1)).date()
+    sandbox.control.generate(EVENTS, days=DAYS, end=NOW - timedelta(hours=3), seed=7)
+    first_day = TODAY - timedelta(days=DAYS + 1)
 
     def home(name: str) -> tuple[Path, dict[str, str]]:
         folder = tmp_path / name

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from leadpipe_tests.clocks import OneClock
 from leadpipe_tests.delivery.partner_process import PartnerProcess
 
 
@@ -15,7 +16,8 @@ def partner_process() -> Iterator[PartnerProcess]:
 
 
 @pytest.fixture
-def partner(partner_process: PartnerProcess) -> PartnerProcess:
-    """An empty partner that accepts everything."""
+def partner(partner_process: PartnerProcess, clock: OneClock) -> PartnerProcess:
+    """An empty partner that accepts everything, with the test's clock."""
     partner_process.reset()
+    clock.take_along(partner_process.set_clock)
     return partner_process

@@ -62,6 +62,7 @@ class PartnerState:
     by_key: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: int = 0
     numbers: int = 0
+    now: str | None = None
     chance: random.Random = field(default_factory=lambda: random.Random(5))
 
     def configure(self, told: dict[str, Any]) -> None:
@@ -105,7 +106,7 @@ class PartnerState:
         lead |= {
             "id": f"npa-{self.numbers}",
             "status": "submitted",
-            "created_at": datetime.now(UTC).isoformat(),
+            "created_at": self.now or datetime.now(UTC).isoformat(),
         }
         self.leads.append(lead | {"_key": key})
         if key:

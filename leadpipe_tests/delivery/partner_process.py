@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,6 +50,10 @@ class PartnerProcess:
     def configure(self, **told: Any) -> None:
         """Tell it how to behave."""
         self._http.post("/_control/configure", json=told).raise_for_status()
+
+    def set_clock(self, now: datetime | None) -> None:
+        """Hold its clock at a moment; None lets it run again."""
+        self.configure(now=now.isoformat() if now else None)
 
     def change(self, **told: Any) -> None:
         """Let it `forget`, `edit` or `add` leads behind our back."""

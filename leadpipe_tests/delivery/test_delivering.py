@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -110,7 +110,8 @@ def test_what_a_dead_process_left_settles_from_when_it_is_found(partner, warehou
     with warehouse.transaction() as connection:
         connection.execute(
             "UPDATE lead_deliveries SET state = 'sent', attempts = 1, "
-            "first_sent_at = now() - INTERVAL 1 HOUR, last_sent_at = now() - INTERVAL 1 HOUR"
+            "first_sent_at = $at, last_sent_at = $at",
+            {"at": datetime.now(UTC) - timedelta(hours=1)},
         )
     policy = policy_with(settle=timedelta(minutes=2))
     deliver_to(partner, warehouse, policy=policy)

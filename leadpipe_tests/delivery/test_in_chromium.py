@@ -15,9 +15,10 @@ _EMAIL = re.compile(r"jane\d@example\.org")  # of whichever lead the partner met
 
 
 @pytest.fixture
-def partner():
+def partner(clock):
     """A test partner of this test's own."""
     with PartnerProcess.start() as process:
+        clock.take_along(process.set_clock)
         yield process
 
 

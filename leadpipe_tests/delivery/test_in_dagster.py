@@ -17,6 +17,7 @@ from leadpipe.resources import WarehouseResource
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe.web.app import create_app
+from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.delivery.builders import accepted, hand_over, lead
 from leadpipe_tests.events.builders import event, rows, take_in
 
@@ -36,7 +37,8 @@ def delivering(partner, tmp_path):
 
 
 def run(settings: Settings, job: str, **options: Any) -> dg.ExecuteInProcessResult:
-    """Run a job in this process."""
+    """Run a job in this process, a second after whatever happened before."""
+    let_pass(1)
     definition = build_defs(settings=settings).resolve_job_def(job)
     with dg.DagsterInstance.ephemeral() as instance:
         return definition.execute_in_process(instance=instance, **options)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import leadpipe.cli
+from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.delivery.builders import accepted, lead
 
 
@@ -28,7 +29,8 @@ def at_work(partner, tmp_path, monkeypatch):
 
 
 def run(*words: str, code: int = 0, answer: str = ""):
-    """Type a command."""
+    """Type a command, a second after the one before."""
+    let_pass(1)
     result = CliRunner().invoke(leadpipe.cli.main, [*words], input=answer)
     assert result.exit_code == code, result.output
     return result

@@ -9,8 +9,9 @@ from leadpipe.events.ledger import Run, finish_run
 from leadpipe.posthog import CallCounts
 from leadpipe.published.tables import publish_tables
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.docs.markdown import ROOT, blocks
-from leadpipe_tests.events.builders import NOW, build_marts, event, take_in
+from leadpipe_tests.events.builders import build_marts, event, take_in
 
 
 @pytest.fixture

@@ -12,6 +12,9 @@ _PAGE = ROOT / "docs" / "adding-a-domain.md"
 _TIMEOUT_SECONDS = 120
 
 
+_SHARED = ("__init__.py", "conftest.py", "clocks.py", "events/__init__.py", "events/builders.py")
+
+
 def apply(change: Block, folder: Path) -> None:
     """Make a change: its lines without + become its lines without -, in one place of the file."""
     lines = change.text.splitlines(keepends=True)
@@ -28,7 +31,11 @@ def run(folder: Path, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(folder), os.environ["PYTHONPATH"])),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         capture_output=True,
         text=True,
         timeout=_TIMEOUT_SECONDS,
@@ -43,7 +50,7 @@ def test_the_worked_example_works(tmp_path):
     ignored = shutil.ignore_patterns("__pycache__")
     for package in ("leadpipe", "posthog_sandbox"):
         shutil.copytree(ROOT / package, copy / package, ignore=ignored)
-    for name in ("__init__.py", "conftest.py", "events/__init__.py", "events/builders.py"):
+    for name in _SHARED:
         (copy / "leadpipe_tests" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "leadpipe_tests" / name, copy / "leadpipe_tests" / name)
     shutil.copy(ROOT / "pyproject.toml", copy)

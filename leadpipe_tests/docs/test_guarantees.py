@@ -1,7 +1,8 @@
 """Guarantees of the README that span the domains."""
 
 from leadpipe.rebuild import rebuild
-from leadpipe_tests.events.builders import NOW, rows, settings_of
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows, settings_of
 
 _MARTS = ("leads", "listing_analytics", "listings", "lead_edits", "raw_events")
 

@@ -16,7 +16,8 @@ from leadpipe.draws.register import Draw
 from leadpipe.draws.rules import Rules
 from leadpipe.draws.tree import build_tree
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.events.builders import NOW, event
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import event
 
 DRAW_DATE = date(2026, 11, 21)
 DAY_BEFORE = date(2026, 11, 20)

@@ -6,8 +6,9 @@ import pytest
 
 from leadpipe.draws.blacklist import Block, add_blocks, end_block, read_blocks
 from leadpipe.errors import ConfigurationError
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, build, msisdn, recharge
-from leadpipe_tests.events.builders import NOW, rows, take_in
+from leadpipe_tests.events.builders import rows, take_in
 
 TOMORROW = NOW.date() + timedelta(days=1)
 _BLOCKS = "SELECT msisdn, blocked_from, blocked_until, reason, author FROM blacklist ORDER BY ALL"

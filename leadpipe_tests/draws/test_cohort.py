@@ -21,7 +21,7 @@ from leadpipe.errors import CohortNotCalculated, ObjectNotFound, PostHogUnavaila
 from leadpipe.posthog.cohort_members import cohort_persons
 from leadpipe.posthog.cohorts import cohorts, create_cohort
 from leadpipe.posthog.persons import persons
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DAY_BEFORE, DRAW_DATE, give_entries, msisdn
 from leadpipe_tests.posthog.builders import client
 from leadpipe_tests.posthog_sandbox.cohort_asking import meet

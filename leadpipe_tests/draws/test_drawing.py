@@ -16,6 +16,7 @@ from leadpipe.errors import (
     EvidenceInvalid,
     UnknownDraw,
 )
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import (
     DRAW_DATE,
     PRIZES,
@@ -28,7 +29,7 @@ from leadpipe_tests.draws.builders import (
     msisdn,
     recharge,
 )
-from leadpipe_tests.events.builders import NOW, rows, take_in
+from leadpipe_tests.events.builders import rows, take_in
 
 PEOPLE = {msisdn(n): 1 + n for n in range(30)}
 _TABLES = ("draws", "draw_secrets", "draw_winners")

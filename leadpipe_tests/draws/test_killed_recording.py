@@ -26,7 +26,6 @@ main(["draws", "record", "{DRAW_DATE}"])
 
 def test_killed_recordings_record_each_result_once(sandbox, warehouse, tmp_path):
     """Killed at random moments and started again: every winner and runner-up, no uuid twice."""
-    sandbox.control.set_clock(None)
     give_entries(warehouse, {msisdn(n): 1 + n for n in range(200)})
     make_draw(warehouse, (Tier(1, "Airtime", 100, PLACES - 20, 20),))
     env = environment(

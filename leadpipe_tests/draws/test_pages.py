@@ -2,7 +2,7 @@
 
 from leadpipe.published.tables import publish_tables
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.events.builders import NOW, TODAY
+from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.web.builders import panels
 
 

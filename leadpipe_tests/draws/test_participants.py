@@ -12,6 +12,7 @@ from leadpipe.draws.drawing import freeze
 from leadpipe.draws.participants import late_changes
 from leadpipe.draws.prizes import Tier
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import (
     DAY_BEFORE,
     DRAW_DATE,
@@ -22,7 +23,7 @@ from leadpipe_tests.draws.builders import (
     msisdn,
     recharge,
 )
-from leadpipe_tests.events.builders import NOW, rows, take_in
+from leadpipe_tests.events.builders import rows, take_in
 
 _LIST = "SELECT * FROM draw_participants ORDER BY ALL"
 _POINTS = "SELECT msisdn, points FROM draw_participants WHERE draw_date = ? ORDER BY msisdn"

@@ -9,8 +9,9 @@ from leadpipe.draws import recording
 from leadpipe.draws.recording import RecordReport, record_draw
 from leadpipe.errors import PostHogUnavailable, UnknownDraw
 from leadpipe.posthog.capture import CaptureReport
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, give_entries, make_draw, msisdn
-from leadpipe_tests.events.builders import NOW, rows
+from leadpipe_tests.events.builders import rows
 from leadpipe_tests.posthog_sandbox.asking import rows as asked
 
 PEOPLE = {msisdn(n): 1 + n for n in range(30)}

@@ -18,14 +18,14 @@ from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse, transaction
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TODAY = NOW.date()
+from leadpipe_tests.clocks import on_its_day
 
 
 def event(name: str, at: str | datetime, **fields: Any) -> dict[str, Any]:
     """An event as the sandbox takes it; `at` without a date means 2026-11-20."""
-    when = datetime.fromisoformat(f"2026-11-20T{at}+00:00") if isinstance(at, str) else at
+    when = (
+        at if isinstance(at, datetime) else on_its_day(datetime.fromisoformat(f"2026-11-20T{at}Z"))
+    )
     row: dict[str, Any] = {
         "event": name,
         "timestamp": when,
@@ -65,13 +65,14 @@ def take_in(
     rows: Sequence[Mapping[str, Any] | list[Any]],
     *,
     run_id: str = "run-1",
-    now: datetime = NOW,
+    now: datetime | None = None,
 ) -> IngestResult:
     """Send rows through the door as one batch of a run."""
     page = write_page(
         folder / f"{uuid.uuid4()}.ndjson",
         [row if isinstance(row, list) else wire_row(row) for row in rows],
     )
+    now = now or datetime.now(UTC)
     with warehouse.connect() as connection, transaction(connection):
         if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
             begin_run(connection, Run(run_id, "manual"), days=[], now=now)
@@ -85,7 +86,7 @@ def load(
     *,
     run_id: str = "run-1",
     is_full: bool = False,
-    now: datetime = NOW,
+    now: datetime | None = None,
 ) -> LoadReport:
     """Load days from the sandbox."""
     with connect_posthog(settings) as posthog:
@@ -96,7 +97,7 @@ def load(
             run=Run(run_id, "manual"),
             config=sync_config(settings.of(EventsSettings)),
             is_full=is_full,
-            clock=lambda: now,
+            clock=lambda: now or datetime.now(UTC),
         )
 
 

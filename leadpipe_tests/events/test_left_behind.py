@@ -14,7 +14,8 @@ from leadpipe.events.planning import plan_sync
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.living import living
-from leadpipe_tests.events.builders import NOW, TODAY, load, rows
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import load, rows
 from leadpipe_tests.inbox.builders import a_body, payload
 from leadpipe_tests.test_living import somebody
 

@@ -11,7 +11,8 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.planning import plan_sync
-from leadpipe_tests.events.builders import NOW, TODAY, event, load, rows
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import event, load, rows
 
 _DAY = date(2026, 11, 20)
 _UUID = "00000000-0000-4000-8000-{:012d}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leadpipe.inbox.payloads import Reader
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 
 RECORDED = json.loads(
     (Path(__file__).parents[1] / "recorded" / "webhook_pageview.json").read_text(encoding="utf-8")

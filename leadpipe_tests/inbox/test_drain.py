@@ -12,7 +12,8 @@ from leadpipe.events.ingest import IngestResult
 from leadpipe.inbox.drain import DrainReport, drain
 from leadpipe.inbox.store import Inbox, Waiting
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.events.builders import NOW, rows, take_in, wire_row
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows, take_in, wire_row
 from leadpipe_tests.inbox.builders import TIME, UUID, a_body, fresh, payload
 
 

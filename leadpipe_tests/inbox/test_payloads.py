@@ -7,7 +7,7 @@ import pytest
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.inbox.payloads import Delivery, Reader, UnreadableBody, checked_fields
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.inbox.builders import (
     FIRST_DAY,
     READER,

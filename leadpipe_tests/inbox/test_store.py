@@ -8,7 +8,7 @@ import pytest
 
 from leadpipe.inbox.store import Inbox, InboxState, InboxUnavailable
 from leadpipe.inbox.writer import InboxWriter
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.inbox.builders import a_body, fresh, payload
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from leadpipe.inbox.store import InboxState
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.inbox.builders import RECORDED, a_body, fresh
 from leadpipe_tests.web.fixtures import SECRET
 

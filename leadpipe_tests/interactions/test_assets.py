@@ -113,7 +113,6 @@ def test_the_schedule_asks_for_every_tenant_and_program(settings, instance):
 
 def test_a_run_merges_and_reports(settings, sandbox, instance):
     """The file has the contact; the metadata has the report without leads and notes; checks tell."""
-    sandbox.control.set_clock(None)
     path = leads_file(settings.data_dir, [lead("lead-1")])
     list_tenants(settings, **{TENANT: [PROGRAM]})
     follow(settings, instance)
@@ -148,7 +147,6 @@ _COUNTED = ("events", "added", "already there", "unmatched", "rejected", "source
 
 def test_checks_look_at_the_last_sync_of_what_is_listed(settings, sandbox, instance):
     """A red check goes green when the lead is there, or its tenant is no longer listed."""
-    sandbox.control.set_clock(None)
     leads_file(settings.data_dir, [])
     list_tenants(settings, **{TENANT: [PROGRAM]})
     follow(settings, instance)

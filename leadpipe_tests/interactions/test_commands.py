@@ -15,6 +15,7 @@ import leadpipe.cli
 from leadpipe.interactions.history import enter_records
 from leadpipe.interactions.tenants import read_tenants
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.docs.markdown import ROOT, blocks
 from leadpipe_tests.events.builders import rows
 from leadpipe_tests.interactions.builders import (
@@ -36,7 +37,6 @@ _COUNTS = ("events", "added", "already_there", "unmatched", "rejected")
 @pytest.fixture
 def run(sandbox, monkeypatch):
     """Types a command with the seed's environment variables, in a folder of its own."""
-    sandbox.control.set_clock(None)
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,
@@ -47,6 +47,7 @@ def run(sandbox, monkeypatch):
         monkeypatch.setenv(name, value)
 
     def typed(*arguments: str) -> Result:
+        let_pass(1)
         return CliRunner().invoke(leadpipe.cli.main, arguments)
 
     return typed

@@ -9,7 +9,8 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.planning import plan_sync
 from leadpipe.interactions.reading import Question, Reading, from_posthog, read_events
-from leadpipe_tests.events.builders import NOW, load
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import load
 from leadpipe_tests.interactions.builders import PROGRAM, TENANT, another_process_in, lead_updated
 
 _FIRST_DAY = date(2026, 11, 18)

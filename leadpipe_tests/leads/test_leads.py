@@ -12,7 +12,8 @@ from leadpipe.leads.leads import add_edit, build_leads, find_lead, stale_runs
 from leadpipe.leads.scores import BUILT_IN, ScoreRules, load_rules
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
-from leadpipe_tests.events.builders import NOW, build_marts, event, rows, settings_of, take_in
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import build_marts, event, rows, settings_of, take_in
 
 _JOHN = {"listing_id": "listing-123", "seeker_id": "seeker-456"}
 _LATER = NOW + timedelta(hours=6)

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +29,7 @@ from leadpipe.posthog.events_to_send import LARGEST_EVENT_BYTES
 from leadpipe.posthog.hosts import capture_host
 from leadpipe.posthog.persons import person_of
 from leadpipe.settings import Settings
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog.builders import FakeClock, client
 from leadpipe_tests.posthog_sandbox.asking import rows
 from posthog_sandbox.process import SandboxProcess
@@ -119,7 +119,7 @@ def test_a_person_gets_properties(sandbox, capture, posthog):
     assert found.properties == {"points": 5, "first": 1}
 
 
-LATER = datetime.now(UTC) + timedelta(hours=24)
+LATER = NOW + timedelta(hours=24)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from leadpipe.posthog.cohorts import (
 )
 from leadpipe.posthog.ensured_cohorts import ensure_cohort, ensure_static_cohort
 from leadpipe.posthog.persons import delete_person, person_of, persons
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog.builders import FakeClock, Script, bad, client
 from leadpipe_tests.posthog_sandbox.cohort_asking import meet
 from posthog_sandbox.process import SandboxProcess

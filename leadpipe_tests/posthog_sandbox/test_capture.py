@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import HTTP, TOKEN, rows, send
 from posthog_sandbox.capture_time import event_time, read_date
 from posthog_sandbox.process import SandboxProcess

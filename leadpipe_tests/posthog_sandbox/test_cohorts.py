@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import HTTP, TOKEN, refusal, rows, send
 from leadpipe_tests.posthog_sandbox.cohort_asking import (
     call,

@@ -1,13 +1,13 @@
 """The levers: rows as given, clocks, visibility, persons, counts, the log, projects and keys."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import HTTP, ask, rows
 from posthog_sandbox.process import SandboxProcess
 
@@ -88,12 +88,16 @@ def test_rows_appear_when_they_become_visible(sandbox: SandboxProcess) -> None:
     assert seen == [[], [["late"]], [["early"], ["late"]]]
 
 
-def test_the_clock_is_now_until_let_go(sandbox: SandboxProcess) -> None:
+def test_the_clock_stands_where_it_is_held(sandbox: SandboxProcess) -> None:
     """now() in HogQL is the held moment."""
     assert rows(sandbox, "SELECT now()") == [["2026-11-21T12:00:00Z"]]
-    sandbox.control.set_clock(None)
+
+
+def test_the_clock_is_the_machines_otherwise(machine_clock: None, sandbox: SandboxProcess) -> None:
+    """now() in HogQL is between the moments before and after."""
+    before = datetime.now(UTC).replace(microsecond=0)
     ((now,),) = rows(sandbox, "SELECT now()")
-    assert abs(datetime.fromisoformat(now).timestamp() - datetime.now().timestamp()) < 60  # noqa: DTZ005
+    assert before <= datetime.fromisoformat(now) <= datetime.now(UTC)
 
 
 def test_renamed_persons_are_resolved_at_query_time(sandbox: SandboxProcess) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import ask, refusal, rows
 from posthog_sandbox.hogql import translate
 from posthog_sandbox.hogql_tables import Context
@@ -287,6 +288,7 @@ def test_property_types_change_what_a_property_is(sandbox: SandboxProcess) -> No
 def in_lagos() -> Any:
     """A project whose zone is an hour ahead of UTC."""
     with SandboxProcess.start(project_timezone="Africa/Lagos") as process:
+        process.control.set_clock(NOW)
         process.control.insert(_STORY)
         yield process
 

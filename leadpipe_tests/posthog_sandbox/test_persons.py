@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import HTTP, TOKEN, refusal, rows, send
 from leadpipe_tests.posthog_sandbox.cohort_asking import call, meet
 from posthog_sandbox.process import SandboxProcess

@@ -198,7 +198,11 @@ def test_missing_libraries_are_named(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "TMPDIR": str(temporary)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"])),
+            "TMPDIR": str(temporary),
+        },
         timeout=30,
         check=False,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from leadpipe_tests.conftest import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import HTTP, ask, refusal, rows
 from posthog_sandbox.hogql import OFFSET_REFUSED
 from posthog_sandbox.process import SandboxProcess

@@ -41,7 +41,7 @@ def receiver(*, failures: int) -> Iterator[tuple[str, Queue[dict[str, Any]]]]:
             thread.join()
 
 
-def test_a_page_view_is_posted_with_its_person():
+def test_a_page_view_is_posted_with_its_person(machine_clock):
     """Body, person and times are PostHog's; other events are not sent; two failures are repeated."""
     with receiver(failures=2) as (url, taken), SandboxProcess.start(webhook=url) as sandbox:
         now = datetime.now(UTC).replace(microsecond=123_000)

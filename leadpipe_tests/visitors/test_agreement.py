@@ -6,7 +6,8 @@ import pytest
 
 from leadpipe.visitors.agreement import Difference, compare_with_events
 from leadpipe.visitors.metrics import WeekCounts, store_week
-from leadpipe_tests.events.builders import NOW, take_in
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import take_in
 from leadpipe_tests.visitors.test_live import pageview
 
 WEEK = date(2026, 11, 9)

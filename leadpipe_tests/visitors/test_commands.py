@@ -2,7 +2,7 @@
 
 import json
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -12,22 +12,28 @@ from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.settings import load_settings
 from leadpipe.visitors.weeks import week_id, week_name, week_of
+from leadpipe_tests.clocks import let_pass
 
-_NOW = datetime.now(UTC)
-_THIS = week_of(_NOW.date())
-_LAST = _THIS - timedelta(days=7)
+
+def this_week() -> date:
+    """The Monday of the week that the test's clock shows."""
+    return week_of(datetime.now(UTC).date())
+
+
+def last_week() -> date:
+    """The Monday before."""
+    return this_week() - timedelta(days=7)
 
 
 @pytest.fixture
-def run(sandbox, monkeypatch, tmp_path):
+def run(todays_clock, sandbox, monkeypatch, tmp_path):
     """Types a command; there are two visitors last week and one this week."""
-    sandbox.control.set_clock(None)
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,
         "POSTHOG_PROJECT_ID": sandbox.project_id,
         "POSTHOG_BASE_URL": sandbox.url,
         "LEADPIPE_DATA_DIR": str(tmp_path / "data"),
-        "LEADPIPE_START_DATE": _LAST.isoformat(),
+        "LEADPIPE_START_DATE": last_week().isoformat(),
     }.items():
         monkeypatch.setenv(name, value)
     sandbox.control.insert(
@@ -37,11 +43,12 @@ def run(sandbox, monkeypatch, tmp_path):
                 "timestamp": datetime(week.year, week.month, week.day, 0, 0, 1, tzinfo=UTC),
                 "distinct_id": who,
             }
-            for week, who in ((_LAST, "a"), (_LAST, "b"), (_THIS, "a"))
+            for week, who in ((last_week(), "a"), (last_week(), "b"), (this_week(), "a"))
         ]
     )
 
     def typed(*arguments):
+        let_pass(1)
         return CliRunner().invoke(leadpipe.cli.main, arguments)
 
     return typed
@@ -61,17 +68,20 @@ def listed(run):
 
 def test_all_weeks_one_week_or_one_row(run):
     """Without options all weeks are compared; --week and --id name one."""
-    result = run("visitors", "sync", "--week", week_name(_LAST), "--json")
+    result = run("visitors", "sync", "--week", week_name(last_week()), "--json")
     assert (result.exit_code, counts(result)) == (
         0,
         {"updated": 1, "skipped": 0, "failed": 0, "total": 1},
     )
-    assert listed(run) == [(week_id(_LAST), 2, "posthog")]
-    result = run("visitors", "sync", "--id", week_id(_THIS), "--json")
+    assert listed(run) == [(week_id(last_week()), 2, "posthog")]
+    result = run("visitors", "sync", "--id", week_id(this_week()), "--json")
     assert counts(result)["updated"] == 1
     result = run("visitors", "sync")
     assert (result.exit_code, "Visitors synced" in result.stdout) == (0, True)
-    assert listed(run) == [(week_id(_THIS), 1, "posthog"), (week_id(_LAST), 2, "posthog")]
+    assert listed(run) == [
+        (week_id(this_week()), 1, "posthog"),
+        (week_id(last_week()), 2, "posthog"),
+    ]
     assert "visitors before" in run("visitors", "list", "--changes").stdout
 
 
@@ -102,13 +112,13 @@ def test_a_sync_that_fails_ends_with_1_and_its_reason(run, monkeypatch):
 def test_weeks_by_hand_survive_every_sync(run, tmp_path):
     """An imported week is listed as manual, and no sync changes it."""
     file = tmp_path / "weeks.csv"
-    file.write_text(f"week,visitors,signups\n2025-W03,120,6\n{week_name(_LAST)},77,7\n")
+    file.write_text(f"week,visitors,signups\n2025-W03,120,6\n{week_name(last_week())},77,7\n")
     result = run("visitors", "import", str(file), "--json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, {"imported": 2, "unchanged": 0})
     assert run("visitors", "sync").exit_code == 0
     assert listed(run) == [
-        (week_id(_THIS), 1, "posthog"),
-        (week_id(_LAST), 77, "manual"),
+        (week_id(this_week()), 1, "posthog"),
+        (week_id(last_week()), 77, "manual"),
         ("202503", 120, "manual"),
     ]
     assert "All of it was there already." in run("visitors", "import", str(file)).stderr
@@ -123,13 +133,14 @@ def test_before_the_first_sync_there_is_a_next_step(run):
 def deliver(content):
     """Put a webhook body into the inbox."""
     settings = load_settings(InboxSettings)
-    payload = webhook_reader(settings, now=_NOW).read(json.dumps(content).encode(), now=_NOW)
-    open_inbox(settings).add([payload], now=_NOW)
+    now = datetime.now(UTC)
+    payload = webhook_reader(settings, now=now).read(json.dumps(content).encode(), now=now)
+    open_inbox(settings).add([payload], now=now)
 
 
 def test_dead_letters_are_shown_read_again_and_forgotten(run, monkeypatch):
     """After the mapping was corrected, what was unreadable waits for the warehouse."""
-    event = {"event": "$pageview", "timestamp": _NOW.isoformat(), "distinct_id": "a"}
+    event = {"event": "$pageview", "timestamp": datetime.now(UTC).isoformat(), "distinct_id": "a"}
     deliver({"event": event, "id": "01a1fc4d-e556-70ab-addc-29531eaab2ae"})
     deliver({"event": event})
     letters = json.loads(run("inbox", "dead", "--json").stdout)

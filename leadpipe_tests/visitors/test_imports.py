@@ -8,7 +8,8 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.visitors.imports import import_weeks, read_weeks
 from leadpipe.visitors.metrics import WeekCounts, store_week
 from leadpipe.visitors.weeks import parse_week
-from leadpipe_tests.events.builders import NOW, rows
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows
 
 W03 = date(2025, 1, 13)
 W04 = date(2025, 1, 20)

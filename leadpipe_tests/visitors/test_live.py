@@ -16,7 +16,8 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
 from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.events.builders import NOW, rows, take_in
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows, take_in
 
 READER = Reader(wanted={"$pageview"}, first_day=date(2026, 1, 1))
 WEEK = date(2026, 11, 16)

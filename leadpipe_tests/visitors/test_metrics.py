@@ -15,7 +15,8 @@ from leadpipe.visitors.metrics import (
     sync_visitors,
 )
 from leadpipe.visitors.weeks import week_of
-from leadpipe_tests.events.builders import NOW, event, rows
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import event, rows
 
 THIS_WEEK = date(2026, 11, 16)
 LAST_WEEK = THIS_WEEK - timedelta(days=7)

@@ -123,7 +123,7 @@ def test_a_failed_migration_leaves_no_trace(tmp_path):
 def test_a_newer_file_is_refused(warehouse):
     """A file that a newer leadpipe has changed is not touched."""
     with warehouse.connect() as connection:
-        connection.execute("INSERT INTO migrations VALUES ('leads/future', now())")
+        connection.execute("INSERT INTO migrations VALUES ('leads/future', ?)", [datetime.now(UTC)])
     with pytest.raises(WarehouseTooNew, match="leads/future"), warehouse.connect():
         pass
 

@@ -10,7 +10,8 @@ from leadpipe.domains import DOMAINS
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Warehouse
 from leadpipe.warehouse.migrations import gather_migrations
-from leadpipe_tests.events.builders import NOW, rows, settings_of
+from leadpipe_tests.clocks import NOW
+from leadpipe_tests.events.builders import rows, settings_of
 
 _MADE = Path(__file__).parent / "made_by_0_2_0"
 

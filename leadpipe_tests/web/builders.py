@@ -11,7 +11,8 @@ from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync
 from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse, transaction
 from leadpipe.web.overview import read_panels
-from leadpipe_tests.events.builders import NOW, TODAY, build_marts, event, take_in
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import build_marts, event, take_in
 
 THIS_WEEK = week_of(TODAY)
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from leadpipe.inbox.store import Inbox
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.web.app import create_app
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 
 SECRET = "s3cret-of-the-webhook"
 CRON_SECRET = "s3cret-of-the-cron"

@@ -8,7 +8,7 @@ from leadpipe.events.ledger import Run, begin_run
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import VisitorSyncReport, record_sync
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.events.builders import NOW
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
 from leadpipe_tests.web.fixtures import CRON_SECRET
 

@@ -46,7 +46,7 @@ async def send_until_killed(address: str, kill, *, after: int) -> set[str]:
     return acknowledged
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path):
+def test_what_was_acknowledged_survives_a_kill(machine_clock, tmp_path):
     """Killed three times in mid-load and started again: nothing acknowledged is lost or counted twice."""
     chance = random.Random(7)
     acknowledged: set[str] = set()
@@ -73,7 +73,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path):
     assert report.moved == report.ingested.new == len(stored) == waiting
 
 
-def test_ending_it_politely_leaves_no_error(tmp_path):
+def test_ending_it_politely_leaves_no_error(machine_clock, tmp_path):
     """SIGTERM ends the page with everything written, and no traceback."""
     with serving(tmp_path) as (process, address):
         httpx.post(address + _PATH, json={"event": "$autocapture"}, timeout=30)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from leadpipe.published import reading
-from leadpipe_tests.events.builders import TODAY
+from leadpipe_tests.clocks import TODAY
 from leadpipe_tests.web.builders import THIS_WEEK, counts_of, panels, publish_some
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
 from leadpipe_tests.web.fixtures import TOKEN

@@ -11,8 +11,8 @@ import httpx
 import uvicorn
 
 from leadpipe.web.app import create_app
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.dagster_ui.processes import wait_for
-from leadpipe_tests.events.builders import NOW
 from leadpipe_tests.web.fake_dagster import NoDagster
 from leadpipe_tests.web.fixtures import web_settings
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from leadpipe_tests.clocks import wait_for_a_day_that_lasts
 from leadpipe_tests.dagster_ui.processes import dagster_ui, environment
 from leadpipe_tests.events.builders import event
 from leadpipe_tests.web.browser.serving import Site
@@ -16,8 +17,8 @@ _DAYS = 10
 @pytest.fixture(scope="module")
 def dagster(tmp_path_factory, sandbox_process):
     """A Dagster UI over an empty data folder and a sandbox with a pageview, a view and a lead a day."""
+    wait_for_a_day_that_lasts()
     sandbox_process.control.reset()
-    sandbox_process.control.set_clock(None)
     home = tmp_path_factory.mktemp("dagster")
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=before) for before in range(1, _DAYS + 1)]
@@ -44,7 +45,7 @@ def dagster(tmp_path_factory, sandbox_process):
 
 
 @pytest.fixture
-def site(dagster, sandbox_process):
+def site(machine_clock, dagster, sandbox_process):
     """The page beside them."""
     home, ui, first_day = dagster
     with Site(

@@ -16,8 +16,9 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import sync_visitors
 from leadpipe.visitors.weeks import weeks_between
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.dagster_ui.processes import REPOSITORY
-from leadpipe_tests.events.builders import NOW, TODAY, build_marts, load
+from leadpipe_tests.events.builders import build_marts, load
 from leadpipe_tests.web.builders import pageview
 from leadpipe_tests.web.fake_dagster import FakeDagster
 

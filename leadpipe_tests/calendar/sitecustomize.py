@@ -1,0 +1,43 @@
+"""Gives a Python process the clock of the tests that started it; Python imports this by its name.
+
+`LEADPIPE_TESTS_SHIFT` is an offset to the true time in seconds, for a run under another date;
+`LEADPIPE_TESTS_HELD_AT` is the moment at which a test holds its clock. Monotonic time stays true.
+"""
+
+import os
+import sys
+
+
+def _travel() -> None:
+    shift, held_at = (
+        os.environ.get(name) for name in ("LEADPIPE_TESTS_SHIFT", "LEADPIPE_TESTS_HELD_AT")
+    )
+    if not shift and not held_at:
+        return
+    without_pytest = "pytest" not in sys.modules
+    if without_pytest:
+        sys.modules["pytest"] = None  # type: ignore[assignment]  # half a second in every process
+    try:
+        import time_machine  # noqa: PLC0415
+    finally:
+        if without_pytest:
+            del sys.modules["pytest"]
+    time_machine.__doc__ = "PYTEST_DONT_REWRITE"  # pytest warns of plugins that are there before it
+    if shift:
+        _shift(time_machine, float(shift))
+    if held_at:
+        time_machine.travel(held_at, tick=False).start()
+
+
+def _shift(time_machine: object, seconds: float) -> None:
+    """Run ahead of the true time by exactly so many seconds, so that all processes agree."""
+    import time  # noqa: PLC0415
+    from datetime import timedelta  # noqa: PLC0415
+
+    true_ns = time_machine.escape_hatch.time.time_ns  # type: ignore[attr-defined]
+    traveller = time_machine.travel(time.time() + seconds, tick=True).start()  # type: ignore[attr-defined]
+    is_ahead = (time.time_ns() - true_ns()) / 1e9
+    traveller.shift(timedelta(seconds=seconds - is_ahead))
+
+
+_travel()
