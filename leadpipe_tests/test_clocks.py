@@ -30,7 +30,7 @@ _DATABASE_CLOCK = re.compile(
     r"|\b(current_date|current_timestamp|current_time|localtimestamp|localtime)\b",
     re.IGNORECASE,
 )
-_HOGQL = ("leadpipe/sandbox/", "leadpipe_tests/sandbox/", "leadpipe_tests/test_clocks.py")
+_HOGQL = ("posthog_sandbox/", "leadpipe_tests/posthog_sandbox/", "leadpipe_tests/test_clocks.py")
 _READS_THE_CLOCK = {"now", "today", "utcnow", "time", "time_ns"}
 # Partitions begin where the settings say when the program starts.
 _AT_IMPORT = {"leadpipe/partitions.py", "leadpipe_tests/conftest.py"}
@@ -171,7 +171,7 @@ def test_the_look_at_modules_sees_what_it_should():
     assert sorted(clock_at_import(module)) == [1, 2, 5]
 
 
-_SELECTION = ["draws/test_assets.py", "cli/test_visitors.py", "visitors/test_metrics.py"]
+_SELECTION = ["draws/test_assets.py", "visitors/test_commands.py", "visitors/test_metrics.py"]
 
 
 def test_a_leap_day_is_a_day_like_any_other(machine_clock):
