@@ -6,6 +6,9 @@ Belongs here: what happens to a request whoever answers it. Does not belong here
 
 import asyncio
 import json
+from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,10 +25,13 @@ _QUERY_SUFFIXES = ("/query", "/query/")
 class Front:
     """ASGI middleware around the sandbox's routes."""
 
-    def __init__(self, app: ASGIApp, *, log: RequestLog, faults: Faults) -> None:
+    def __init__(
+        self, app: ASGIApp, *, log: RequestLog, faults: Faults, now: Callable[[], datetime]
+    ) -> None:
         self._app = app
         self._log = log
         self._faults = faults
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -43,6 +49,8 @@ class Front:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry.end(message["status"])
+                date = format_datetime(self._now(), usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", date)]
             await send(message)
 
         try:

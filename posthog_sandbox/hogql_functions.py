@@ -19,7 +19,8 @@ AGGREGATIONS = _words(
     argMax argMaxIf groupArray groupArrayIf groupUniqArray groupUniqArrayIf groupArraySorted median
     medianIf medianExact quantile quantileIf quantileExact quantileExactIf quantiles quantilesIf
     stddevPop stddevSamp varPop varSamp covarPop covarSamp corr topK topKIf sumMap minMap maxMap
-    first_value last_value groupBitAnd groupBitOr groupBitXor avgWeighted sumDistinct
+    first_value last_value groupBitAnd groupBitAndIf groupBitOr groupBitOrIf groupBitXor
+    groupBitXorIf avgWeighted sumDistinct
     entropy simpleLinearRegression skewPop kurtPop deltaSum argMinOrNull boundingRatio
     """
 )
@@ -47,6 +48,9 @@ _PLAIN = _words(
     alphaTokens extractGroups ngrams tokens left right ascii levenshteinDistance isValidUTF8
     toValidUTF8 char generateUUIDv4 hex unhex bitAnd bitOr bitXor bitNot bitShiftLeft bitShiftRight
     bitTest
+    reinterpretAsUInt8 reinterpretAsUInt16 reinterpretAsUInt32 reinterpretAsUInt64 reinterpretAsUInt128
+    reinterpretAsUInt256 reinterpretAsInt8 reinterpretAsInt16 reinterpretAsInt32 reinterpretAsInt64
+    reinterpretAsInt128 reinterpretAsInt256 reinterpretAsFloat32 reinterpretAsFloat64 reinterpretAsUUID
     JSONHas JSONLength JSONArrayLength JSONType JSONExtract JSONExtractUInt JSONExtractInt
     JSONExtractFloat JSONExtractBool JSONExtractString JSONExtractKey JSONExtractKeys
     JSONExtractRaw JSONExtractArrayRaw JSONExtractKeysAndValues JSONExtractKeysAndValuesRaw

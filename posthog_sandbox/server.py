@@ -111,7 +111,7 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
     app.router.redirect_slashes = False
     app.state.world = world
     # Outside Starlette's own layers, which hide the connection that a fault may have to break.
-    return Front(app, log=world.log, faults=world.faults)
+    return Front(app, log=world.log, faults=world.faults, now=world.clock.now)
 
 
 async def _unknown_endpoint(request: Request, error: Exception) -> Response:
@@ -145,7 +145,11 @@ def serve(settings: ServerSettings) -> None:
                 seed=settings.seed,
             )
         config = uvicorn.Config(
-            build_app(world, settings), log_level="critical", access_log=False, lifespan="on"
+            build_app(world, settings),
+            log_level="critical",
+            access_log=False,
+            lifespan="on",
+            date_header=False,
         )
         asyncio.run(_run(config, listener, f"http://{settings.host}:{port}", settings))
     finally:

@@ -12,7 +12,8 @@ _STALE_AFTER = timedelta(hours=13)
 # The days that were read, with what was counted then and the events that are there now: at least as many,
 # as a name that is no longer read may have rows still.
 _DAYS_NOW = """
-    SELECT event_date, posthog_events, warehouse_events, checked_at, coalesce(events_now, 0) AS events_now
+    SELECT event_date, posthog_events, warehouse_events, checked_at, coalesce(events_now, 0) AS events_now,
+           posthog_events = warehouse_events AND posthog_checksum <> warehouse_checksum AS has_others
     FROM event_days LEFT JOIN (
         SELECT event_date, count(*) AS events_now FROM (
             SELECT event_date, created_at FROM raw_events
@@ -28,33 +29,39 @@ _DAYS_NOW = """
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
 def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """Each day read has exactly as many events as PostHog counts, and has them still.
+    """Each day read has exactly the events that PostHog has, and has them still.
 
-    Red when some are missing. A warning when we have more: they were deleted in PostHog afterwards.
+    Red when some are missing, or others than PostHog's are here. A warning when we have more: they were
+    deleted in PostHog afterwards.
     """
     with warehouse.get_connection() as connection:
-        missing, surplus, lost, days = connection.execute(
+        missing, surplus, lost, others, days = connection.execute(
             f"""
             SELECT coalesce(sum(greatest(posthog_events - warehouse_events, 0)), 0),
                    coalesce(sum(greatest(warehouse_events - posthog_events, 0)), 0),
                    coalesce(sum(greatest(warehouse_events - events_now, 0)), 0),
+                   count(*) FILTER (has_others),
                    count(*)
             FROM ({_DAYS_NOW})
             """
-        ).fetchone() or (0, 0, 0, 0)
+        ).fetchone() or (0, 0, 0, 0, 0)
         table = preview(
             connection,
             f"SELECT event_date, posthog_events, warehouse_events, events_now, checked_at FROM ({_DAYS_NOW}) "
-            "WHERE posthog_events <> warehouse_events OR events_now < warehouse_events ORDER BY event_date",
+            "WHERE posthog_events <> warehouse_events OR events_now < warehouse_events OR has_others "
+            "ORDER BY event_date",
         )
     return dg.AssetCheckResult(
-        passed=not (missing or surplus or lost),
-        severity=dg.AssetCheckSeverity.ERROR if missing or lost else dg.AssetCheckSeverity.WARN,
+        passed=not (missing or surplus or lost or others),
+        severity=dg.AssetCheckSeverity.ERROR
+        if missing or lost or others
+        else dg.AssetCheckSeverity.WARN,
         metadata={
             "days checked": int(days),
             "events missing here": int(missing),
             "events missing in PostHog": int(surplus),
             "events lost since they were counted": int(lost),
+            "days with other events than PostHog": int(others),
             "days that differ": table,
         },
     )

@@ -101,11 +101,11 @@ def runs(*, limit: int, output: str | None) -> None:
 
 
 @click.command()
-@click.option("--incomplete", is_flag=True, help="Only days that differ from PostHog's count.")
+@click.option("--incomplete", is_flag=True, help="Only days that are not proved.")
 @_LIMIT
 @format_options
 def days(*, incomplete: bool, limit: int, output: str | None) -> None:
-    """Which days are complete: PostHog's own count beside ours; the latest first.
+    """Which days are proved to hold PostHog's events, and which differ, since when; the latest first.
 
     \b
     Examples:
@@ -114,12 +114,13 @@ def days(*, incomplete: bool, limit: int, output: str | None) -> None:
     """
     rows = reading.query(
         load_settings(Settings).published_dir,
-        "SELECT event_date, posthog_events, warehouse_events, is_complete, read_until, checked_at "
+        "SELECT event_date, verdict, posthog_events, warehouse_events, differs_since, is_complete, "
+        "read_until, checked_at "
         "FROM event_days WHERE read_until IS NOT NULL AND (NOT $incomplete OR NOT is_complete) "
         "ORDER BY event_date DESC LIMIT $limit",
         {"incomplete": incomplete, "limit": limit},
     )
-    emit(rows, output, title="Days", empty="No such day.")
+    emit(rows, output, title="Days", without=("is_complete",), empty="No such day.")
 
 
 COMMANDS = (sync, runs, days)

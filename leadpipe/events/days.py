@@ -1,85 +1,99 @@
-"""What the warehouse knows of each day: how far it was read, and whether it is complete.
+"""What the warehouse knows of each day: how far it was read, and whether it holds PostHog's events.
 
-`event_days` has a row a day: `read_until` (all events PostHog received up to then were read), the count
-PostHog gave for that moment and ours, and a `version` that rises whenever a row of the day changes.
+`event_days` has a row a day: `read_until` (what PostHog received up to then was read), the fingerprints of
+both sides when they were last compared, of which event names, since when they differ, and a `version` that
+rises whenever a row of the day changes.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
 
-# Events of a day up to a moment, counted as PostHog counts them: copies PostHog has on another day than
-# the one we keep the event under belong to both.
-_COUNTS = """
-    SELECT event_date, sum(events)::BIGINT FROM (
-        SELECT event_date, count(*) AS events FROM raw_events
-        WHERE event_date IN (SELECT unnest($days::DATE[])) AND created_at <= $until
-          AND event IN (SELECT unnest($events::VARCHAR[]))
-        GROUP BY event_date
-        UNION ALL
-        SELECT event_date, count(*) FROM event_copies
-        WHERE event_date IN (SELECT unnest($days::DATE[])) GROUP BY event_date
-    ) GROUP BY event_date
-"""
+from leadpipe.events.proof import Fingerprint, stored_of_days
 
 
 @dataclass(frozen=True)
 class DayState:
-    """A day as the warehouse has it; counts are None before the first check."""
+    """A day as the warehouse has it; fingerprints are None before the first comparison.
+
+    Args:
+        read_until: see the module's docstring.
+        posthog: what PostHog had.
+        warehouse: what the warehouse had.
+        names: of which events, see `names_key`.
+    """
 
     read_until: datetime | None = None
-    posthog_events: int | None = None
-    warehouse_events: int | None = None
+    posthog: Fingerprint | None = None
+    warehouse: Fingerprint | None = None
+    names: str | None = None
 
     @property
     def is_complete(self) -> bool:
-        """Whether the day was checked and both counts were the same."""
-        return self.posthog_events is not None and self.posthog_events == self.warehouse_events
+        """Whether the day was compared, and both sides had the same events."""
+        return self.posthog is not None and self.posthog == self.warehouse
+
+    @property
+    def posthog_events(self) -> int:
+        """How many events PostHog had."""
+        return self.posthog.events if self.posthog else 0
+
+    @property
+    def warehouse_events(self) -> int:
+        """How many the warehouse had."""
+        return self.warehouse.events if self.warehouse else 0
+
+
+def names_key(events: Sequence[str]) -> str:
+    """A short text that is the same for the same event names, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(events)).encode()).hexdigest()[:16]
 
 
 def day_states(connection: duckdb.DuckDBPyConnection) -> dict[date, DayState]:
     """Every day that was ever read or brought by an event."""
+    rows = connection.execute(
+        "SELECT event_date, read_until, posthog_events, posthog_checksum, warehouse_events, "
+        "warehouse_checksum, event_names FROM event_days"
+    ).fetchall()
     return {
-        day: DayState(*state)
-        for day, *state in connection.execute(
-            "SELECT event_date, read_until, posthog_events, warehouse_events FROM event_days"
-        ).fetchall()
+        day: DayState(read_until, _fingerprint(*theirs), _fingerprint(*ours), names)
+        for day, read_until, *rest, names in rows
+        for theirs, ours in [(rest[:2], rest[2:])]
     }
 
 
-def stored_counts(
-    connection: duckdb.DuckDBPyConnection,
-    days: Sequence[date],
-    *,
-    events: Sequence[str],
-    until: datetime,
-) -> dict[date, int]:
-    """Stored events per day that PostHog received up to `until`; days without any are left out."""
-    rows = connection.execute(
-        _COUNTS, {"days": list(days), "until": until, "events": list(events)}
-    ).fetchall()
-    return dict(rows)
+def _fingerprint(events: int | None, checksum: int | None) -> Fingerprint | None:
+    return None if events is None or checksum is None else Fingerprint(events, checksum)
 
 
-def record_read(
+def record_proof(
     connection: duckdb.DuckDBPyConnection,
-    expected: Mapping[date, int],
+    theirs: Mapping[date, Fingerprint],
     *,
+    read: Collection[date],
     events: Sequence[str],
     until: datetime,
     now: datetime,
 ) -> dict[date, DayState]:
-    """Note that days were read up to `until`, and check them; run it with the rows' transaction.
+    """Compare days with PostHog's fingerprints and keep the outcome; run it with the rows' transaction.
 
-    `expected` has the count PostHog gave for `until`, per day.
+    Args:
+        connection: the warehouse, in a transaction.
+        theirs: PostHog's fingerprints of what it had received by `until`.
+        read: those of the days that were read up to `until`.
+        events: the names that both sides were asked for.
+        until: see `read_until`; a watermark that lies behind it in the future is set back.
+        now: when (UTC).
 
     Returns:
         The days' new states.
     """
-    days = list(expected)
-    stored = stored_counts(connection, days, events=events, until=until)
+    days = list(theirs)
+    ours = stored_of_days(connection, days, events=events, until=until)
+    names = names_key(events)
     connection.execute(
         "INSERT INTO event_days (event_date, version) SELECT day, 0 FROM unnest($days::DATE[]) AS d(day) "
         "WHERE day NOT IN (SELECT event_date FROM event_days)",
@@ -87,20 +101,37 @@ def record_read(
     )
     connection.execute(
         """
-        UPDATE event_days SET read_until = greatest(read_until, $until), checked_at = $now,
-            posthog_events = checked.posthog_events, warehouse_events = checked.warehouse_events
+        UPDATE event_days SET
+            read_until = CASE
+                WHEN NOT is_read THEN read_until
+                WHEN read_until > $now THEN $until
+                ELSE greatest(read_until, $until)
+            END,
+            checked_at = $now,
+            posthog_events = compared.theirs, posthog_checksum = compared.their_checksum,
+            warehouse_events = compared.ours, warehouse_checksum = compared.our_checksum,
+            event_names = $names,
+            differs_since = CASE
+                WHEN compared.theirs = compared.ours AND compared.their_checksum = compared.our_checksum
+                THEN NULL ELSE coalesce(differs_since, $now)
+            END
         FROM (
-            SELECT unnest($days::DATE[]) AS day, unnest($expected::BIGINT[]) AS posthog_events,
-                   unnest($stored::BIGINT[]) AS warehouse_events
-        ) AS checked
-        WHERE event_date = checked.day
+            SELECT unnest($days::DATE[]) AS day, unnest($read::BOOLEAN[]) AS is_read,
+                   unnest($theirs::BIGINT[]) AS theirs, unnest($their_checksums::UBIGINT[]) AS their_checksum,
+                   unnest($ours::BIGINT[]) AS ours, unnest($our_checksums::UBIGINT[]) AS our_checksum
+        ) AS compared
+        WHERE event_date = compared.day
         """,
         {
             "until": until,
             "now": now,
+            "names": names,
             "days": days,
-            "expected": [expected[day] for day in days],
-            "stored": [stored.get(day, 0) for day in days],
+            "read": [day in read for day in days],
+            "theirs": [theirs[day].events for day in days],
+            "their_checksums": [theirs[day].checksum for day in days],
+            "ours": [ours[day].events for day in days],
+            "our_checksums": [ours[day].checksum for day in days],
         },
     )
-    return {day: DayState(until, expected[day], stored.get(day, 0)) for day in days}
+    return {day: DayState(until, theirs[day], ours[day], names) for day in days}

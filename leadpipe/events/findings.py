@@ -79,9 +79,9 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "warning" if wrong else "ok",
             "completeness",
-            f"{wrong} days differ from PostHog's count; see `leadpipe days --incomplete`"
+            f"{wrong} days are not proved to hold PostHog's events; see `leadpipe days --incomplete`"
             if wrong
-            else "every day read has as many events as PostHog counts",
+            else "every day read has the same events as PostHog",
         )
     except LeadpipeError as error:
         yield Finding("warning", "published tables", str(error))

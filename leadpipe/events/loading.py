@@ -1,7 +1,7 @@
 """Bring days of events from PostHog into the warehouse, and prove that they arrived.
 
-Reads in windows, several in flight; commits as it goes; compares each day with PostHog's own count and
-reads a day that differs once more in full. Which days is `planning.py`'s business; client, warehouse
+Reads in windows, several in flight; commits as it goes; compares each day with PostHog by its events, and
+reads the hours that differ once more, whole. Which days is `planning.py`'s business; client, warehouse
 and clock are arguments.
 """
 
@@ -10,19 +10,27 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from leadpipe.errors import LeadpipeError, QueryTooHeavy
-from leadpipe.events import days as day_table
+from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
-from leadpipe.events.days import DayState
+from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.proof import (
+    Fingerprint,
+    differing_hours,
+    of_days,
+    of_hours,
+    settled_until,
+    stored_of_days,
+    stored_of_hours,
+)
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
-from leadpipe.posthog import CallCounts, PostHog, utc_text
+from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.progress import Progress
-from leadpipe.warehouse import Warehouse, read_sql
+from leadpipe.warehouse import Warehouse
 
 _DAY = timedelta(days=1)
 _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
@@ -40,7 +48,7 @@ class LoadReport:
 
     @property
     def incomplete_days(self) -> tuple[date, ...]:
-        """Days whose count differs from PostHog's even after a second, full read."""
+        """Days that differ from PostHog even after their differing hours were read whole."""
         return tuple(day for day, state in sorted(self.days.items()) if not state.is_complete)
 
 
@@ -55,10 +63,10 @@ def load_days(
     clock: Callable[[], datetime],
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> LoadReport:
-    """Read days, commit them window by window, and check each against PostHog's own count.
+    """Read days, commit them window by window, and compare each with PostHog by its events.
 
     A day that was read before is read from its watermark less the overlap on; `is_full` reads all of
-    it. A day whose count does not match afterwards is read once more in full. What was committed
+    it. Of a day that differs afterwards, the hours that differ are read whole. What was committed
     before an interruption is not read again. Everything is entered in the ledger under `run`.
 
     Raises:
@@ -71,7 +79,7 @@ def load_days(
             claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
             ledger.begin_run(connection, run, days=days, now=started_at)
-            states = day_table.day_states(connection)
+            states = day_states(connection)
         loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
         error: str | None = None
         try:
@@ -115,95 +123,80 @@ class _Loader:
         is_full: bool,
         started_at: datetime,
     ) -> LoadReport:
-        until = started_at - self.config.settle
-        expected = self.day_counts(days, until)
+        names = self.config.selection.events
+        until = settled_until(self.posthog, started_at, self.config.settle)
+        theirs = of_days(self.posthog, days, events=names, until=until)
+        if (known := settled_until(self.posthog, started_at, self.config.settle)) != until:
+            until = known  # only its first answer says what time it is there
+            theirs = of_days(self.posthog, days, events=names, until=until)
         with self.warehouse.connect() as connection:
-            stored = day_table.stored_counts(
-                connection, days, events=self.config.selection.events, until=until
-            )
-        known = {d: s.read_until for d in days if (s := states.get(d)) and s.read_until}
+            ours = stored_of_days(connection, days, events=names, until=until)
         starts: dict[date, datetime] = {}
         for day in days:
-            read_until = known.get(day)
-            if is_full or read_until is None:
-                starts[day] = EPOCH
-            elif expected[day] != stored.get(day, 0) or start_of(day + _DAY) > until:
-                starts[day] = read_until - self.config.overlap
-        unread = {
-            day: count if starts.get(day) == EPOCH else max(count - stored.get(day, 0), 0)
-            for day, count in expected.items()
-        }
-        report = self.read(
-            starts, unread, expected, until, skipped=frozenset(set(days) - set(starts))
-        )
-        wrong = [day for day, state in report.days.items() if not state.is_complete]
-        if wrong:  # rows that appeared late, behind the watermark or while we read
-            until = self.clock() - self.config.settle
-            expected = self.day_counts(wrong, until)
-            again = self.read(dict.fromkeys(wrong, EPOCH), expected, expected, until)
-            report = LoadReport(
-                ingested=report.ingested + again.ingested,
-                days={**report.days, **again.days},
-                windows=report.windows + again.windows,
-                reread_days=tuple(wrong),
+            read_until = states[day].read_until if day in states else None
+            starts[day] = (
+                EPOCH
+                if is_full or read_until is None
+                else min(read_until, until) - self.config.overlap
             )
+        unread = {
+            day: theirs[day].events
+            if starts[day] == EPOCH
+            else max(theirs[day].events - ours[day].events, 0)
+            for day in days
+        }
+        windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
+        report = self.read(windows, unread, theirs, until)
+        wrong = [day for day, state in report.days.items() if not state.is_complete]
+        if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
+            report = self._read_what_differs(wrong, report)
         return report
 
-    def day_counts(self, days: Sequence[date], until: datetime) -> dict[date, int]:
-        """PostHog's own count of each day, of what it had received by `until`."""
-        if not days:
-            return {}
-        counts = dict.fromkeys(days, 0)
-        todo = [Window(start_of(min(days)), start_of(max(days) + _DAY))]
-        while todo:
-            window = todo.pop()
-            try:
-                rows = self.posthog.query(
-                    read_sql("events", "day_counts.hogql"),
-                    values={
-                        "events": list(self.config.selection.events),
-                        "window_start": utc_text(window.start),
-                        "window_end": utc_text(window.end),
-                        "created_after": utc_text(EPOCH),
-                        "created_until": utc_text(until),
-                    },
-                    name=f"leadpipe: events per day from {window.start:%Y-%m-%d}",
-                ).decoded()
-            except QueryTooHeavy:
-                if len(window.days) == 1:
-                    raise
-                middle = start_of(window.days[len(window.days) // 2])
-                todo += [Window(window.start, middle), Window(middle, window.end)]
-                continue
-            for day, events in rows:
-                if (known := date.fromisoformat(str(day))) in counts:
-                    counts[known] = int(str(events))
-        return counts
+    def _read_what_differs(self, wrong: Sequence[date], report: LoadReport) -> LoadReport:
+        """Read the hours that differ whole, or the day where no hour does."""
+        names = self.config.selection.events
+        until = settled_until(self.posthog, self.clock(), self.config.settle)
+        theirs = of_days(self.posthog, wrong, events=names, until=until)
+        windows: list[Window] = []
+        for day in wrong:
+            hours = of_hours(self.posthog, day, events=names, until=until)
+            with self.warehouse.connect() as connection:
+                stored = stored_of_hours(connection, day, events=names, until=until)
+            windows += differing_hours(hours, stored) or [
+                Window(start_of(day), start_of(day + _DAY))
+            ]
+        unread = {day: fingerprint.events for day, fingerprint in theirs.items()}
+        again = self.read(windows, unread, theirs, until)
+        return LoadReport(
+            ingested=report.ingested + again.ingested,
+            days={**report.days, **again.days},
+            windows=report.windows + again.windows,
+            reread_days=tuple(wrong),
+        )
 
     def read(
         self,
-        starts: Mapping[date, datetime],
+        windows: Sequence[Window],
         unread: Mapping[date, int],
-        expected: Mapping[date, int],
+        theirs: Mapping[date, Fingerprint],
         until: datetime,
-        skipped: frozenset[date] = frozenset(),
     ) -> LoadReport:
-        """Read the days of `starts`, fold them in, and check them and the `skipped` ones."""
-        windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
-        missing = {day: sum(day in window.days for window in windows) for day in starts}
+        """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in."""
+        missing = {day: sum(day in window.days for window in windows) for day in theirs}
         waiting: list[WindowPages] = []
         report = LoadReport(windows=len(windows))
         rows = 0
-        total = sum(unread.get(day, 0) for day in starts)
+        total = sum(unread.values())
 
         def fold(done: set[date]) -> None:
             nonlocal report, waiting
             pages = [page for part in waiting for page in part.pages]
             with self.warehouse.transaction() as connection:
                 ingested = ingest(connection, pages, run_id=self.run.run_id, now=self.clock())
-                verdicts = day_table.record_read(
+                verdicts = record_proof(
                     connection,
-                    {day: expected[day] for day in sorted(done)},
+                    {day: theirs[day] for day in sorted(done)},
+                    read=done,
                     events=self.config.selection.events,
                     until=until,
                     now=self.clock(),
@@ -217,7 +210,7 @@ class _Loader:
             )
             waiting = []
 
-        done: set[date] = set(skipped)
+        done = {day for day, windows_left in missing.items() if not windows_left}
         for part in read_windows(
             self.posthog,
             windows,
@@ -231,7 +224,7 @@ class _Loader:
                 missing[day] -= 1
                 if not missing[day]:
                     done.add(day)
-            self.progress(Progress(rows, total, len(report.days) + len(done), len(expected)))
+            self.progress(Progress(rows, total, len(report.days) + len(done), len(theirs)))
             if sum(waited.rows for waited in waiting) >= _FOLD_ROWS:
                 fold(done)
                 done = set()

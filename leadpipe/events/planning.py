@@ -3,14 +3,16 @@
 Reading the days is `loading.py`'s business; when to plan is `leadpipe/automation.py`'s.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events import ledger
-from leadpipe.events.days import day_states
+from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows
 from leadpipe.events.ingest import keep_rejected
+from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
@@ -18,6 +20,7 @@ from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)
+_RECOUNTED = timedelta(days=35)
 _OUTSIDE = "outside"
 
 
@@ -46,15 +49,16 @@ def plan_sync(
 ) -> SyncPlan:
     """Ask PostHog which days have events we do not have, and remember its answer.
 
-    Days never read, days found incomplete, days of an earlier answer that no run has read yet and
-    today belong to the plan as well. Takes one query to PostHog, and none before the first load.
-    A dry plan is not remembered.
+    Every plan compares the last 35 days by their events, and with them the days that were last compared
+    by other event names. Days never read, days that differ, days that received events since the last
+    plan, days of an earlier plan that no run has read yet and today are read. Takes two queries to
+    PostHog, and none before the first load. A dry plan is not remembered.
 
     Raises:
         PostHogError, WarehouseLocked.
     """
     today = now.astimezone(UTC).date()
-    until = now - config.settle
+    names = config.selection.events
     if not is_dry:
         remove_dead(config.landing)
     with warehouse.connect() as connection:
@@ -62,7 +66,11 @@ def plan_sync(
         if not is_dry:
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
         states = day_states(connection)
-        asked = connection.execute("SELECT max(until) FROM changed_days").fetchone()
+        # Of plans that began later than this one their days before it are not known.
+        asked = connection.execute(
+            "SELECT max(until) FROM changed_days WHERE coalesce(first_day, $first_day) <= $first_day",
+            {"first_day": first_day},
+        ).fetchone()
         pending = connection.execute(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
@@ -73,15 +81,13 @@ def plan_sync(
         if (day := first_day + timedelta(days=offset)) not in states
         or states[day].read_until is None
     }
-    for day, state in states.items():
-        if first_day <= day <= today and (state.warehouse_events or 0) < (
-            state.posthog_events or 0
-        ):
-            reasons.setdefault(day, "incomplete")
-    reasons.update({day: "changed" for (day,) in pending if day not in reasons})
-    since = asked[0] - config.overlap if asked and asked[0] else None
+    was_read = [day for day in states if first_day <= day <= today and day not in reasons]
+    reasons.update({day: "changed" for (day,) in pending if day in was_read})
+    until = settled_until(posthog, now, config.settle)
+    theirs: dict[date, Fingerprint] = {}
     changed: dict[date, int] = {}
     outside = 0
+    since = min(asked[0], until) - config.overlap if asked and asked[0] else None
     if since is not None:
         changed, outside = _ask_changed_days(
             posthog,
@@ -91,6 +97,21 @@ def plan_sync(
             until,
         )
         reasons.update({day: "changed" for day in changed if day not in reasons})
+    compared = [
+        day
+        for day in was_read
+        if day != today and (day >= today - _RECOUNTED or states[day].names != names_key(names))
+    ]
+    if compared:
+        until = settled_until(posthog, now, config.settle)
+        theirs = of_days(posthog, compared, events=names, until=until)
+        with warehouse.connect() as connection:
+            ours = stored_of_days(connection, compared, events=names, until=until)
+        differing = {day for day in compared if theirs[day] != ours[day]}
+        reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
+    for day in was_read:
+        if day not in theirs and not states[day].is_complete:
+            reasons.setdefault(day, "differs")
     if reasons.get(today) != "never read":
         reasons[today] = "today"
     plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
@@ -98,9 +119,13 @@ def plan_sync(
         return plan
     with warehouse.transaction() as connection:
         connection.executemany(
-            "INSERT INTO changed_days VALUES (?, ?, ?, ?)",
-            [[day, changed.get(day, 0), since or EPOCH, until] for day in {*changed, today}],
+            "INSERT INTO changed_days VALUES (?, ?, ?, ?, ?)",
+            [
+                [day, changed.get(day, 0), since or EPOCH, until, first_day]
+                for day in {*changed, today}
+            ],
         )
+        record_proof(connection, theirs, read=(), events=names, until=until, now=now)
     if outside and since is not None:
         _keep_outside(posthog, warehouse, config, first_day, today, since, now)
     return plan
@@ -123,9 +148,7 @@ def _ask_changed_days(
             read_sql("events", "changed_days.hogql"), values=values, name=name
         ).decoded()
     except QueryTooHeavy:  # without the rows outside: PostHog can skip all other months
-        rows = posthog.query(
-            read_sql("events", "day_counts.hogql"), values=values, name=name
-        ).decoded()
+        rows = _count_days(posthog, values, window, name)
     counts = {str(day): int(str(events)) for day, events in rows}
     outside = counts.pop(_OUTSIDE, 0)
     with warehouse.connect() as connection:
@@ -141,6 +164,28 @@ def _ask_changed_days(
         {day: new for day, events in there.items() if (new := events - stored.get(day, 0))},
         outside,
     )
+
+
+def _count_days(
+    posthog: PostHog, values: Mapping[str, object], window: Window, name: str
+) -> list[list[object]]:
+    """The same question for days only, in halves as small as PostHog wants them."""
+    rows: list[list[object]] = []
+    todo = [window.days]
+    while todo:
+        days = todo.pop()
+        span = {"window_start": start_of(days[0]), "window_end": start_of(days[-1] + _DAY)}
+        try:
+            rows += posthog.query(
+                read_sql("events", "day_counts.hogql"),
+                values={**values, **{edge: utc_text(moment) for edge, moment in span.items()}},
+                name=name,
+            ).decoded()
+        except QueryTooHeavy:
+            if len(days) == 1:
+                raise
+            todo += [days[: len(days) // 2], days[len(days) // 2 :]]
+    return rows
 
 
 def _keep_outside(

@@ -11,8 +11,17 @@ _QUERIES = {
     "runs": "SELECT * EXCLUDE (version, host, pid) FROM runs ORDER BY started_at, run_id",
     "event_days": """
         SELECT event_date, read_until, posthog_events, warehouse_events, checked_at,
-               posthog_events = warehouse_events AS is_complete
-        FROM event_days ORDER BY event_date
+               verdict = 'proved' AS is_complete, verdict, differs_since
+        FROM (
+            SELECT *, CASE
+                WHEN read_until IS NULL THEN 'never read'
+                WHEN posthog_checksum IS NULL THEN 'unproved'
+                WHEN posthog_events = warehouse_events AND posthog_checksum = warehouse_checksum
+                    THEN 'proved'
+                ELSE 'differs'
+            END AS verdict
+            FROM event_days
+        ) ORDER BY event_date
     """,
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL

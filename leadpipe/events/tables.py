@@ -87,4 +87,15 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def prove_by_checksum(connection: duckdb.DuckDBPyConnection) -> None:
+    """Days are compared by their events, not by their number; a plan knows from which day on it asked."""
+    connection.execute("""
+        ALTER TABLE event_days ADD COLUMN posthog_checksum UBIGINT;
+        ALTER TABLE event_days ADD COLUMN warehouse_checksum UBIGINT;
+        ALTER TABLE event_days ADD COLUMN event_names VARCHAR;
+        ALTER TABLE event_days ADD COLUMN differs_since TIMESTAMPTZ;
+        ALTER TABLE changed_days ADD COLUMN first_day DATE;
+    """)
+
+
+MIGRATIONS = (create_tables, prove_by_checksum)

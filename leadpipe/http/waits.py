@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?")  # not \d: other scripts have digits too
@@ -17,16 +18,18 @@ def retry_after_seconds(headers: Mapping[str, str], *, now: float | None = None)
     asked_for = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(asked_for):
         return float(asked_for)
-    until = _unix_time(asked_for)
+    until = http_date(asked_for)
     if until is None:
         return None
-    sent = _unix_time(headers.get("date", ""))
-    reference = sent if sent is not None else (time.time() if now is None else now)
-    return max(until - reference, 0.0)
+    sent = http_date(headers.get("date", ""))
+    reference = sent.timestamp() if sent else (time.time() if now is None else now)
+    return max(until.timestamp() - reference, 0.0)
 
 
-def _unix_time(http_date: str) -> float | None:
+def http_date(text: str) -> datetime | None:
+    """A moment as HTTP headers give it; None for anything else."""
     try:
-        return parsedate_to_datetime(http_date).timestamp()
+        moment = parsedate_to_datetime(text)
     except ValueError:
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Self, TypeVar
 
 import httpx
@@ -76,6 +77,11 @@ class PostHog:
     def stats(self) -> CallStats:
         """Counts of requests, retries and 429 answers since this object was made."""
         return self._exchange.stats
+
+    @property
+    def last_date(self) -> datetime | None:
+        """PostHog's clock as its last answer gave it (UTC); None before the first one."""
+        return self._exchange.last_date
 
     def query(
         self,

@@ -9,6 +9,7 @@ import contextlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -24,7 +25,7 @@ from leadpipe.errors import (
     RateLimited,
 )
 from leadpipe.http import deadlines as wire
-from leadpipe.http.waits import retry_after_seconds
+from leadpipe.http.waits import http_date, retry_after_seconds
 from leadpipe.posthog import hosts
 from leadpipe.posthog.answers import Answer, Asked, shorten
 from leadpipe.posthog.limits import CallStats, Limiter
@@ -78,6 +79,7 @@ class Exchange:
         jitter: Callable[[], float],
     ) -> None:
         self.stats = CallStats()
+        self.last_date: datetime | None = None
         self._key = api_key
         self._deadline_seconds = _positive(deadline_seconds)
         self._clock = clock
@@ -199,6 +201,7 @@ class Exchange:
             raise self._unanswered(error, asked, deadline) from None
         self.stats.add(rate_limits=int(response.status_code == _TOO_MANY_REQUESTS))
         body, headers = b"".join(chunks), response.headers
+        self.last_date = http_date(headers.get("date", "")) or self.last_date
         if not response.is_success:
             body = body.replace(self._key.get_secret_value().encode(), b"[key]")
             headers = httpx.Headers([(k, self._blanked(v)) for k, v in headers.multi_items()])

@@ -2,15 +2,17 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import xor
 
 import pytest
 
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, KeyRejected, QueryTooHeavy, ScopeMissing
 from leadpipe.events.connecting import sync_config
-from leadpipe.events.days import DayState
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.planning import plan_sync
+from leadpipe.events.proof import Fingerprint
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.events.builders import event, load, rows
 
@@ -51,12 +53,17 @@ def test_a_day_is_loaded_once_and_found_complete(sandbox, settings, warehouse):
     second = load(settings, warehouse, [_DAY], run_id="run-2")
     assert first.ingested == IngestResult(fetched=5, new=5, changed_days=(_DAY,))
     assert second.ingested == IngestResult()
-    assert first.days == {_DAY: DayState(NOW - timedelta(minutes=2), 5, 5)}
+    five = Fingerprint(
+        5, reduce(xor, (int(_UUID.format(n)[-12:], 16) | 0x8000 << 48 for n in range(5)))
+    )
+    assert {day: (s.read_until, s.posthog, s.warehouse) for day, s in first.days.items()} == {
+        _DAY: (NOW - timedelta(minutes=2), five, five)
+    }
     assert rows(
         warehouse, "SELECT run_id, status, events_new, api_calls FROM runs ORDER BY run_id"
     ) == [
         ("run-1", "succeeded", 5, 2),
-        ("run-2", "succeeded", 0, 1),
+        ("run-2", "succeeded", 0, 2),
     ]
 
 
@@ -263,7 +270,7 @@ def test_a_plan_is_the_days_with_new_events_and_today(sandbox, settings, warehou
     found = plan(settings, warehouse, first_day=first, now=later)
     assert found.reasons == {TODAY - timedelta(days=10): "changed", TODAY: "today"}
     assert found.events_waiting == 1
-    assert len(sandbox.control.requests()) == 1
+    assert len(sandbox.control.requests()) == 2
 
 
 def test_a_planned_day_stays_planned_until_it_is_read(sandbox, settings, warehouse):
