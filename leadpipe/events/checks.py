@@ -92,6 +92,23 @@ def uuid_is_unique(
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
+def every_uuid_is_one_event(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """No uuid was seen on two different events; of such a uuid PostHog keeps both, and one is here."""
+    with warehouse.get_connection() as connection:
+        found = connection.execute("SELECT count(DISTINCT uuid) FROM shared_uuids").fetchone()
+        latest = preview(
+            connection,
+            "SELECT event_date, uuid, event FROM shared_uuids ORDER BY seen_at DESC, uuid, event",
+        )
+    shared = int(found[0]) if found else 0
+    return dg.AssetCheckResult(
+        passed=not shared,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"uuids of several events": shared, "latest": latest},
+    )
+
+
+@dg.asset_check(asset=raw_events, pool="warehouse")
 def events_are_fresh(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """Today was read within the last 13 hours: two schedules and an hour."""
     with warehouse.get_connection() as connection:

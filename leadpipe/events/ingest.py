@@ -1,9 +1,11 @@
 """The one door into `raw_events`: a batch is merged by uuid, and each uuid counts once.
 
 Whatever is retried, overlapped, replayed or delivered twice, in whatever order: the stored row of a
-uuid is the copy that PostHog received first (least `created_at`, ties by content), stamped with the
-run that first brought the uuid. So the outcome does not depend on the order of deliveries. Where the
-rows come from (query pages, webhook inbox, exported files) is not this module's business.
+uuid is the copy that PostHog received last (greatest `created_at`): a correction is the event. Of copies
+received at one moment it is the one with more properties, then by content, read so that PostHog may print
+it otherwise. The row is stamped with the run that first brought the uuid. So the outcome does not depend
+on the order of deliveries. Where the rows come from (query pages, webhook inbox, exported files) is not
+this module's business.
 """
 
 import json
@@ -22,8 +24,21 @@ _COLUMNS = (
     "seeker_id, lister_id, lister_type, context_type, lead_type, is_logged_in, viewed_from, platform, "
     "save_action, price, properties, rejected_reason"
 )
-# Which of two copies is the event: the one PostHog received first. A webhook does not say when.
-_RANK = "row(coalesce({0}.created_at, 'infinity'::TIMESTAMPTZ), {0}.timestamp, {0}.event, {0}.properties)"
+# Which of two copies is the event: the one PostHog received last. A webhook does not say when.
+_RECEIVED = "coalesce({0}.created_at, '-infinity'::TIMESTAMPTZ)"
+# Of copies received at one moment: more properties, then in the order of names, numbers as numbers.
+_CONTENT = """
+    CASE WHEN json_valid({0}.properties) THEN row(
+        len(json_keys({0}.properties)),
+        list_sort(list_transform(json_keys({0}.properties), lambda name: row(name,
+            coalesce(
+                CAST(try_cast({0}.properties ->> ('$."' || name || '"') AS DOUBLE) AS VARCHAR),
+                {0}.properties ->> ('$."' || name || '"')
+            )
+        ))),
+        {0}.timestamp, {0}.event, {0}.distinct_id
+    ) END
+"""
 
 
 @dataclass(frozen=True)
@@ -79,9 +94,12 @@ def ingest(
     fetched = _count(connection, "SELECT count(*) FROM staged")
     unreadable = _set_unreadable_aside(connection, run_id, now)
     _choose_copies(connection)
+    _tell_shared_uuids(connection, now)
     merged = _merge(connection, run_id)
     _note_copies_on_other_days(connection)
-    connection.execute("DROP TABLE staged; DROP TABLE sightings; DROP TABLE known")
+    connection.execute(
+        "DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; DROP TABLE identities"
+    )
     result = IngestResult(rejected=unreadable) + IngestResult(
         fetched=fetched,
         new=merged.new,
@@ -137,15 +155,22 @@ def keep_rejected(
 def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
     """Leave in `staged` one copy a uuid; make `known` (those stored before) and `sightings`.
 
-    `sightings` are the days on which copies were seen, of uuids that came more than once.
+    `sightings` are the days on which copies were seen, of uuids that came more than once; `identities` are
+    their names and distinct ids, and those of the events stored under the same uuid.
     """
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE sightings AS
         SELECT uuid, event_date FROM staged
         WHERE uuid IN (SELECT uuid FROM staged GROUP BY uuid HAVING count(*) > 1);
+        CREATE OR REPLACE TEMP TABLE identities AS
+        SELECT DISTINCT uuid, event, distinct_id, event_date FROM staged
+        WHERE uuid IN (SELECT uuid FROM sightings);
         DELETE FROM staged WHERE uuid IN (SELECT uuid FROM sightings) AND rowid NOT IN (
             SELECT rowid FROM staged WHERE uuid IN (SELECT uuid FROM sightings)
-            QUALIFY row_number() OVER (PARTITION BY uuid ORDER BY {_RANK.format("staged")}) = 1
+            QUALIFY row_number() OVER (
+                PARTITION BY uuid
+                ORDER BY {_RECEIVED.format("staged")} DESC, {_CONTENT.format("staged")} DESC NULLS LAST
+            ) = 1
         );
     """)
     # Of all history only the uuids are read; whole rows only of the days on which some are known.
@@ -154,17 +179,49 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchone() or (None, None)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE known AS
-        SELECT stored.uuid, stored.event_date, stored.run_id,
-               {_RANK.format("staged")} < {_RANK.format("stored")} AS is_older_copy,
+        SELECT stored.uuid, stored.event_date, stored.run_id, stored.event, stored.distinct_id,
+               CASE
+                   WHEN {_RECEIVED.format("staged")} <> {_RECEIVED.format("stored")}
+                       THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
+                   WHEN staged.properties IS NOT DISTINCT FROM stored.properties
+                       AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
+                   ELSE coalesce({_CONTENT.format("staged")} > {_CONTENT.format("stored")}, false)
+               END AS is_later_copy,
+               -- A query knows of merges; a webhook says who somebody was when the event came in.
                coalesce(staged.person_id, stored.person_id) AS person_id,
                staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
-                   AS is_new_person
+                   AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
         INSERT INTO sightings
         SELECT uuid, unnest([known.event_date, staged.event_date])
-        FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date
+        FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date;
+        INSERT INTO identities
+        SELECT uuid, known.event, known.distinct_id, known.event_date FROM known
+        WHERE uuid IN (SELECT uuid FROM identities);
+        INSERT INTO identities
+        SELECT uuid, unnest([known.event, staged.event]),
+               unnest([known.distinct_id, staged.distinct_id]), unnest([known.event_date, staged.event_date])
+        FROM known JOIN staged USING (uuid)
+        WHERE known.event <> staged.event OR known.distinct_id IS DISTINCT FROM staged.distinct_id
     """)
+
+
+def _tell_shared_uuids(connection: duckdb.DuckDBPyConnection, now: datetime) -> None:
+    """Keep which uuids two events have: PostHog keeps both, the warehouse the one received last."""
+    connection.execute(
+        """
+        INSERT INTO shared_uuids
+        SELECT uuid, event, distinct_id, min(event_date), $now FROM identities
+        WHERE uuid IN (
+            SELECT uuid FROM identities GROUP BY uuid HAVING count(DISTINCT (event, distinct_id)) > 1
+        ) AND (uuid, event, coalesce(distinct_id, '')) NOT IN (
+            SELECT (uuid, event, coalesce(distinct_id, '')) FROM shared_uuids
+        )
+        GROUP BY ALL
+        """,
+        {"now": now},
+    )
 
 
 def _date(day: date | None) -> str:
@@ -172,14 +229,14 @@ def _date(day: date | None) -> str:
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
-    """Insert what is new, replace what was a later copy, refresh persons that PostHog has merged."""
+    """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged."""
     fresh = connection.execute("""
         SELECT event_date, rejected_reason, count(*) FROM staged
         WHERE uuid NOT IN (SELECT uuid FROM known) GROUP BY ALL
     """).fetchall()
     changed = connection.execute("""
         SELECT DISTINCT known.event_date, staged.event_date, known.run_id
-        FROM known JOIN staged USING (uuid) WHERE is_older_copy OR is_new_person
+        FROM known JOIN staged USING (uuid) WHERE is_later_copy OR is_new_person
     """).fetchall()
     # The two halves of a MERGE by uuid, apart: as one statement it reads all of a long history
     # (200,000 new rows into 20 million: 1.1 to 2.5 s against 0.6 s).
@@ -194,14 +251,14 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
         connection.execute(f"""
             MERGE INTO raw_events AS stored USING (
                 SELECT staged.*, known.event_date AS stored_date
-                FROM known JOIN staged USING (uuid) WHERE is_older_copy
+                FROM known JOIN staged USING (uuid) WHERE is_later_copy
             ) AS copy
             ON stored.uuid = copy.uuid AND stored.event_date = copy.stored_date
             WHEN MATCHED THEN UPDATE SET {updates}
         """)
         connection.execute("""
             UPDATE raw_events AS stored SET person_id = known.person_id FROM known
-            WHERE stored.uuid = known.uuid AND stored.person_id IS DISTINCT FROM known.person_id
+            WHERE stored.uuid = known.uuid AND is_new_person
         """)
     days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
     runs = {run for _, _, run in changed} | ({run_id} if fresh else set())

@@ -10,6 +10,9 @@ TABLES = (
     "changed_days",
     "runs",
     "sources",
+    "gone_events",
+    "accepted_days",
+    "shared_uuids",
 )
 
 
@@ -88,13 +91,32 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def prove_by_checksum(connection: duckdb.DuckDBPyConnection) -> None:
-    """Days are compared by their events, not by their number; a plan knows from which day on it asked."""
+    """Days are compared by their events; what is gone in PostHog, and uuids of two events, are remembered."""
     connection.execute("""
         ALTER TABLE event_days ADD COLUMN posthog_checksum UBIGINT;
         ALTER TABLE event_days ADD COLUMN warehouse_checksum UBIGINT;
         ALTER TABLE event_days ADD COLUMN event_names VARCHAR;
         ALTER TABLE event_days ADD COLUMN differs_since TIMESTAMPTZ;
         ALTER TABLE changed_days ADD COLUMN first_day DATE;
+        CREATE TABLE gone_events (
+            uuid UUID NOT NULL,
+            event VARCHAR NOT NULL,
+            event_date DATE NOT NULL,
+            run_id VARCHAR NOT NULL,
+            gone_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE accepted_days (
+            event_date DATE NOT NULL,
+            author VARCHAR NOT NULL,
+            accepted_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE shared_uuids (
+            uuid UUID NOT NULL,
+            event VARCHAR NOT NULL,
+            distinct_id VARCHAR,
+            event_date DATE NOT NULL,
+            seen_at TIMESTAMPTZ NOT NULL
+        );
     """)
 
 

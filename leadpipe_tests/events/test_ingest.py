@@ -30,18 +30,64 @@ def test_a_repeated_event_changes_nothing(warehouse, tmp_path):
     assert rows(warehouse, "SELECT count(*), min(run_id) FROM raw_events") == [(1, "run-1")]
 
 
-def test_the_copy_received_first_is_the_event(warehouse, tmp_path):
-    """Of two copies the one with the lesser created_at counts, also when it comes later."""
+def test_the_copy_received_last_is_the_event(warehouse, tmp_path):
+    """A correction is the same uuid sent again: it is the event, whichever comes first here."""
     late = event("property_view", "10:00:05", uuid=_UUIDS[0], listing_id="late")
     early = event("property_view", "10:00:00", uuid=_UUIDS[0], listing_id="early")
-    take_in(warehouse, tmp_path, [late])
-    result = take_in(warehouse, tmp_path, [early], run_id="run-2")
+    take_in(warehouse, tmp_path, [early])
+    result = take_in(warehouse, tmp_path, [late], run_id="run-2")
+    again = take_in(warehouse, tmp_path, [early], run_id="run-3")
     assert (result.new, result.duplicate, result.changed_days) == (0, 1, (date(2026, 11, 20),))
-    assert rows(warehouse, "SELECT listing_id, run_id FROM raw_events") == [("early", "run-1")]
+    assert (again.new, again.duplicate, again.changed_days) == (0, 1, ())
+    assert rows(warehouse, "SELECT listing_id, run_id FROM raw_events") == [("late", "run-1")]
     assert rows(warehouse, "SELECT run_id, version FROM runs ORDER BY run_id") == [
         ("run-1", 2),
         ("run-2", 0),
+        ("run-3", 0),
     ]
+
+
+@pytest.mark.parametrize(
+    "reprinted",
+    [
+        '{"viewed_from": "home", "n": 10, "listing_id": "L", "empty": ""}',
+        '{"viewed_from":"home","n":10.0,"listing_id":"L"}',
+        '{"listing_id":"L","n":10}',
+    ],
+    ids=["other order and numbers", "empty values left out", "old keys gone"],
+)
+def test_what_posthog_prints_otherwise_rewrites_nothing(warehouse, tmp_path, reprinted):
+    """The same copy read again, with its properties printed anew, is no change."""
+    first = '{"listing_id":"L","n":10.0,"empty":"","viewed_from":"home"}'
+    copy = event("property_view", "10:00:00", uuid=_UUIDS[0], properties=first)
+    take_in(warehouse, tmp_path, [copy])
+    result = take_in(warehouse, tmp_path, [{**copy, "properties": reprinted}], run_id="run-2")
+    assert (result.duplicate, result.changed_days) == (1, ())
+    assert rows(warehouse, "SELECT properties FROM raw_events") == [(first,)]
+
+
+def test_a_webhook_does_not_bring_an_old_person_back(warehouse, tmp_path):
+    """A query knows of a merge; a webhook that was sent before it does not undo it, in either order."""
+    query = event("property_view", "10:00:00", uuid=_UUIDS[0], listing_id="L", person_id="merged")
+    hook = {**query, "person_id": "before", "created_at": None}
+    for n, batch in enumerate(([query], [hook], [query], [hook])):
+        take_in(warehouse, tmp_path, batch, run_id=f"run-{n}")
+    assert rows(warehouse, "SELECT person_id FROM raw_events") == [("merged",)]
+
+
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_a_uuid_of_two_events_is_told(warehouse, tmp_path, is_one_batch):
+    """PostHog keeps both; here the one received last is the event, and both are named."""
+    ann = event("lead_phone", "10:00:00", uuid=_UUIDS[0], distinct_id="ann", listing_id="L")
+    bob = event("lead_appointment", "15:00:00", uuid=_UUIDS[0], distinct_id="bob", listing_id="L")
+    for batch in [[ann, bob]] if is_one_batch else [[bob], [ann], [bob]]:
+        take_in(warehouse, tmp_path, batch)
+    assert rows(warehouse, "SELECT event, distinct_id FROM raw_events") == [
+        ("lead_appointment", "bob")
+    ]
+    assert rows(
+        warehouse, "SELECT uuid::VARCHAR, event, distinct_id FROM shared_uuids ORDER BY event"
+    ) == [(_UUIDS[0], "lead_appointment", "bob"), (_UUIDS[0], "lead_phone", "ann")]
 
 
 def test_a_webhook_copy_gives_way_to_the_queried_one(warehouse, tmp_path):
@@ -80,12 +126,12 @@ def test_copies_on_two_days_count_once_and_are_remembered(warehouse, tmp_path):
     after = event(
         "property_view", datetime(2026, 11, 20, 0, 0, 1, tzinfo=UTC), uuid=_UUIDS[0], listing_id="L"
     )
-    take_in(warehouse, tmp_path, [after])
+    take_in(warehouse, tmp_path, [before])
     result = take_in(warehouse, tmp_path, [before, after], run_id="run-2")
     assert result.changed_days == (date(2026, 11, 19), date(2026, 11, 20))
-    assert rows(warehouse, "SELECT event_date FROM raw_events") == [(date(2026, 11, 19),)]
+    assert rows(warehouse, "SELECT event_date FROM raw_events") == [(date(2026, 11, 20),)]
     assert rows(warehouse, "SELECT uuid::VARCHAR, event_date FROM event_copies") == [
-        (_UUIDS[0], date(2026, 11, 20))
+        (_UUIDS[0], date(2026, 11, 19))
     ]
 
 
