@@ -1,11 +1,14 @@
 """`leadpipe sync`, `runs` and `days`."""
 
+import getpass
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from leadpipe.cli.output import emit, format_options
+from leadpipe.cli.output import console, emit, format_options
+from leadpipe.connections import open_warehouse
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.deletions import accept
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
@@ -100,11 +103,12 @@ def runs(*, limit: int, output: str | None) -> None:
     emit(rows, output, title="Runs", without=("retries", "rate_limits", "events_fetched"))
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--incomplete", is_flag=True, help="Only days that are not proved.")
 @_LIMIT
 @format_options
-def days(*, incomplete: bool, limit: int, output: str | None) -> None:
+@click.pass_context
+def days(context: click.Context, /, *, incomplete: bool, limit: int, output: str | None) -> None:
     """Which days are proved to hold PostHog's events, and which differ, since when; the latest first.
 
     \b
@@ -112,6 +116,8 @@ def days(*, incomplete: bool, limit: int, output: str | None) -> None:
       leadpipe days
       leadpipe days --incomplete --limit 400
     """
+    if context.invoked_subcommand is not None:
+        return
     rows = reading.query(
         load_settings(Settings).published_dir,
         "SELECT event_date, verdict, posthog_events, warehouse_events, differs_since, is_complete, "
@@ -121,6 +127,25 @@ def days(*, incomplete: bool, limit: int, output: str | None) -> None:
         {"incomplete": incomplete, "limit": limit},
     )
     emit(rows, output, title="Days", without=("is_complete",), empty="No such day.")
+
+
+@days.command("accept")
+@click.argument("dates", nargs=-1, required=True, type=_DAY, metavar="DATE...")
+@click.option("--author", default=getpass.getuser, help="Who decides. Default: the user name.")
+def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
+    """Let the next sync delete here what is gone in PostHog on these days, however much that is.
+
+    A day of which more than LEADPIPE_MOST_GONE_PERCENT would go at once waits for this word: it may have
+    been a restricted key or a wrong project.
+
+    \b
+    Example:
+      leadpipe days accept 2026-11-20
+    """
+    chosen = sorted({date.date() for date in dates})
+    with open_warehouse(load_settings(Settings)).transaction() as connection:
+        accept(connection, chosen, author=author, now=datetime.now(UTC))
+    console.print(f"Accepted {', '.join(map(str, chosen))}; the next sync follows PostHog there.")
 
 
 COMMANDS = (sync, runs, days)

@@ -21,4 +21,5 @@ def sync_config(settings: EventsSettings) -> SyncConfig:
         settle=timedelta(seconds=settings.settle_seconds),
         overlap=timedelta(seconds=settings.overlap_seconds),
         workers=settings.fetch_workers,
+        most_gone=settings.most_gone_percent / 100,
     )

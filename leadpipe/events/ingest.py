@@ -246,6 +246,9 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
             "WHERE uuid NOT IN (SELECT uuid FROM known)",
             {"run_id": run_id},
         )
+        connection.execute(  # what was gone and is there again
+            "DELETE FROM gone_events WHERE uuid IN (SELECT uuid FROM staged)"
+        )
     if changed:
         updates = ", ".join(f"{column} = copy.{column}" for column in _COLUMNS.split(", "))
         connection.execute(f"""
@@ -262,7 +265,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
         """)
     days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
     runs = {run for _, _, run in changed} | ({run_id} if fresh else set())
-    _mark_changed(connection, sorted(days), sorted(runs))
+    mark_changed(connection, sorted(days), sorted(runs))
     rejected: dict[str, int] = {}
     for _, reason, count in fresh:
         if reason is not None:
@@ -274,7 +277,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
     )
 
 
-def _mark_changed(
+def mark_changed(
     connection: duckdb.DuckDBPyConnection, days: Sequence[date], runs: Sequence[str]
 ) -> None:
     """Raise the version of days and runs, so that marts know what to build again."""

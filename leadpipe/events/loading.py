@@ -13,6 +13,7 @@ from pathlib import Path
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState, day_states, record_proof
+from leadpipe.events.deletions import follow, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
@@ -44,6 +45,7 @@ class LoadReport:
     days: dict[date, DayState] = field(default_factory=dict)
     windows: int = 0
     reread_days: tuple[date, ...] = ()
+    removed: Mapping[date, int] = field(default_factory=dict)
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -99,6 +101,7 @@ def load_days(
         days=report.days,
         windows=report.windows,
         reread_days=report.reread_days,
+        removed=report.removed,
         calls=calls,
     )
 
@@ -166,12 +169,35 @@ class _Loader:
                 Window(start_of(day), start_of(day + _DAY))
             ]
         unread = {day: fingerprint.events for day, fingerprint in theirs.items()}
-        again = self.read(windows, unread, theirs, until)
+        gone: dict[date, list[str]] = {}
+        again = self.read(windows, unread, theirs, until, gone=gone)
+        left = {day: uuids for day, uuids in gone.items() if not again.days[day].is_complete}
+        removed: dict[date, int] = {}
+        days = dict(again.days)
+        if left:
+            with self.warehouse.transaction() as connection:
+                removed = follow(
+                    connection,
+                    left,
+                    again.days,
+                    run_id=self.run.run_id,
+                    most_gone=self.config.most_gone,
+                    now=self.clock(),
+                )
+                days |= record_proof(
+                    connection,
+                    {day: theirs[day] for day in removed},
+                    read=removed,
+                    events=names,
+                    until=until,
+                    now=self.clock(),
+                )
         return LoadReport(
             ingested=report.ingested + again.ingested,
-            days={**report.days, **again.days},
+            days={**report.days, **days},
             windows=report.windows + again.windows,
             reread_days=tuple(wrong),
+            removed=removed,
         )
 
     def read(
@@ -180,8 +206,13 @@ class _Loader:
         unread: Mapping[date, int],
         theirs: Mapping[date, Fingerprint],
         until: datetime,
+        *,
+        gone: dict[date, list[str]] | None = None,
     ) -> LoadReport:
-        """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in."""
+        """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in.
+
+        Where the windows are read whole, `gone` is given what is stored in them and was not among it.
+        """
         missing = {day: sum(day in window.days for window in windows) for day in theirs}
         waiting: list[WindowPages] = []
         report = LoadReport(windows=len(windows))
@@ -193,6 +224,15 @@ class _Loader:
             pages = [page for part in waiting for page in part.pages]
             with self.warehouse.transaction() as connection:
                 ingested = ingest(connection, pages, run_id=self.run.run_id, now=self.clock())
+                if gone is not None:
+                    for day, uuids in unseen(
+                        connection,
+                        [part.window for part in waiting],
+                        pages,
+                        events=self.config.selection.events,
+                        until=until,
+                    ).items():
+                        gone.setdefault(day, []).extend(uuids)
                 verdicts = record_proof(
                     connection,
                     {day: theirs[day] for day in sorted(done)},

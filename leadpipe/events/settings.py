@@ -46,6 +46,14 @@ class EventsSettings(Settings):
         alias="LEADPIPE_OVERLAP_SECONDS",
         description="How far behind the last read an incremental read begins.",
     )
+    most_gone_percent: int = Field(
+        50,
+        ge=0,
+        le=100,
+        alias="LEADPIPE_MOST_GONE_PERCENT",
+        description="What was deleted in PostHog is deleted here, unless a larger share of a day's events "
+        "would go at once; then `leadpipe days accept` decides.",
+    )
 
 
 SECTION = EventsSettings

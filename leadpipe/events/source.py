@@ -20,6 +20,7 @@ class SyncConfig:
     settle: timedelta = timedelta(minutes=2)
     overlap: timedelta = timedelta(hours=1)
     workers: int = 3
+    most_gone: float = 0.5
 
 
 def claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:

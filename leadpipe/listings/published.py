@@ -12,17 +12,15 @@ ASSETS = ("listing_analytics", "listings")
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
-    """The files to publish; a month whose days did not change is linked."""
+    """The files to publish; a month whose days did not change is linked, also if they have lost all rows."""
     del now
     yield Published("listings", "SELECT * FROM listings ORDER BY listing_id")
     yield Published(
         "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
     )
     months = connection.execute("""
-        SELECT strftime(date, '%Y-%m') AS month, sum(version)
-        FROM (SELECT DISTINCT date FROM listing_analytics)
-        LEFT JOIN listing_analytics_builds ON event_date = date
-        GROUP BY month ORDER BY month
+        SELECT strftime(event_date, '%Y-%m') AS month, sum(version)
+        FROM listing_analytics_builds GROUP BY month ORDER BY month
     """).fetchall()
     for month, version in months:
         yield Published(

@@ -1,0 +1,145 @@
+"""Follow what is gone in PostHog, so that an erasure there is one here.
+
+Guarded twice. What was not seen when its hours were read whole goes only if the day then has exactly
+PostHog's events: an answer that lacks rows takes nothing away. And when a larger share of a day than
+configured would go at once (a restricted key, a wrong project, retention), nothing goes until a person
+accepts it.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from functools import reduce
+from operator import xor
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.events.days import DayState
+from leadpipe.events.ingest import mark_changed
+from leadpipe.events.proof import Fingerprint
+from leadpipe.events.windows import Window
+
+
+def unseen(
+    connection: duckdb.DuckDBPyConnection,
+    windows: Sequence[Window],
+    pages: Sequence[Path],
+    *,
+    events: Sequence[str],
+    until: datetime,
+) -> dict[date, list[str]]:
+    """Uuids stored in windows that were read whole, and not among what was read; by day.
+
+    Args:
+        connection: the warehouse, after the pages were taken in.
+        windows: read from the beginning of time, to their ends.
+        pages: all their page files.
+        events: the names that were asked for.
+        until: what PostHog received later may not have been there yet.
+    """
+    connection.execute("CREATE OR REPLACE TEMP TABLE seen (uuid UUID)")
+    if pages:
+        connection.execute(
+            "INSERT INTO seen SELECT try_cast(fields[1] AS UUID) FROM read_json(?, "
+            "format = 'newline_delimited', records = false, columns = {fields: 'VARCHAR[]'})",
+            [[str(page) for page in pages]],
+        )
+    found = connection.execute(
+        """
+        SELECT event_date, list(CAST(uuid AS VARCHAR)) FROM raw_events
+        JOIN (SELECT unnest($starts::TIMESTAMPTZ[]) AS first, unnest($ends::TIMESTAMPTZ[]) AS next)
+            ON timestamp >= first AND timestamp < next
+        WHERE event_date IN (SELECT unnest($days::DATE[])) AND created_at <= $until
+          AND event IN (SELECT unnest($events::VARCHAR[])) AND uuid NOT IN (SELECT uuid FROM seen)
+        GROUP BY event_date
+        """,
+        {
+            "starts": [window.start for window in windows],
+            "ends": [window.end for window in windows],
+            "days": sorted({day for window in windows for day in window.days}),
+            "until": until,
+            "events": list(events),
+        },
+    ).fetchall()
+    connection.execute("DROP TABLE seen")
+    return dict(found)
+
+
+def follow(
+    connection: duckdb.DuckDBPyConnection,
+    gone: Mapping[date, Collection[str]],
+    states: Mapping[date, DayState],
+    *,
+    run_id: str,
+    most_gone: float,
+    now: datetime,
+) -> dict[date, int]:
+    """Remove what is gone in PostHog, where both guards allow it; in a transaction.
+
+    Names, days and uuids stay in `gone_events`; properties and persons do not.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        gone: uuids that PostHog did not show, by day.
+        states: the days as they were compared just now.
+        run_id: the run that found it out.
+        most_gone: the greatest share of a day that may go without a person's word, 0 to 1.
+        now: when (UTC).
+
+    Returns:
+        How many events went, by day.
+    """
+    accepted = {
+        day
+        for (day,) in connection.execute("SELECT DISTINCT event_date FROM accepted_days").fetchall()
+    }
+    removed: dict[date, int] = {}
+    for day, uuids in gone.items():
+        state = states[day]
+        ours, theirs = state.warehouse or Fingerprint(), state.posthog or Fingerprint()
+        checksum = reduce(xor, (int(uuid.replace("-", "")[16:], 16) for uuid in uuids), 0)
+        left = Fingerprint(ours.events - len(uuids), ours.checksum ^ checksum)
+        is_small = len(uuids) <= most_gone * ours.events
+        if left == theirs and (is_small or day in accepted):
+            _remove(connection, day, uuids, run_id=run_id, now=now)
+            removed[day] = len(uuids)
+    connection.execute(
+        "DELETE FROM accepted_days WHERE event_date IN (SELECT unnest($days::DATE[]))",
+        {"days": list(removed)},
+    )
+    return removed
+
+
+def accept(
+    connection: duckdb.DuckDBPyConnection, days: Collection[date], *, author: str, now: datetime
+) -> None:
+    """Let the next sync follow deletions of these days, however much of a day goes."""
+    connection.executemany(
+        "INSERT INTO accepted_days VALUES (?, ?, ?)", [[day, author, now] for day in days]
+    )
+
+
+def _remove(
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
+    uuids: Collection[str],
+    *,
+    run_id: str,
+    now: datetime,
+) -> None:
+    values = {"day": day, "uuids": list(uuids)}
+    condition = "event_date = $day AND uuid IN (SELECT unnest($uuids::UUID[]))"
+    runs = connection.execute(
+        f"SELECT DISTINCT run_id FROM raw_events WHERE {condition}", values
+    ).fetchall()
+    connection.execute(
+        f"INSERT INTO gone_events SELECT uuid, event, event_date, $run_id, $now FROM raw_events "
+        f"WHERE {condition}",
+        {**values, "run_id": run_id, "now": now},
+    )
+    connection.execute(f"DELETE FROM raw_events WHERE {condition}", values)
+    connection.execute(
+        "DELETE FROM event_copies WHERE uuid IN (SELECT unnest($uuids::UUID[]))",
+        {"uuids": list(uuids)},
+    )
+    mark_changed(connection, [day], sorted(run for (run,) in runs))

@@ -1,0 +1,141 @@
+"""What is gone in PostHog goes here, unless an answer is not to be believed or a person has to decide."""
+
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+
+from leadpipe.cli import main
+from leadpipe.connections import connect_posthog
+from leadpipe.events.connecting import sync_config
+from leadpipe.events.days import DayState
+from leadpipe.events.deletions import follow
+from leadpipe.events.planning import plan_sync
+from leadpipe.events.proof import Fingerprint
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import build_marts, event, load, rows
+
+_DAY = TODAY - timedelta(days=1)
+_LATER = NOW + timedelta(hours=6)
+_UUID = "00000000-0000-4000-8000-{:012d}"
+
+
+def lead(number: int, at: str | None = None):
+    """A lead of a person of its own."""
+    return event(
+        "lead_phone",
+        at or f"{10 + number}:00:00",
+        uuid=_UUID.format(number),
+        listing_id="L",
+        seeker_id=f"person-{number}",
+        email=f"person-{number}@example.org",
+    )
+
+
+@pytest.fixture
+def sync(sandbox, settings, warehouse):
+    """Syncs as the schedule does, six hours after `loaded`."""
+
+    def synced(now=_LATER, run_id="later"):
+        sandbox.control.set_clock(now)
+        with connect_posthog(settings) as posthog:
+            plan = plan_sync(
+                posthog, warehouse, config=sync_config(settings), first_day=_DAY, now=now
+            )
+        return plan, load(settings, warehouse, plan.days, run_id=run_id, now=now)
+
+    return synced
+
+
+@pytest.fixture
+def loaded(sandbox, sync, warehouse):
+    """Five leads of a day that has ended, loaded and built."""
+    sandbox.control.insert([lead(n) for n in range(5)])
+    sync(NOW, "first")
+    build_marts(warehouse)
+
+
+def verdict(warehouse):
+    """PostHog's count of the day, ours, and whether both are the same events."""
+    return rows(
+        warehouse,
+        "SELECT posthog_events, warehouse_events, posthog_checksum = warehouse_checksum, "
+        f"differs_since IS NULL FROM event_days WHERE event_date = '{_DAY}'",
+    )[0]
+
+
+def forget(sandbox, *numbers):
+    """PostHog loses leads: what is left is all it has."""
+    sandbox.control.reset()
+    sandbox.control.insert([lead(n) for n in range(5) if n not in numbers])
+
+
+def test_an_erasure_there_is_one_here(sandbox, loaded, sync, warehouse):
+    """The event goes with its properties, the marts follow, and that it was there is known."""
+    forget(sandbox, 3)
+    plan, report = sync()
+    build_marts(warehouse)
+    assert plan.reasons == {_DAY: "differs", TODAY: "today"}
+    assert report.removed == {_DAY: 1}
+    assert verdict(warehouse) == (4, 4, True, True)
+    assert rows(warehouse, "SELECT uuid::VARCHAR, event, event_date, run_id FROM gone_events") == [
+        (_UUID.format(3), "lead_phone", _DAY, "later")
+    ]
+    seekers = rows(warehouse, "SELECT seeker_id FROM leads ORDER BY seeker_id")
+    assert seekers == [(f"person-{n}",) for n in (0, 1, 2, 4)]
+    everything = [
+        rows(warehouse, f"SELECT * FROM {table}") for (table,) in rows(warehouse, "SHOW TABLES")
+    ]
+    assert "person-3" not in str(everything)
+
+
+def test_one_gone_and_one_late_are_both_seen(sandbox, loaded, sync, warehouse):
+    """Equal numbers deceive nobody: the late event comes, the deleted one goes."""
+    forget(sandbox, 3)
+    sandbox.control.insert([{**lead(7), "created_at": NOW + timedelta(hours=1)}])
+    sync()
+    found = rows(warehouse, "SELECT seeker_id FROM raw_events ORDER BY seeker_id")
+    assert found == [(f"person-{n}",) for n in (0, 1, 2, 4, 7)]
+    assert verdict(warehouse) == (5, 5, True, True)
+
+
+@pytest.mark.parametrize("gone", [(0, 1, 2), (0, 1, 2, 3, 4)], ids=["most", "all"])
+def test_a_large_part_of_a_day_waits_for_a_person(
+    sandbox, loaded, sync, warehouse, settings, monkeypatch, gone
+):
+    """A restricted key or a wrong project takes nothing away; `leadpipe days accept` decides."""
+    forget(sandbox, *gone)
+    _, report = sync()
+    assert report.removed == {}
+    assert verdict(warehouse) == (5 - len(gone), 5, False, False)
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(settings.data_dir))
+    told = CliRunner().invoke(main, ["days", "accept", str(_DAY), "--author", "ama"])
+    assert told.output == f"Accepted {_DAY}; the next sync follows PostHog there.\n"
+    _, report = sync(_LATER + timedelta(hours=6), "third")
+    assert report.removed == {_DAY: len(gone)}
+    assert verdict(warehouse) == (5 - len(gone), 5 - len(gone), True, True)
+    assert rows(warehouse, "SELECT * FROM accepted_days") == []
+
+
+def test_an_answer_that_lacks_rows_takes_nothing_away(loaded, warehouse):
+    """Pages of a replica that is behind: without those events the day would not be PostHog's either."""
+    [(checksum,)] = rows(
+        warehouse, f"SELECT warehouse_checksum FROM event_days WHERE event_date = '{_DAY}'"
+    )
+    state = DayState(NOW, Fingerprint(5, checksum ^ 1), Fingerprint(5, checksum))
+    with warehouse.transaction() as connection:
+        removed = follow(
+            connection, {_DAY: [_UUID.format(1)]}, {_DAY: state}, run_id="x", most_gone=1.0, now=NOW
+        )
+    assert removed == {}
+    assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(5,)]
+
+
+def test_what_comes_back_is_an_event_again(sandbox, loaded, sync, warehouse):
+    """It was never gone, or was sent again: it counts, and is no longer listed as gone."""
+    forget(sandbox, 3)
+    sync()
+    forget(sandbox)
+    sync(_LATER + timedelta(hours=6), "third")
+    assert verdict(warehouse) == (5, 5, True, True)
+    assert rows(warehouse, "SELECT count(*) FROM gone_events") == [(0,)]
