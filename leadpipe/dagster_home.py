@@ -42,7 +42,7 @@ def ensure_dagster_home(settings: Settings) -> Path:
 
 
 def _template() -> str:
-    """leadpipe's own: in a wheel it lies in the package, in a clone beside it."""
+    """What leadpipe brings: in a wheel it lies in the package, in a clone beside it."""
     package = files("leadpipe")
     inside = package.joinpath(_NAME)
     return (inside if inside.is_file() else Path(str(package)).parent / _NAME).read_text()

@@ -16,7 +16,7 @@ _YESTERDAY = (_NOW - timedelta(days=1)).replace(hour=10)
 
 
 @pytest.fixture
-def run(sandbox, monkeypatch, tmp_path):
+def run(sandbox, monkeypatch, tmp_path, runs_forgotten):
     """Types a command; the settings are those of the sandbox and the test's own folder."""
     sandbox.control.set_clock(None)
     first = (_NOW - timedelta(days=3)).date().isoformat()

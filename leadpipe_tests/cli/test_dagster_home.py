@@ -43,5 +43,7 @@ def test_a_file_that_is_there_is_kept(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_said_in_a_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match=r"file/home/dagster\.yaml cannot be written .*HOME"):
+    with pytest.raises(
+        ConfigurationError, match=r"file/home/dagster\.yaml cannot be written .*HOME"
+    ):
         ensure_dagster_home(settings(dagster_home=tmp_path / "file" / "home"))

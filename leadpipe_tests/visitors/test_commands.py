@@ -19,7 +19,7 @@ _LAST = _THIS - timedelta(days=7)
 
 
 @pytest.fixture
-def run(sandbox, monkeypatch, tmp_path):
+def run(sandbox, monkeypatch, tmp_path, runs_forgotten):
     """Types a command; there are two visitors last week and one this week."""
     sandbox.control.set_clock(None)
     for name, value in {
