@@ -19,7 +19,7 @@ def yesterday() -> datetime:
 
 
 @pytest.fixture
-def run(todays_clock, sandbox, monkeypatch, tmp_path):
+def run(todays_clock, sandbox, monkeypatch, tmp_path, runs_forgotten):
     """Types a command; the settings are those of the sandbox and the test's own folder."""
     first = (yesterday() - timedelta(days=2)).date().isoformat()
     for name, value in {

@@ -3,8 +3,11 @@
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 
 import dagster as dg
+import yaml
 
 from leadpipe.definitions import build_defs
 from leadpipe.settings import whole_settings
@@ -26,6 +29,18 @@ def test_the_workspace_is_valid(sandbox, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Validation successful" in done.stdout + done.stderr
+
+
+def test_dg_finds_the_definitions():
+    """`dg check defs` and `dg dev` in a clone load what `workspace.yaml` loads."""
+    said = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["dg"]
+    assert said["directory_type"] == "project"
+    project = said["project"]
+    assert (REPOSITORY / project["root_module"] / "__init__.py").is_file()
+    target = project["code_location_target_module"]
+    assert isinstance(import_module(target).defs, dg.Definitions)
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    assert workspace == {"load_from": [{"python_module": target}]}
 
 
 def test_it_loads_without_a_key(tmp_path):
