@@ -12,6 +12,7 @@ from leadpipe.leads.leads import add_edit, build_leads, find_lead, stale_runs
 from leadpipe.leads.scores import BUILT_IN, ScoreRules, load_rules
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
+from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.events.builders import NOW, build_marts, event, rows, settings_of, take_in
 
 _JOHN = {"listing_id": "listing-123", "seeker_id": "seeker-456"}
@@ -335,3 +336,13 @@ def test_bad_rules_are_refused_with_the_entry(tmp_path: Path, text, message):
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         load_rules(path)
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with the check that no lead event is lost."""
+    assert shown_of("leads") == {
+        "leads": (
+            ("leads", "warehouse", "team:sales", "duckdb"),
+            {"every_lead_event_is_in_one_record"},
+        ),
+    }
