@@ -46,7 +46,8 @@ def settings_page() -> str:
         "What is not listed here is not configurable. `leadpipe check` says whether they work.",
         "",
     ]
-    for owner, section in [("shared by all", Settings), *sections()]:
+    owned: list[tuple[str, type[Settings]]] = [("shared by all", Settings), *sections()]
+    for owner, section in owned:
         own = {
             name: field
             for name, field in section.model_fields.items()
