@@ -7,10 +7,10 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test lint format clean lock bench
+.PHONY: help setup demo up browser test test-domains lint format clean lock bench
 
 help:  ## List what can be made.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY)  ## Make .venv with exactly the locked packages.
 
@@ -32,6 +32,9 @@ browser:  ## Install Chromium for the page's tests, if there is none (as root).
 
 test: browser lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
+
+test-domains: browser $(READY)  ## Delete each domain in a copy, and run all tests that are left.
+	$(BIN)/python -m leadpipe_tests.deleting
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
 	$(BIN)/ruff format --check --quiet .
