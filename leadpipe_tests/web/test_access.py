@@ -32,8 +32,6 @@ def log_in(client, token=TOKEN, path="/login"):
         (PAGE, 303),
         ("/", 303),
         (f"{PAGE}/runs/run-1", 303),
-        ("/api/visitors/live", 401),
-        ("/api/visitors/stream", 401),
         ("/api/sync", 200),
         ("/healthz", 200),
         ("/api/webhooks/posthog", 200),
