@@ -168,7 +168,10 @@ def loaded_by(*words: str) -> set[str]:
         "except SystemExit: pass\n"
         "json.dump(sorted(sys.modules), open('modules.json', 'w'))"
     )
-    subprocess.run([sys.executable, "-c", script, *words], check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     return set(json.loads(Path("modules.json").read_text()))
 
 
