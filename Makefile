@@ -33,7 +33,7 @@ browser:  ## Install Chromium for the page's tests, if there is none (as root).
 test: browser lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
 
-test-domains: browser $(READY)  ## Delete each domain in a copy, and run all tests that are left.
+test-domains: browser $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
 	$(BIN)/python -m leadpipe_tests.deleting
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
