@@ -75,7 +75,7 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     for _, part in parts(HasTrial):
         console.print()
         part.show(configured)
-    console.print(f"\nNext: {program('up')}, {program('leads list')}, {program('listings')}.")
+    console.print(f"\nNext: {program('up')}, {program('--help')}.")
     if problems:
         raise click.exceptions.Exit(1)
 

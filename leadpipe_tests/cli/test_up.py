@@ -36,11 +36,11 @@ def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
         wait_for("the UI", lambda: answers(f"http://127.0.0.1:{ui}/server_info"), seconds=120)
         answer = wait_for(
             "a sync through the UI",
-            lambda: _synced(f"http://127.0.0.1:{page}/api/cron/sync-visitors"),
+            lambda: _synced(f"http://127.0.0.1:{page}/api/cron/analytics"),
             seconds=120,
             every=2,
         )
-        assert (answer["success"], answer["failed"]) == (True, 0)
+        assert (answer["success"], answer["events_new"]) == (True, 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()[-2_000:]
         assert answers(f"http://127.0.0.1:{page}/healthz") is None
@@ -52,7 +52,7 @@ def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
 
 
 def _synced(url):
-    answer = httpx.get(url, timeout=120, trust_env=False)
+    answer = httpx.post(url, timeout=120, trust_env=False)
     return answer.json() if answer.status_code == 200 else None
 
 

@@ -25,7 +25,7 @@ _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"
-_LANGUAGES = {"bash", "diff", "ini", "mermaid", "python", "sql", "text", "toml"}
+_LANGUAGES = {"bash", "diff", "html", "ini", "mermaid", "python", "sql", "text", "toml"}
 
 
 def pages_with(language: str):

@@ -8,7 +8,7 @@ import pytest
 
 from leadpipe.definitions import build_defs
 from leadpipe.interactions.settings import InteractionsSettings
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
@@ -173,3 +173,13 @@ def test_a_run_that_cannot_use_the_file_fails_with_the_reason(settings, sandbox,
     said = failure.step_failure_data.user_failure_data.description
     assert said.startswith("LeadsFileError: ")
     assert "$[0].interactions: missing" in said
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with its checks."""
+    assert shown_of("interactions") == {
+        "interaction_syncs": (
+            ("interactions", "warehouse", "team:sales", "json", "posthog"),
+            {"every_contact_has_a_lead", "every_contact_is_valid"},
+        ),
+    }
