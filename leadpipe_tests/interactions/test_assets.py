@@ -8,10 +8,8 @@ import pytest
 
 from leadpipe.definitions import build_defs
 from leadpipe.interactions.settings import InteractionsSettings
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
-from leadpipe.settings import Settings
 from leadpipe_tests.clocks import let_pass
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
@@ -67,8 +65,6 @@ def due(settings: InteractionsSettings, instance: dg.DagsterInstance):
 
 
 def run(settings: InteractionsSettings, instance: dg.DagsterInstance, key: str = KEY):
-    """Run the job for a partition, as the schedule and the UI do."""
-def run(settings: Settings, instance: dg.DagsterInstance, key: str = KEY):
     """Run the job for a partition, as the schedule and the UI do, a second after what was before."""
     let_pass(1)
     job = build_defs(settings=settings).resolve_job_def("sync_leads")
