@@ -7,10 +7,10 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-calendar lint format clean lock bench
+.PHONY: help setup demo up browser test test-calendar test-domains test-installed lint format clean lock bench
 
 help:  ## List what can be made.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY)  ## Make .venv with exactly the locked packages.
 
@@ -35,6 +35,12 @@ test: browser lint  ## Check format, lint, types and import walls, then run all 
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
 	$(BIN)/python -m leadpipe_tests.calendar
+
+test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
+	$(BIN)/python -m leadpipe_tests.installed
+
+test-domains: browser $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
+	$(BIN)/python -m leadpipe_tests.deleting
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
 	$(BIN)/ruff format --check --quiet .

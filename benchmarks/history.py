@@ -51,7 +51,7 @@ def _sync(folder: Path, url: str) -> None:
     import os  # noqa: PLC0415 - the partitions begin where the environment says when they are imported
 
     os.environ |= {"LEADPIPE_START_DATE": "2025-11-21", "LEADPIPE_DATA_DIR": str(folder)}
-    from leadpipe.execution import run_job  # noqa: PLC0415
+    from leadpipe.execution import dagster_instance, run_job  # noqa: PLC0415
     from leadpipe.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings(
@@ -60,6 +60,7 @@ def _sync(folder: Path, url: str) -> None:
         posthog_base_url=url,
         dagster_home=folder,
     )
+    dagster_instance(settings).dispose()  # its tables are made once, by the first sync
     with Stopwatch():
         started = time.perf_counter()
         today = datetime.now(UTC).date()

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 
 from leadpipe.automation import range_tags
+from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.definitions import build_defs
 from leadpipe.launcher import holding_lock
 from leadpipe.progress import Progress
@@ -66,11 +66,8 @@ def run_job(
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance with the `dagster.yaml` of the configured home, else one that is forgotten."""
-    home = (settings.dagster_home or Path.cwd()).resolve()
-    if (home / "dagster.yaml").exists():
-        return dg.DagsterInstance.from_config(str(home))
-    return dg.DagsterInstance.ephemeral()
+    """The instance of the configured home, where the UI finds the run later."""
+    return dg.DagsterInstance.from_config(str(ensure_dagster_home(settings)))
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:

@@ -3,7 +3,6 @@
 import base64
 import json
 import logging
-import re
 import smtplib
 import ssl
 import subprocess
@@ -19,13 +18,10 @@ from pydantic import SecretStr, ValidationError
 
 from leadpipe import notices
 from leadpipe.cli import main
-from leadpipe.delivery.connecting import alert_receivers
-from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import Receiver, mail_server, mistakes, receivers, send, text_webhook
 from leadpipe.reports import failure_receivers
 from leadpipe.settings import Settings, load_settings
-from leadpipe_tests.docs.markdown import ROOT
 from leadpipe_tests.inboxes import Inbox, MailServer, http_inbox
 
 _SUBJECT = "leadpipe: failed leads"
@@ -227,14 +223,6 @@ def test_services_that_cannot_be_tried_here_are_known(address):
     assert mistakes(SecretStr(f"json://127.0.0.1,{address} json://127.0.0.1")) == []
 
 
-def test_the_addresses_of_the_page_are_addresses():
-    """What docs/delivery.md shows can be copied and filled in."""
-    text = (ROOT / "docs" / "delivery.md").read_text().partition("## Alerts")[2]
-    shown = re.findall(r"`([a-z]+://[^`…]+)`", text)
-    assert len(shown) == 7
-    assert [address for address in shown if mistakes(SecretStr(address))] == []
-
-
 @pytest.mark.parametrize(
     ("address", "mistake"),
     [
@@ -271,29 +259,20 @@ def test_a_wrong_address_is_explained_without_it(address, mistake, monkeypatch):
 
 
 def test_the_settings_say_who_is_told():
-    """LEADPIPE_ALERT_TO is told everything; the older settings are told what they always were."""
-    older: dict[str, Any] = {
-        "alert_webhook_url": "https://a.example/s3cr3t",
-        "alert_smtp_url": "smtp://s3cr3t@a.example",
-        "failure_webhook_url": "https://b.example/s3cr3t",
-    }
-    settings = DeliverySettings(
-        alert_to=f"json://127.0.0.1,{_TWILIO}", alert_mail_to="a@b.org", **older
+    """LEADPIPE_ALERT_TO is told everything, and the chat of failures what it always was."""
+    settings = Settings(
+        alert_to=f"json://127.0.0.1,{_TWILIO}", failure_webhook_url="https://b.example/s3cr3t"
     )
-    both = ["LEADPIPE_ALERT_TO (address 1)", "LEADPIPE_ALERT_TO (address 2)"]
-    alerts, failures = alert_receivers(settings), failure_receivers(settings)
-    assert [receiver.setting for receiver in alerts] == [
-        *both,
-        *("LEADPIPE_ALERT_WEBHOOK_URL", "LEADPIPE_ALERT_SMTP_URL"),
+    failures = failure_receivers(settings)
+    assert [receiver.setting for receiver in failures] == [
+        "LEADPIPE_ALERT_TO (address 1)",
+        "LEADPIPE_ALERT_TO (address 2)",
+        "LEADPIPE_FAILURE_WEBHOOK_URL",
     ]
-    assert [receiver.setting for receiver in failures] == [*both, "LEADPIPE_FAILURE_WEBHOOK_URL"]
-    for shown in (repr(settings), repr(alerts), repr(failures), repr([r.make for r in alerts])):
+    for shown in (repr(settings), repr(failures), repr([r.make for r in failures])):
         assert "s3cr3t" not in shown
         assert _TOKEN not in shown
-    assert alert_receivers(DeliverySettings()) == failure_receivers(Settings()) == []
-    assert [r.setting for r in alert_receivers(DeliverySettings(**older))] == [
-        "LEADPIPE_ALERT_WEBHOOK_URL"
-    ]
+    assert failure_receivers(Settings()) == []
 
 
 def test_addresses_are_in_no_log(inbox, caplog, capfd):

@@ -70,11 +70,10 @@ def test_a_domain_uses_anothers_tables_not_its_functions():
     [
         ("posthog_sandbox/**/*.py", "leadpipe|leadpipe_tests|dagster"),
         ("leadpipe_tests/posthog_sandbox/*.py", "leadpipe|dagster"),
-        ("leadpipe_tests/delivery/partner*.py", "leadpipe|posthog_sandbox|dagster"),
     ],
 )
 def test_what_is_tested_against_stands_by_itself(files, foreign):
-    """The sandbox, its tests and the test partner import nothing of what is tested against them."""
+    """The sandbox and its tests import nothing of what is tested against them."""
     imports = re.compile(rf"^\s*(import|from) ({foreign})\b(?!_)", re.MULTILINE)
     paths = list(_ROOT.glob(files))
     assert paths

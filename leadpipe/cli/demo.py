@@ -14,7 +14,8 @@ from leadpipe.cli.demo_sandbox import (
     start_sandbox,
 )
 from leadpipe.cli.output import console, notes
-from leadpipe.cli.processes import ensure_dagster_home, program, run_until_stopped
+from leadpipe.cli.processes import program, run_until_stopped
+from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.domains import HasTrial, parts
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings
@@ -58,6 +59,7 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
             "POSTHOG_API_KEY is set, and the demo would mix invented events with real ones. "
             "Run `leadpipe sync`, or unset it (see .env) for the demo."
         )
+    ensure_dagster_home(settings)  # or say now that nothing can be written here
     now = datetime.now(UTC)
     end = (now + timedelta(days=_AHEAD_DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
     traffic = kept_traffic(settings) or Traffic(
@@ -67,14 +69,13 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     with start_sandbox(settings, traffic) as server:
         keep_traffic(settings, traffic)
         configured = settings_for(server)
-        ensure_dagster_home(configured)
         problems = [
             problem for _, part in parts(HasTrial) for problem in part.load(configured, now=now)
         ]
     for _, part in parts(HasTrial):
         console.print()
         part.show(configured)
-    console.print(f"\nNext: {program('up')}, {program('leads list')}, {program('listings')}.")
+    console.print(f"\nNext: {program('up')}, {program('--help')}.")
     if problems:
         raise click.exceptions.Exit(1)
 

@@ -1,4 +1,4 @@
-"""Programs that a command starts, watches, and takes down again; what they need to run at all."""
+"""Programs that a command starts, watches, and takes down again."""
 
 import os
 import shutil
@@ -6,22 +6,32 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from leadpipe.settings import Settings, child_environment
+import httpx
+
+from leadpipe.settings import child_environment
 
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS = 30.0
+_ANSWER_SECONDS = 1.0
 
 
-def run_until_stopped(commands: Sequence[Sequence[str]], extra: Mapping[str, str]) -> int:
+def run_until_stopped(
+    commands: Sequence[Sequence[str]],
+    extra: Mapping[str, str],
+    *,
+    urls: Sequence[str] = (),
+    on_ready: Callable[[], None] = lambda: None,
+) -> int:
     """Run programs until one ends or we are told to stop; each gets the chance to end by itself.
 
     Args:
         commands: a program and its arguments each.
         extra: added to the environment of all.
+        urls: what the programs answer at once they are ready.
+        on_ready: called when each of the urls has answered.
 
     Returns:
         The exit code of the program that ended first; 0 when we were told to stop.
@@ -31,6 +41,7 @@ def run_until_stopped(commands: Sequence[Sequence[str]], extra: Mapping[str, str
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     processes: list[subprocess.Popen[bytes]] = []
+    silent = list(urls)
     try:
         for command in commands:
             processes.append(  # noqa: PERF401 - those that started are stopped if the next one cannot
@@ -42,9 +53,18 @@ def run_until_stopped(commands: Sequence[Sequence[str]], extra: Mapping[str, str
             ended = [process for process in processes if process.poll() is not None]
             if ended:
                 return ended[0].returncode
+            if silent and not (silent := [url for url in silent if not _answers(url)]):
+                on_ready()
         return 0
     finally:
         _stop(processes)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
@@ -57,22 +77,6 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def ensure_dagster_home(settings: Settings) -> Path:
-    """Dagster's home, with leadpipe's `dagster.yaml` put there if it has none; runs are kept from then on."""
-    home = (settings.dagster_home or Path.cwd()).resolve()
-    if not (home / "dagster.yaml").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        package = Path(str(files("leadpipe")))
-        # In a wheel it lies in the package, in a clone beside it.
-        found = next(
-            file
-            for folder in (package, package.parent)
-            if (file := folder / "dagster.yaml").exists()
-        )
-        shutil.copyfile(found, home / "dagster.yaml")
-    return home
 
 
 def program(words: str) -> str:

@@ -1,20 +1,32 @@
 """`leadpipe up`: the Dagster UI, its daemon and the web application, together."""
 
+import socket
 import sys
 
 import click
 
 from leadpipe.cli.demo_sandbox import environment_for, kept_traffic, start_sandbox
 from leadpipe.cli.output import notes
-from leadpipe.cli.processes import ensure_dagster_home, run_until_stopped
+from leadpipe.cli.processes import run_until_stopped
+from leadpipe.dagster_home import ensure_dagster_home
+from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings, prepare_dagster
 from leadpipe.web.settings import WebSettings
 
 _LIVE_EVENTS_A_MINUTE = 12
+_HERE = ("127.0.0.1", "localhost")
+# It recommends `dg dev`, which does the same and is one more package.
+_ADVICE = "ignore:Function `dev_command` is superseded"
 
 
 @click.command()
-@click.option("--port", default=3000, show_default=True, help="Of the Dagster UI (loopback).")
+@click.option(
+    "--port",
+    default=3000,
+    show_default=True,
+    type=click.IntRange(1, 65_535),
+    help="Of the Dagster UI (loopback).",
+)
 @click.option(
     "--page-port",
     type=click.IntRange(1, 65_535),
@@ -31,7 +43,13 @@ def up(*, port: int, page_port: int | None) -> None:
       leadpipe up
     """
     settings = load_settings(WebSettings, **({"web_port": page_port} if page_port else {}))
+    _need_port(port)
     home = ensure_dagster_home(settings)
+    ui = f"http://127.0.0.1:{port}"
+    ready = {f"{ui}/server_info": f"Dagster UI: {ui}"}
+    if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
+        page = f"http://{settings.web_host}:{settings.web_port}/admin/sync"
+        ready[page] = f"Page: {page}"
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(
@@ -47,22 +65,43 @@ def up(*, port: int, page_port: int | None) -> None:
         prepare_dagster()
         extra = {
             "DAGSTER_HOME": str(home),
-            "LEADPIPE_DAGSTER_URL": f"http://127.0.0.1:{port}",
+            "LEADPIPE_DAGSTER_URL": ui,
             "LEADPIPE_WEB_PORT": str(settings.web_port),
         }
         if server is not None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")
             extra |= environment_for(server)
-        notes.print(f"Dagster UI: http://127.0.0.1:{port} (answers in some 20 seconds)")
+        notes.print("Starting Dagster and the page …")
         dagster = [
-            *(sys.executable, "-m", "dagster", "dev", "-m", "leadpipe.definitions"),
+            *(sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-m", "leadpipe.definitions"),
             *("-h", "127.0.0.1", "-p", str(port)),
+            *("--log-level", "warning"),  # else two lines whenever a sensor finds nothing to do
         ]
-        page = [sys.executable, "-m", "leadpipe", "serve"]
-        raise click.exceptions.Exit(run_until_stopped([dagster, page], extra))
+        code = run_until_stopped(
+            [dagster, [sys.executable, "-m", "leadpipe", "serve"]],
+            extra,
+            urls=tuple(ready),
+            on_ready=lambda: notes.print(
+                "\n".join(["Ready; Ctrl-C stops all:", *ready.values()]), markup=False
+            ),
+        )
+        raise click.exceptions.Exit(code)
     finally:
         if server is not None:
             server.stop()
+
+
+def _need_port(port: int) -> None:
+    """Dagster would say it in a traceback, and end as if nothing were wrong."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} cannot be used ({error.strerror}). Another Dagster UI or another program "
+                "may have it; choose another with --port."
+            ) from None
 
 
 COMMANDS = (up,)

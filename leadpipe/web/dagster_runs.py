@@ -200,7 +200,7 @@ class DagsterRuns:
         if not self._repository:
             answer = await self._ask(_WORKSPACE, {}, "repositoriesOrError")
             for node in answer["nodes"]:
-                if any(job["name"] == "visitors" for job in node["jobs"]):
+                if any(job["name"] == "sync" for job in node["jobs"]):
                     self._repository |= {
                         "repositoryName": node["name"],
                         "repositoryLocationName": node["location"]["name"],

@@ -6,6 +6,36 @@
 
 import os
 import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+
+class _TrueTimeForGrpc(MetaPathFinder):
+    """Leaves gRPC the true time: its Python side hands deadlines to C, which nothing shifts."""
+
+    def __init__(self, true_time: Callable[[], float]) -> None:
+        self._clock = ModuleType("time")
+        self._clock.__dict__.update(vars(time) | {"time": true_time})
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Import a module of the package as ever, then give it its clock."""
+        spec = PathFinder.find_spec(name, path, target) if name.startswith("grpc.") else None
+        if spec is None or spec.loader is None:
+            return None
+        import_it = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            import_it(module)
+            if getattr(module, "time", None) is time:
+                module.time = self._clock  # type: ignore[attr-defined]
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
 
 
 def _travel() -> None:
@@ -23,6 +53,7 @@ def _travel() -> None:
         if without_pytest:
             del sys.modules["pytest"]
     time_machine.__doc__ = "PYTEST_DONT_REWRITE"  # pytest warns of plugins that are there before it
+    sys.meta_path.insert(0, _TrueTimeForGrpc(time_machine.escape_hatch.time.time))
     if shift:
         _shift(time_machine, float(shift))
     if held_at:
@@ -31,7 +62,6 @@ def _travel() -> None:
 
 def _shift(time_machine: object, seconds: float) -> None:
     """Run ahead of the true time by exactly so many seconds, so that all processes agree."""
-    import time  # noqa: PLC0415
     from datetime import timedelta  # noqa: PLC0415
 
     true_ns = time_machine.escape_hatch.time.time_ns  # type: ignore[attr-defined]

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime, time, timedelta
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 import leadpipe.cli
+from leadpipe.domains import HasCommands, parts
 from leadpipe_tests.clocks import let_pass
 
 
@@ -19,7 +21,7 @@ def yesterday() -> datetime:
 
 
 @pytest.fixture
-def run(todays_clock, sandbox, monkeypatch, tmp_path):
+def run(todays_clock, sandbox, monkeypatch, tmp_path, runs_forgotten):
     """Types a command; the settings are those of the sandbox and the test's own folder."""
     first = (yesterday() - timedelta(days=2)).date().isoformat()
     for name, value in {
@@ -283,9 +285,14 @@ def test_the_demo_does_not_mix_with_a_real_project(run):
 
 
 def test_every_command_has_help_with_an_example():
-    """Help says what a command does and shows it typed."""
+    """Help says what a command does and shows it typed; no domain's commands are left out."""
     runner = CliRunner()
-    for name, command in leadpipe.cli.main.commands.items():
+    context = click.Context(leadpipe.cli.main)
+    names = leadpipe.cli.main.list_commands(context)
+    brought = {str(command.name) for _, part in parts(HasCommands) for command in part.COMMANDS}
+    assert brought <= set(names)
+    for name in names:
+        command = leadpipe.cli.main.get_command(context, name)
         for path in [[name, sub] for sub in getattr(command, "commands", {})] or [[name]]:
             text = runner.invoke(leadpipe.cli.main, [*path, "--help"]).output
             if path != ["sandbox"]:

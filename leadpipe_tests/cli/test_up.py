@@ -1,33 +1,20 @@
 """`leadpipe up`: the Dagster UI and the web page together, and nothing left when they are stopped."""
 
 import os
-import shutil
 import signal
+import socket
 import subprocess
 import sys
 
 import httpx
+from click.testing import CliRunner
 
-from leadpipe_tests.dagster_ui.processes import (
-    REPOSITORY,
-    environment,
-    free_port,
-    wait_for,
-)
-
-
-def answers(url):
-    """Whether something answers with 200; None if not yet."""
-    try:
-        return True if httpx.get(url, timeout=5, trust_env=False).status_code == 200 else None
-    except httpx.HTTPError:
-        return None
+import leadpipe.cli
+from leadpipe_tests.dagster_ui.processes import answers, environment, free_port, wait_for
 
 
 def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
     """Page and UI answer; the page knows the UI's address; one SIGINT ends all, with exit code 0."""
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(REPOSITORY / name, tmp_path / name)
     ui, page = free_port(), free_port()
     log = tmp_path / "up.log"
     with log.open("wb") as output:
@@ -38,7 +25,7 @@ def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
                 sandbox,
                 DAGSTER_HOME="",
                 LEADPIPE_DATA_DIR=str(tmp_path / "data"),
-                PYTHONWARNINGS="ignore",
+                PYTHONWARNINGS="ignore",  # of what Dagster imports
             ),
             stdout=output,
             stderr=output,
@@ -49,11 +36,11 @@ def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
         wait_for("the UI", lambda: answers(f"http://127.0.0.1:{ui}/server_info"), seconds=120)
         answer = wait_for(
             "a sync through the UI",
-            lambda: _synced(f"http://127.0.0.1:{page}/api/cron/sync-visitors"),
+            lambda: _synced(f"http://127.0.0.1:{page}/api/cron/analytics"),
             seconds=120,
             every=2,
         )
-        assert (answer["success"], answer["failed"]) == (True, 0)
+        assert (answer["success"], answer["events_new"]) == (True, 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()[-2_000:]
         assert answers(f"http://127.0.0.1:{page}/healthz") is None
@@ -65,5 +52,16 @@ def test_up_starts_both_and_ctrl_c_stops_both(machine_clock, sandbox, tmp_path):
 
 
 def _synced(url):
-    answer = httpx.get(url, timeout=120, trust_env=False)
+    answer = httpx.post(url, timeout=120, trust_env=False)
     return answer.json() if answer.status_code == 200 else None
+
+
+def test_a_taken_port_is_said_in_a_line():
+    """Before anything is started; Dagster itself would end with a traceback and exit code 0."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(leadpipe.cli.main, ["up", "--port", str(port)])
+    assert result.exit_code == 1
+    assert f"Port {port} cannot be used" in result.stderr

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from importlib import import_module
 from typing import Any
 
 import dagster as dg
@@ -81,3 +82,17 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]
 def versions(warehouse: Warehouse) -> dict[date, int]:
     """Each day's version: it rises when a row of the day changes."""
     return dict(rows(warehouse, "SELECT event_date, version FROM event_days"))
+
+
+def shown_of(domain: str) -> dict[str, tuple[tuple[str, ...], set[str]]]:
+    """A domain's assets as the UI shows them: group, pools, owners and kinds of each; and its checks."""
+    graph = build_defs().resolve_asset_graph()
+    found: dict[str, tuple[tuple[str, ...], set[str]]] = {}
+    for asset in dg.load_assets_from_modules([import_module(f"leadpipe.{domain}.assets")]):
+        assert isinstance(asset, dg.AssetsDefinition)
+        node = graph.get(asset.key)
+        found[asset.key.to_user_string()] = (
+            (str(node.group_name), *sorted(node.pools or ()), *node.owners, *sorted(node.kinds)),
+            {key.name for key in graph.asset_check_keys if key.asset_key == asset.key},
+        )
+    return found

@@ -137,7 +137,12 @@ def dagster_ui(
         try:
             # One after the other: both would make the tables of an empty instance.
             start("webserver", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port))
-            wait_for("the Dagster UI", lambda: _is_ready(ui), seconds=seconds, every=0.5)
+            wait_for(
+                "the Dagster UI",
+                lambda: answers(f"{ui.url}/server_info"),
+                seconds=seconds,
+                every=0.5,
+            )
             start("daemon", "dagster._daemon", "run")
             yield ui
         except BaseException as error:
@@ -146,12 +151,12 @@ def dagster_ui(
             raise
 
 
-def _is_ready(ui: DagsterUi) -> bool | None:
+def answers(url: str) -> bool | None:
+    """Whether something answers with 200; None if not yet."""
     try:
-        httpx.get(f"{ui.url}/server_info", timeout=5.0, trust_env=False).raise_for_status()
+        return True if httpx.get(url, timeout=5, trust_env=False).status_code == 200 else None
     except httpx.HTTPError:
         return None
-    return True
 
 
 def free_port() -> int:

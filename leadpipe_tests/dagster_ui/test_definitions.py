@@ -3,12 +3,16 @@
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 
 import dagster as dg
+import yaml
 
+from leadpipe.automation import SYNC_TAG
 from leadpipe.definitions import build_defs
 from leadpipe.settings import whole_settings
-from leadpipe_tests.dagster_ui.builders import ASSETS
+from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.dagster_ui.processes import REPOSITORY, environment
 
 
@@ -28,6 +32,18 @@ def test_the_workspace_is_valid(sandbox, tmp_path):
     assert "Validation successful" in done.stdout + done.stderr
 
 
+def test_dg_finds_the_definitions():
+    """`dg check defs` and `dg dev` in a clone load what `workspace.yaml` loads."""
+    said = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["dg"]
+    assert said["directory_type"] == "project"
+    project = said["project"]
+    assert (REPOSITORY / project["root_module"] / "__init__.py").is_file()
+    target = project["code_location_target_module"]
+    assert isinstance(import_module(target).defs, dg.Definitions)
+    workspace = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())
+    assert workspace == {"load_from": [{"python_module": target}]}
+
+
 def test_it_loads_without_a_key(tmp_path):
     """Nothing is asked of PostHog or the warehouse before something is run."""
     definitions = build_defs(
@@ -37,73 +53,46 @@ def test_it_loads_without_a_key(tmp_path):
     assert not (tmp_path / "nowhere" / "leadpipe.duckdb").exists()
 
 
-def test_every_asset_is_described():
-    """Every asset has a description, a group, an owner, kinds, and the pool that keeps runs apart."""
-    graph = build_defs().resolve_asset_graph()
-    found = {}
+def test_every_asset_and_check_is_described():
+    """Every asset has a description, a group, an owner, kinds, and a pool that keeps runs apart.
+
+    Which they are is in the tests of each domain.
+    """
+    definitions = build_defs()
+    graph = definitions.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert len(node.description or "") > 60, key
-        assert node.pools == {
-            "delivery" if node.group_name in {"delivery", "reconciliation"} else "warehouse"
-        }, key
-        found[key.to_user_string()] = (node.group_name, list(node.owners), sorted(node.kinds))
-    assert found == {
-        "raw_events": ("events", ["team:data"], ["duckdb", "posthog"]),
-        "leads": ("leads", ["team:sales"], ["duckdb"]),
-        "listing_analytics": ("listings", ["team:data"], ["duckdb"]),
-        "listings": ("listings", ["team:data"], ["duckdb"]),
-        "visitor_metrics": ("visitors", ["team:data"], ["duckdb", "posthog"]),
-        "webhook_events": ("inbox", ["team:data"], ["duckdb", "posthog"]),
-        "published_tables": ("published", ["team:data"], ["parquet"]),
-        "interaction_syncs": ("interactions", ["team:sales"], ["json", "posthog"]),
-        "draw_participants": ("draws", ["team:promotions"], ["duckdb"]),
-        "draw_cohort": ("draws", ["team:promotions"], ["posthog"]),
-        "draw": ("draws", ["team:promotions"], ["duckdb"]),
-        "draw_events": ("draws", ["team:promotions"], ["posthog"]),
-        "lead_deliveries": ("delivery", ["team:data"], ["duckdb"]),
-        "reconciliation": ("reconciliation", ["team:data"], ["duckdb"]),
-    }
+        assert all((node.group_name != "default", node.owners, node.kinds, node.pools)), key
+    specs = [spec for checks in definitions.asset_checks or () for spec in checks.check_specs]
+    assert len(specs) == len(graph.asset_check_keys)
+    assert [spec.name for spec in specs if not spec.description] == []
 
 
-def test_every_promised_check_is_there_and_described():
-    """Complete days, unique uuids, lead events in one record, totals, possible hours, freshness."""
-    graph = build_defs().resolve_asset_graph()
-    assert {key.name: key.asset_key.to_user_string() for key in graph.asset_check_keys} == {
-        "every_day_is_complete": "raw_events",
-        "uuid_is_unique": "raw_events",
-        "events_are_fresh": "raw_events",
-        "every_lead_event_is_in_one_record": "leads",
-        "no_hour_is_impossible": "listing_analytics",
-        "totals_equal_their_hours": "listings",
-        "weeks_agree_with_events": "visitor_metrics",
-        "weeks_are_possible": "visitor_metrics",
-        "no_dead_letters": "webhook_events",
-        "every_contact_has_a_lead": "interaction_syncs",
-        "every_contact_is_valid": "interaction_syncs",
-        "every_participant_is_eligible_once": "draw_participants",
-        "recharges_are_usable": "draw_participants",
-        "days_before_were_read": "draw_participants",
-        "cohort_has_the_participants": "draw_cohort",
-        "evidence_holds": "draw",
-        "every_result_is_recorded": "draw_events",
-        "each_lead_succeeded_once": "lead_deliveries",
-        "partner_has_every_lead": "reconciliation",
+def test_what_is_always_there():
+    """Events come in, wait in the inbox, and the tables are published."""
+    assert shown_of("events") == {
+        "raw_events": (
+            ("events", "warehouse", "team:data", "duckdb", "posthog"),
+            {"every_day_is_complete", "uuid_is_unique", "events_are_fresh"},
+        ),
     }
-    specs = {
-        spec.name: spec.description
-        for checks in build_defs().asset_checks or ()
-        for spec in checks.check_specs
+    assert shown_of("published") == {
+        "published_tables": (("published", "warehouse", "team:data", "parquet"), set()),
     }
-    assert [name for name, description in specs.items() if not description] == []
 
 
 def test_the_job_has_every_asset_and_runs_by_itself():
-    """The sync job has all assets and checks; its schedule and the failure sensor start switched on."""
+    """The sync job has what its tag names, with the checks; it and the failure sensor are switched on."""
     repository = build_defs().get_repository_def()
     layer = repository.get_job("sync").asset_layer
-    assert {key.to_user_string() for key in layer.executable_asset_keys} == set(ASSETS)
-    assert len(layer.asset_graph.asset_check_keys) == 6
+    graph = repository.asset_graph
+    tag, value = SYNC_TAG
+    synced = {key for key in graph.get_all_asset_keys() if graph.get(key).tags.get(tag) == value}
+    assert layer.executable_asset_keys == synced | {dg.AssetKey("raw_events")}
+    assert layer.asset_graph.asset_check_keys == {
+        key for key in graph.asset_check_keys if key.asset_key in layer.executable_asset_keys
+    }
     schedule = repository.get_schedule_def("sync_every_six_hours")
     assert (schedule.cron_schedule, schedule.execution_timezone, schedule.default_status) == (
         "0 */6 * * *",

@@ -13,6 +13,7 @@ from leadpipe.definitions import build_defs
 from leadpipe.posthog import PostHog
 from leadpipe.resources import PostHogConnection
 from leadpipe.settings import Settings
+from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.dagster_ui.builders import (
     ASSETS,
     HISTORY_DAYS,
@@ -27,8 +28,13 @@ from leadpipe_tests.dagster_ui.builders import (
 )
 from leadpipe_tests.events.builders import rows
 
-AT = datetime(2026, 11, 21, 6, tzinfo=UTC)
 NOBODY_LISTENS = "http://127.0.0.1:9"
+
+
+def due_at() -> datetime:
+    """When the schedule was last due."""
+    now = datetime.now(UTC)
+    return now.replace(hour=now.hour // 6 * 6, minute=0, second=0, microsecond=0)
 
 
 class Impatient(PostHogConnection):
@@ -41,12 +47,13 @@ class Impatient(PostHogConnection):
 def tick(
     settings: Settings, instance: dg.DagsterInstance, **resources: object
 ) -> Sequence[dg.RunRequest]:
-    """What the schedule requests when it is due."""
+    """What the schedule requests when it is due, a second after whatever happened before."""
+    let_pass(1)
     definitions = build_defs(settings=settings, resources=resources)
     repository = definitions.get_repository_def()
     with dg.build_schedule_context(
         instance=instance,
-        scheduled_execution_time=AT,
+        scheduled_execution_time=due_at(),
         resources=definitions.resources,
         repository_def=repository,
     ) as context:
@@ -69,7 +76,7 @@ def requested(requests: Sequence[dg.RunRequest]) -> list[tuple[str | None, dict[
 def asks(first: date, last: date) -> tuple[str, dict[str, Any]]:
     """One request for a range of days."""
     return (
-        f"2026-11-21T06:00:00+00:00 {first}",
+        f"{due_at().isoformat()} {first}",
         {
             "dagster/asset_partition_range_start": first.isoformat(),
             "dagster/asset_partition_range_end": last.isoformat(),
@@ -181,6 +188,7 @@ def test_days_that_are_not_right_come_back(posthog, live, stored, instance, toda
             "UPDATE event_days SET posthog_events = posthog_events + 1 WHERE event_date = ?",
             [incomplete],
         )
+    let_pass(1)
     posthog.control.insert([on(unanswered, created_at=datetime.now(UTC))])
     expected = [asks(day, day) for day in (never, incomplete, unanswered, today)]
     assert requested(tick(eager, instance)) == expected

@@ -1,11 +1,18 @@
 """Alerts: told when they begin and end, not in between, through every channel."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
 
 from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
 from leadpipe.delivery.connecting import alert_receivers
 from leadpipe.delivery.settings import DeliverySettings
+from leadpipe.notices import mistakes
+from leadpipe.reports import failure_receivers
 from leadpipe_tests.delivery.builders import deliver_to, hand_over, lead
+from leadpipe_tests.docs.markdown import ROOT
 from leadpipe_tests.inboxes import MailServer, http_inbox
 
 _RULES = AlertRules(failed=2, success_rate=50.0, oldest=timedelta(hours=2))
@@ -75,3 +82,36 @@ def test_alerts_go_to_the_log_and_everyone_named(warehouse):
     assert "0 need a person" in server.mails[0]
     assert tell([], alert_receivers(settings), log=logged.append) == []
     assert len(logged) == 1
+
+
+def test_the_addresses_of_the_page_are_addresses():
+    """What docs/delivery.md shows can be copied and filled in."""
+    text = (ROOT / "docs" / "delivery.md").read_text().partition("## Alerts")[2]
+    shown = re.findall(r"`([a-z]+://[^`…]+)`", text)
+    assert len(shown) == 7
+    assert [address for address in shown if mistakes(SecretStr(address))] == []
+
+
+def test_the_settings_say_who_is_told():
+    """LEADPIPE_ALERT_TO is told everything; the older settings are told what they always were."""
+    older: dict[str, Any] = {
+        "alert_webhook_url": "https://a.example/s3cr3t",
+        "alert_smtp_url": "smtp://s3cr3t@a.example",
+        "failure_webhook_url": "https://b.example/s3cr3t",
+    }
+    settings = DeliverySettings(
+        alert_to="json://127.0.0.1,json://s3cr3t.example", alert_mail_to="a@b.org", **older
+    )
+    both = ["LEADPIPE_ALERT_TO (address 1)", "LEADPIPE_ALERT_TO (address 2)"]
+    alerts, failures = alert_receivers(settings), failure_receivers(settings)
+    assert [receiver.setting for receiver in alerts] == [
+        *both,
+        *("LEADPIPE_ALERT_WEBHOOK_URL", "LEADPIPE_ALERT_SMTP_URL"),
+    ]
+    assert [receiver.setting for receiver in failures] == [*both, "LEADPIPE_FAILURE_WEBHOOK_URL"]
+    for shown in (repr(settings), repr(alerts), repr(failures), repr([r.make for r in alerts])):
+        assert "s3cr3t" not in shown
+    assert alert_receivers(DeliverySettings()) == failure_receivers(DeliverySettings()) == []
+    assert [r.setting for r in alert_receivers(DeliverySettings(**older))] == [
+        "LEADPIPE_ALERT_WEBHOOK_URL"
+    ]

@@ -18,6 +18,7 @@ from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe.web.app import create_app
 from leadpipe_tests.clocks import let_pass
+from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.delivery.builders import accepted, hand_over, lead
 from leadpipe_tests.events.builders import event, rows, take_in
 
@@ -161,3 +162,17 @@ def test_personal_data_goes_after_the_configured_days(partner, warehouse, delive
 
 
 _JSON = {"content-type": "application/json"}
+
+
+def test_the_ui_shows_its_assets():
+    """Two assets in a pool of their own, each with its check."""
+    assert shown_of("delivery") == {
+        "lead_deliveries": (
+            ("delivery", "delivery", "team:data", "duckdb"),
+            {"each_lead_succeeded_once"},
+        ),
+        "reconciliation": (
+            ("reconciliation", "delivery", "team:data", "duckdb"),
+            {"partner_has_every_lead"},
+        ),
+    }

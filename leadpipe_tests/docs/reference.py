@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 import leadpipe.cli
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, sections
 from leadpipe_tests.docs.markdown import ROOT
 
 _KINDS = {
@@ -36,7 +36,7 @@ _MADE = "<!-- Made by `python -m leadpipe_tests.docs.reference`; a test compares
 
 
 def settings_page() -> str:
-    """`docs/settings.md`, from the fields of `Settings`."""
+    """`docs/settings.md`, from the fields of all sections, each below its owner."""
     lines = [
         "# Settings",
         "",
@@ -45,18 +45,20 @@ def settings_page() -> str:
         "wins. An empty value means the default. Secrets never appear in output, logs or the Dagster UI.",
         "What is not listed here is not configurable. `leadpipe check` says whether they work.",
         "",
-        "| name | type | default | meaning |",
-        "|---|---|---|---|",
     ]
-    for name, field in Settings.model_fields.items():
-        cells = (
-            f"`{field.alias or name.upper()}`",
-            _kind(field),
-            _default(field),
-            str(field.description),
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    owned: list[tuple[str, type[Settings]]] = [("shared by all", Settings), *sections()]
+    for owner, section in owned:
+        own = {
+            name: field
+            for name, field in section.model_fields.items()
+            if name in vars(section).get("__annotations__", {})
+        }
+        lines += [f"## {owner[0].upper()}{owner[1:]}", ""]
+        lines += ["| name | type | default | meaning |", "|---|---|---|---|"]
+        lines += [_settings_row(name, field) for name, field in own.items()]
+        lines.append("")
     lines += [
+        "## The key",
         "",
         "The key needs the scope `query:read`. With `project:read` as well, `leadpipe check` shows the",
         "project's name and time zone. Draws need [further scopes](operations.md#scopes). How to make a",
@@ -65,6 +67,16 @@ def settings_page() -> str:
         "Score rules are a TOML file, not a setting; see [lead scores](tables.md#lead-scores).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _settings_row(name: str, field: FieldInfo) -> str:
+    cells = (
+        f"`{field.alias or name.upper()}`",
+        _kind(field),
+        _default(field),
+        str(field.description),
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _kind(field: FieldInfo) -> str:
@@ -116,7 +128,9 @@ def _leaves(context: click.Context) -> Iterator[click.Context]:
     """Contexts of the commands that do something, groups resolved, by name."""
     group = context.command
     assert isinstance(group, click.Group)
-    for name, command in sorted(group.commands.items()):
+    for name in sorted(group.list_commands(context)):
+        command = group.get_command(context, name)
+        assert command is not None
         child = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
             yield from _leaves(child)

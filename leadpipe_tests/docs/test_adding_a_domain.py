@@ -1,67 +1,76 @@
-"""The worked example of docs/adding-a-domain.md, made in a copy of the packages and run."""
+"""The worked example of docs/adding-a-domain.md, made in a copy of the packages and used there."""
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import pytest
 
+from leadpipe_tests.deleting import copy_without, run, run_tests
 from leadpipe_tests.docs.markdown import ROOT, Block, blocks
 
 _PAGE = ROOT / "docs" / "adding-a-domain.md"
-_TIMEOUT_SECONDS = 120
+_FOLDERS = ("leadpipe/listers/", "leadpipe_tests/listers/")
+_LEFT = """
+from leadpipe.definitions import build_defs
+from leadpipe.published.tables import table_names
+defs = build_defs()
+print("listers" in table_names())
+print("listers" in {key.to_user_string() for key in
+      defs.resolve_job_def("sync").asset_layer.executable_asset_keys})
+"""
 
 
-_SHARED = ("__init__.py", "conftest.py", "clocks.py", "events/__init__.py", "events/builders.py")
-
-
-def apply(change: Block, folder: Path) -> None:
-    """Make a change: its lines without + become its lines without -, in one place of the file."""
+def changed(change: Block, text: str) -> str:
+    """The text after a change: its lines without + become its lines without -, in one place."""
     lines = change.text.splitlines(keepends=True)
     old = "".join(line[1:] for line in lines if line[0] != "+")
     new = "".join(line[1:] for line in lines if line[0] != "-")
-    path = folder / change.title
-    text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"line {change.line}: {change.title} no longer has\n{old}"
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    return text.replace(old, new)
 
 
-def run(folder: Path, *arguments: str) -> None:
-    """Run a Python module in the copy; fail with what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", *arguments],
-        cwd=folder,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(folder), os.environ["PYTHONPATH"])),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_SECONDS,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The packages with the new domain: its files, and its line."""
+    folder = copy_without(None, tmp_path_factory.mktemp("with"))
+    for block in blocks(_PAGE):
+        path = folder / block.title
+        if block.language == "diff":
+            path.write_text(changed(block, path.read_text(encoding="utf-8")), encoding="utf-8")
+        elif block.title:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+    return folder
+
+
+def test_it_is_a_folder_and_a_line():
+    """The page makes files in the domain's two folders, and changes one line of one other."""
+    made = [block for block in blocks(_PAGE) if block.title and block.language != "diff"]
+    assert [block.title for block in made if not block.title.startswith(_FOLDERS)] == []
+    [change] = blocks(_PAGE, "diff")
+    assert change.title == "leadpipe/domains.py"
+    assert [line for line in change.text.splitlines() if line[0] != " "] == ['+    "listers",']
+
+
+def test_it_keeps_the_rules(copy):
+    """Format, lint and types are right, and no wall is crossed."""
+    for words in (
+        ("ruff", "format", "--check", *_FOLDERS),
+        ("ruff", "check", *_FOLDERS),
+        ("mypy", "--cache-dir", str(ROOT / ".mypy_cache" / "example"), "-p", "leadpipe.listers"),
+    ):
+        done = run(copy, *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_tests_pass(copy):
+    """Those of the new domain, and those of what gathers from the domains; warnings are errors."""
+    names = ("listers", "test_domains.py", "test_walls.py", "dagster_ui/test_definitions.py")
+    done = run_tests(copy, *(f"leadpipe_tests/{name}" for name in names))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_worked_example_works(tmp_path):
-    """Its files and changes pass the linter, and its tests pass, warnings being errors."""
-    copy = tmp_path / "copy"
-    ignored = shutil.ignore_patterns("__pycache__")
-    for package in ("leadpipe", "posthog_sandbox"):
-        shutil.copytree(ROOT / package, copy / package, ignore=ignored)
-    for name in _SHARED:
-        (copy / "leadpipe_tests" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "leadpipe_tests" / name, copy / "leadpipe_tests" / name)
-    shutil.copy(ROOT / "pyproject.toml", copy)
-    made = [block for block in blocks(_PAGE) if block.title and block.language != "diff"]
-    for block in made:
-        path = copy / block.title
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(block.text, encoding="utf-8")
-    for block in blocks(_PAGE, "diff"):
-        apply(block, copy)
-    changed = {b.title for b in blocks(_PAGE) if b.title.endswith(".py")}
-    run(copy, "ruff", "format", "--check", *sorted(changed))
-    run(copy, "ruff", "check", *sorted(changed))
-    run(copy, "pytest", "-p", "no:cacheprovider", "leadpipe_tests/listers")
+def test_everything_has_found_it(copy):
+    """The help names its command; its table is published; the sync job builds its asset."""
+    said = run(copy, "leadpipe", "--help")
+    lines = [line.split(maxsplit=1) for line in said.stdout.splitlines()]
+    assert ["listers", "What each developer or agent got."] in lines, said.stderr
+    (copy / "asked.py").write_text(f'"""What was found."""\n{_LEFT}')
+    assert run(copy, "asked").stdout.split() == ["True", "True"]

@@ -23,9 +23,9 @@ _PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
 _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
-_SYSTEM = {".", "cp", "curl", "git", "ps", "sudo", ".venv/bin/pytest"}
+_SYSTEM = {".", "cp", "curl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"
-_LANGUAGES = {"bash", "diff", "ini", "mermaid", "python", "sql", "text", "toml"}
+_LANGUAGES = {"bash", "diff", "html", "ini", "mermaid", "python", "sql", "text", "toml"}
 
 
 def pages_with(language: str):
@@ -71,7 +71,7 @@ def test_every_command_on_a_page_works(page, working_data, monkeypatch):
 @pages_with("bash")
 def test_other_commands_name_what_exists(page):
     """Make targets, modules, options and files to copy exist; no page uses an unknown program."""
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     wrong = []
     for words in commands(page):
         program, *rest = words

@@ -40,8 +40,8 @@ def test_the_answers_are_those_the_webhook_tests_expect():
     """Each status of the table is given somewhere in the code, and no other."""
     said = {row[0] for row in table_rows(sections(_PAGE, level=2)["Connect PostHog's webhook"])}
     code = "".join(
-        (ROOT / "leadpipe" / "web" / name).read_text()
-        for name in ("webhook.py", "guards.py", "bodies.py")
+        (ROOT / "leadpipe" / name).read_text()
+        for name in ("inbox/pages.py", "web/guards.py", "web/bodies.py")
     )
     given = set(re.findall(r"Refusal\(\s*(\d{3})", code)) | {"200", "405", "422"}
     assert said == given

@@ -10,7 +10,7 @@ from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
 from leadpipe.draws.automation import draw_every_day
 from leadpipe.draws.verify import verify_evidence
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
 from leadpipe_tests.draws.builders import DRAW_DATE, build, mark_read, msisdn, prizes_file, recharge
 from leadpipe_tests.events.builders import rows, take_in
 from leadpipe_tests.posthog_sandbox.asking import rows as asked
@@ -237,3 +237,22 @@ def test_the_schedule_runs_what_is_configured(configured, start, prizes, expecte
         assert isinstance(asked_for, dg.RunRequest)
         assert asked_for.partition_key == "2026-11-21"
         assert [key.to_user_string() for key in asked_for.asset_selection or ()] == expected
+
+
+def test_the_ui_shows_its_assets():
+    """Participants, cohort, draw and its events, each with its checks."""
+    assert shown_of("draws") == {
+        "draw_participants": (
+            ("draws", "warehouse", "team:promotions", "duckdb"),
+            {"every_participant_is_eligible_once", "recharges_are_usable", "days_before_were_read"},
+        ),
+        "draw_cohort": (
+            ("draws", "warehouse", "team:promotions", "posthog"),
+            {"cohort_has_the_participants"},
+        ),
+        "draw": (("draws", "warehouse", "team:promotions", "duckdb"), {"evidence_holds"}),
+        "draw_events": (
+            ("draws", "warehouse", "team:promotions", "posthog"),
+            {"every_result_is_recorded"},
+        ),
+    }

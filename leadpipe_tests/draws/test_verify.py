@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -203,3 +205,15 @@ def test_the_pages_vectors_are_the_real_ones():
     assert block.text.encode() == content
     assert hashlib.sha256(f"seed:{SEED}".encode()).hexdigest() == values["seed_commitment"]
     assert [place["ticket"] for place in from_the_page()(content)["draws"]] == [5, 4]
+
+
+def test_whoever_verifies_needs_no_warehouse_and_no_list():
+    """The verifier loads neither DuckDB nor numpy nor phonenumbers, and nothing that talks to PostHog."""
+    code = "import sys, leadpipe.draws.verify; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "leadpipe.draws.verify" in loaded
+    assert (
+        loaded & {"duckdb", "numpy", "phonenumbers", "leadpipe.posthog", "leadpipe.warehouse"}
+        == set()
+    )

@@ -10,7 +10,7 @@ import pytest
 from leadpipe.definitions import build_defs
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.published import reading
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job, shown_of
 from leadpipe_tests.events.builders import rows
 
 
@@ -101,7 +101,8 @@ def test_the_job_moves_the_inbox_and_publishes(live, instance, deliver, stored):
         "lead_phone",
     ]
     assert rows(stored, "SELECT kind, events_new FROM runs") == [("webhook", 2)]
-    assert reading.query(live.published_dir, "SELECT count(*) FROM week_viewers").rows == ((1,),)
+    published = reading.query(live.published_dir, "SELECT kind, events_new FROM runs")
+    assert published.rows == (("webhook", 2),)
     assert tick(live, instance) == "the inbox is empty"
 
 
@@ -128,3 +129,13 @@ def test_dead_letters_make_the_check_yellow(live, instance, deliver):
         dg.AssetCheckSeverity.WARN,
         "no UUID at event.uuid",
     )
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with the check that nothing was unreadable."""
+    assert shown_of("inbox") == {
+        "webhook_events": (
+            ("inbox", "warehouse", "team:data", "duckdb", "posthog"),
+            {"no_dead_letters"},
+        ),
+    }

@@ -8,7 +8,8 @@ import pytest
 
 from leadpipe.definitions import build_defs
 from leadpipe.interactions.settings import InteractionsSettings
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of
+from leadpipe_tests.clocks import let_pass
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
@@ -64,7 +65,8 @@ def due(settings: InteractionsSettings, instance: dg.DagsterInstance):
 
 
 def run(settings: InteractionsSettings, instance: dg.DagsterInstance, key: str = KEY):
-    """Run the job for a partition, as the schedule and the UI do."""
+    """Run the job for a partition, as the schedule and the UI do, a second after what was before."""
+    let_pass(1)
     job = build_defs(settings=settings).resolve_job_def("sync_leads")
     return job.execute_in_process(
         instance=instance, partition_key=key, run_config=QUIET, raise_on_error=False
@@ -173,3 +175,13 @@ def test_a_run_that_cannot_use_the_file_fails_with_the_reason(settings, sandbox,
     said = failure.step_failure_data.user_failure_data.description
     assert said.startswith("LeadsFileError: ")
     assert "$[0].interactions: missing" in said
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with its checks."""
+    assert shown_of("interactions") == {
+        "interaction_syncs": (
+            ("interactions", "warehouse", "team:sales", "json", "posthog"),
+            {"every_contact_has_a_lead", "every_contact_is_valid"},
+        ),
+    }

@@ -13,6 +13,7 @@ from leadpipe.leads.scores import BUILT_IN, ScoreRules, load_rules
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
 from leadpipe_tests.clocks import NOW
+from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.events.builders import build_marts, event, rows, settings_of, take_in
 
 _JOHN = {"listing_id": "listing-123", "seeker_id": "seeker-456"}
@@ -336,3 +337,13 @@ def test_bad_rules_are_refused_with_the_entry(tmp_path: Path, text, message):
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=message):
         load_rules(path)
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with the check that no lead event is lost."""
+    assert shown_of("leads") == {
+        "leads": (
+            ("leads", "warehouse", "team:sales", "duckdb"),
+            {"every_lead_event_is_in_one_record"},
+        ),
+    }

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
 
 _START = datetime(2026, 11, 18, 22, tzinfo=UTC)
@@ -262,3 +263,17 @@ def _assert_totals(warehouse: Warehouse, deliveries) -> None:
         "SELECT listing_id, total_views, unique_views, total_impressions, total_leads, unique_leads, "
         "sales_value, first_activity_at, last_activity_at FROM listings ORDER BY listing_id",
     )
+
+
+def test_the_ui_shows_its_assets():
+    """Hours and totals, each with its check."""
+    assert shown_of("listings") == {
+        "listing_analytics": (
+            ("listings", "warehouse", "team:data", "duckdb"),
+            {"no_hour_is_impossible"},
+        ),
+        "listings": (
+            ("listings", "warehouse", "team:data", "duckdb"),
+            {"totals_equal_their_hours"},
+        ),
+    }

@@ -40,7 +40,7 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
             table: query(folder, f"SELECT count(*) FROM {table}").rows[0][0]
             for table in table_names()
         }
-    assert counts == {
+    filled = {
         "leads": 1,
         "grouped_leads": 1,
         "listings": 1,
@@ -48,26 +48,8 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "runs": 1,
         "event_days": 2,
         "events_by_day": 2,
-        "rejected_events": 0,
-        "visitor_metrics": 0,
-        "visitor_metric_changes": 0,
-        "visitor_syncs": 0,
-        "week_viewers": 0,
-        "interaction_syncs": 0,
-        "draw_lists": 0,
-        "draw_rejections": 0,
-        "draws": 0,
-        "draw_winners": 0,
-        "lead_deliveries": 0,
-        "delivery_attempts": 0,
-        "succeeded_leads": 0,
-        "failed_leads": 0,
-        "breaker_changes": 0,
-        "partner_events": 0,
-        "reconciliations": 0,
-        "reconciliation_findings": 0,
-        "delivery_alerts": 0,
     }
+    assert counts == {table: filled.get(table, 0) for table in table_names()}
 
 
 def test_published_rows_are_the_warehouses_rows(folder, warehouse):

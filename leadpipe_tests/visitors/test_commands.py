@@ -26,7 +26,7 @@ def last_week() -> date:
 
 
 @pytest.fixture
-def run(todays_clock, sandbox, monkeypatch, tmp_path):
+def run(todays_clock, sandbox, monkeypatch, tmp_path, runs_forgotten):
     """Types a command; there are two visitors last week and one this week."""
     for name, value in {
         "POSTHOG_API_KEY": sandbox.api_key,

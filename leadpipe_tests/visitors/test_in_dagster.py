@@ -10,7 +10,7 @@ from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
 from leadpipe.published import reading
 from leadpipe.visitors.weeks import week_of, weeks_between
-from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job
+from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, run_job, shown_of
 from leadpipe_tests.events.builders import event, rows
 
 
@@ -147,3 +147,13 @@ def test_metadata_of_the_sync_job_is_untouched(posthog, live, forgotten, today):
     result = run_job(live, forgotten, today, today)
     assert "visitor_metrics" not in {each.node_name for each in result.all_node_events}
     assert metadata_of(result, "raw_events")["events new"] == 0
+
+
+def test_the_ui_shows_its_assets():
+    """One asset, with its checks."""
+    assert shown_of("visitors") == {
+        "visitor_metrics": (
+            ("visitors", "warehouse", "team:data", "duckdb", "posthog"),
+            {"weeks_agree_with_events", "weeks_are_possible"},
+        ),
+    }

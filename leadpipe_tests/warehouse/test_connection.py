@@ -128,6 +128,21 @@ def test_a_newer_file_is_refused(warehouse):
         pass
 
 
+def test_the_tables_of_a_domain_that_is_gone_stay(warehouse):
+    """The file opens without the domain, its rows stay, and nothing is made twice when it comes back."""
+
+    def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE letters (text VARCHAR); INSERT INTO letters VALUES ('a')")
+
+    whole = {**gather_migrations(), "mail/create_tables": create_tables}
+    with warehouse.connect() as connection:
+        assert migrate(connection, now=datetime.now(UTC), migrations=whole) == 1
+    with warehouse.connect() as connection:
+        assert connection.execute("SELECT text FROM letters").fetchall() == [("a",)]
+        assert migrate(connection, now=datetime.now(UTC), migrations=whole) == 0
+        assert connection.execute("SELECT text FROM letters").fetchall() == [("a",)]
+
+
 def test_the_wait_ends_when_it_says(warehouse, holder):
     """The time-out bounds the wait."""
     holder(30.0)

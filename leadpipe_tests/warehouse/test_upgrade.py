@@ -52,7 +52,7 @@ def test_nothing_is_lost(old):
             "SELECT name FROM migrations ORDER BY applied_at, name"
         ).fetchall()
     assert {name: after[name] for name in before} == before
-    assert sorted(name for (name,) in names) == sorted(gather_migrations())
+    assert {*gather_migrations()} <= {name for (name,) in names}
     assert sum(name.endswith("/create_tables") for (name,) in names) == 7
 
 

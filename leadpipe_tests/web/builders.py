@@ -3,27 +3,24 @@
 import json
 import uuid
 from datetime import timedelta
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from leadpipe.domains import DOMAINS
 from leadpipe.published.tables import publish_tables
-from leadpipe.visitors.metrics import VisitorSyncReport, WeekCounts, record_sync, store_week
-from leadpipe.visitors.weeks import week_of
-from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse import Warehouse
 from leadpipe.web.overview import read_panels
-from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import build_marts, event, take_in
-
-THIS_WEEK = week_of(TODAY)
-
-
-def counts_of(weeks_ago: int) -> WeekCounts:
-    """Visitors, pageviews and signups of a week, each week's its own."""
-    return WeekCounts(400 + 20 * weeks_ago, 1_200 + 35 * weeks_ago, 48 + weeks_ago)
 
 
 def publish_some(folder: Path, *, run_id: str = "run-1", error: str | None = None) -> None:
-    """Publish three weeks, two listings with three leads, two visitors of this week, and a sync."""
+    """Publish two listings with three leads, two visitors of this week, and what the domains' tests add.
+
+    That is what `store_some` of their builders stores for the run, or for one that failed with an error.
+    """
     warehouse = Warehouse(folder / "data" / "leadpipe.duckdb")
     seen = {"listing_id": "listing-1", "seeker_id": "ama"}
     events = [
@@ -42,19 +39,12 @@ def publish_some(folder: Path, *, run_id: str = "run-1", error: str | None = Non
     take_in(warehouse, folder / "data", events)
     build_marts(warehouse)
     with warehouse.connect() as connection:
-        with transaction(connection):
-            for weeks_ago in range(3):
-                store_week(
-                    connection,
-                    THIS_WEEK - timedelta(weeks=weeks_ago),
-                    counts_of(weeks_ago),
-                    None,
-                    source="posthog",
-                    run_id=run_id,
-                    now=NOW,
-                )
-            report = VisitorSyncReport((THIS_WEEK,), (THIS_WEEK,) * 2, {})
-            record_sync(connection, run_id, report, NOW, NOW, error=error)
+        for domain in DOMAINS:
+            builders = f"leadpipe_tests.{domain}.builders"
+            if find_spec(builders) and (
+                store := getattr(import_module(builders), "store_some", None)
+            ):
+                store(connection, run_id=run_id, error=error)
         publish_tables(connection, folder / "data" / "published")
 
 

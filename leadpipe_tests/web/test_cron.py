@@ -4,25 +4,22 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from leadpipe.domains import HasPages, parts
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.published.tables import publish_tables
-from leadpipe.visitors.metrics import VisitorSyncReport, record_sync
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
 from leadpipe_tests.web.fixtures import CRON_SECRET
 
-VISITORS = "/api/cron/sync-visitors"
 ANALYTICS = "/api/cron/analytics"
 RIGHT = {"Authorization": f"Bearer {CRON_SECRET}"}
 
 
 @pytest.fixture
 def published(tmp_path):
-    """What a visitor sync and an event sync named run-1 leave behind."""
+    """What an event sync named run-1 leaves behind."""
     with Warehouse(tmp_path / "data" / "leadpipe.duckdb").connect() as connection:
-        report = VisitorSyncReport(updated=(NOW.date(),), skipped=(NOW.date(),) * 52, failed={})
-        record_sync(connection, "run-1", report, NOW, NOW, error=None)
         begin_run(connection, Run("run-1", "scheduled"), days=[], now=NOW)
         connection.execute(
             "UPDATE runs SET events_fetched = 12, events_new = 10, events_duplicate = 2"
@@ -33,36 +30,6 @@ def published(tmp_path):
 def start_with(start, dagster):
     """An application over a fake Dagster."""
     return start(dagster=dagster, cron_secret=SecretStr(CRON_SECRET), start_date="2026-10-01")
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_visitor_sync_answers_with_its_statistics(start, published, method):
-    """One run over all weeks is started and followed; the answer has the seed's numbers."""
-    dagster = FakeDagster(states=["QUEUED", "STARTED", "SUCCESS"])
-    answer = start_with(start, dagster).request(method, VISITORS, headers=RIGHT)
-    assert (answer.status_code, answer.json()) == (
-        200,
-        {
-            "success": True,
-            "status": "succeeded",
-            "updated": 1,
-            "skipped": 52,
-            "failed": 0,
-            "total": 53,
-            "error": None,
-            "runs": ["run-1"],
-        },
-    )
-    (params,) = dagster.launched
-    assert params["selector"] == {
-        "repositoryName": "__repository__",
-        "repositoryLocationName": "leadpipe.definitions",
-        "jobName": "visitors",
-    }
-    assert params["executionMetadata"]["tags"] == [
-        {"key": "dagster/asset_partition_range_start", "value": "2026-09-28"},
-        {"key": "dagster/asset_partition_range_end", "value": "2026-11-16"},
-    ]
 
 
 def test_an_event_sync_starts_what_the_schedule_would(start, published):
@@ -92,19 +59,19 @@ def test_an_event_sync_starts_what_the_schedule_would(start, published):
 def test_a_run_under_way_is_joined(start, published):
     """Calling twice starts one run: the second call waits for the first one's."""
     dagster = FakeDagster(under_way="run-1")
-    answer = start_with(start, dagster).post(VISITORS, headers=RIGHT)
+    answer = start_with(start, dagster).post(ANALYTICS, headers=RIGHT)
     assert (answer.json()["runs"], dagster.launched) == (["run-1"], [])
 
 
 def test_a_run_that_takes_longer_is_202(start):
     """The caller may say how long it waits; the run goes on."""
     dagster = FakeDagster(states=["STARTED"])
-    answer = start_with(start, dagster).post(f"{VISITORS}?wait=0", headers=RIGHT)
+    answer = start_with(start, dagster).post(f"{ANALYTICS}?wait=0", headers=RIGHT)
     assert (answer.status_code, answer.json()) == (
         202,
         {"success": False, "status": "running", "runs": ["run-1"]},
     )
-    wrong = start_with(start, dagster).post(f"{VISITORS}?wait=long", headers=RIGHT)
+    wrong = start_with(start, dagster).post(f"{ANALYTICS}?wait=long", headers=RIGHT)
     assert (wrong.status_code, wrong.json()) == (
         400,
         {"error": "wait='long' should be seconds such as wait=30"},
@@ -115,13 +82,13 @@ def test_a_failed_run_is_500_with_its_reason(start):
     """What the step said is what the caller reads."""
     failure = {
         "__typename": "ExecutionStepFailureEvent",
-        "message": 'Execution of step "visitor_metrics" failed.',
+        "message": 'Execution of step "raw_events" failed.',
         "error": {
             "message": "dagster._core.definitions.events.Failure: KeyRejected: the key is wrong\n"
         },
     }
     answer = start_with(start, FakeDagster(states=["FAILURE"], events=[failure])).post(
-        VISITORS, headers=RIGHT
+        ANALYTICS, headers=RIGHT
     )
     assert (answer.status_code, answer.json()) == (
         500,
@@ -162,11 +129,14 @@ class _Garbage(httpx.AsyncBaseTransport):
 )
 def test_without_dagster_the_answer_is_503_with_the_next_step(start, dagster, message):
     """Nothing is started, and the caller reads what to do."""
-    answer = start_with(start, dagster).post(VISITORS, headers=RIGHT)
+    answer = start_with(start, dagster).post(ANALYTICS, headers=RIGHT)
     assert (answer.status_code, answer.json()) == (503, {"error": message})
 
 
-@pytest.mark.parametrize("path", [VISITORS, ANALYTICS])
+@pytest.mark.parametrize(
+    "path",
+    [f"/api/cron/{sync.cron}" for _, part in parts(HasPages) for sync in part.PAGES.syncs],
+)
 def test_a_wrong_secret_starts_nothing(start, path):
     """401, then 429; no run, and no word of the secret."""
     dagster = FakeDagster()
@@ -180,8 +150,8 @@ def test_a_wrong_secret_starts_nothing(start, path):
 def test_without_a_secret_only_this_machine_may_start_a_sync(start):
     """A page of another site on this machine may not either."""
     here = start(dagster=FakeDagster())
-    assert here.get(VISITORS).status_code == 200
-    assert here.get(VISITORS, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert here.post(ANALYTICS).status_code == 200
+    assert here.post(ANALYTICS, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     elsewhere = start(dagster=FakeDagster(), is_public=True, client="203.0.113.7")
     answer = elsewhere.post(ANALYTICS)
     assert (answer.status_code, answer.json()) == (

@@ -1,13 +1,11 @@
 """The page without a browser: what it answers, who may see it, and what its panels read."""
 
 import re
-from datetime import timedelta
 
 import pytest
 
-from leadpipe.published import reading
-from leadpipe_tests.clocks import TODAY
-from leadpipe_tests.web.builders import THIS_WEEK, counts_of, panels, publish_some
+from leadpipe.domains import HasPages, parts
+from leadpipe_tests.web.builders import panels, publish_some
 from leadpipe_tests.web.fake_dagster import FakeDagster, NoDagster
 from leadpipe_tests.web.fixtures import TOKEN
 
@@ -15,7 +13,7 @@ PAGE = "/admin/sync"
 AS_SCRIPT = {"accept": "application/json"}
 
 
-def press(client, job="visitors", **headers):
+def press(client, job="sync", **headers):
     """Send the page's form as a browser with JavaScript does."""
     token = re.search(r'name="csrf" value="([^"]+)"', client.get(PAGE).text)
     assert token
@@ -31,11 +29,13 @@ def test_a_form_answers_with_the_page_of_its_run(start):
 
 def test_a_script_is_told_the_runs(start):
     """Posted by the page's script, the form answers with the ids of all runs it started."""
-    answer = press(start(dagster=FakeDagster(tick=[{}, {}])), "sync", **AS_SCRIPT)
+    answer = press(start(dagster=FakeDagster(tick=[{}, {}])), **AS_SCRIPT)
     assert (answer.status_code, answer.json()) == (202, {"runs": ["run-1", "run-2"]})
 
 
-@pytest.mark.parametrize("job", ["visitors", "sync"])
+@pytest.mark.parametrize(
+    "job", [sync.job for _, part in parts(HasPages) for sync in part.PAGES.syncs]
+)
 def test_without_dagster_nothing_starts_and_the_page_says_so(start, job):
     """503 with the reason: as a page for people, as JSON for the script."""
     client = start(dagster=NoDagster())
@@ -51,7 +51,7 @@ def test_a_form_of_another_site_starts_nothing(start):
     dagster = FakeDagster()
     client = start(dagster=dagster)
     client.get(PAGE)
-    answer = client.post(PAGE, data={"csrf": "guess", "job": "visitors"})
+    answer = client.post(PAGE, data={"csrf": "guess", "job": "sync"})
     assert (answer.status_code, dagster.launched) == (403, [])
     assert "this form is too old; load the page again" in answer.text
     assert client.post(PAGE, data={}, headers=AS_SCRIPT).json() == {
@@ -102,47 +102,12 @@ def test_nothing_published_gives_no_panels(start):
     """Before the first sync there is nothing to draw, and no error."""
     client = start()
     assert panels(client) == panels(client, "notice") == {}
-    assert panels(client, "facts")["visitors/facts.html"] == {
-        "succeeded": 0,
-        "failed": 0,
-        "last": None,
-    }
 
 
-def test_panels_show_what_was_published(tmp_path, start):
-    """Weeks, leads by day and listings are the published numbers, newest or largest first."""
+def test_panels_stand_in_the_domains_order(tmp_path, start):
+    """What there is to show is shown, one domain's panels after another's."""
     publish_some(tmp_path)
-    shown = panels(start())
-    assert list(shown) == ["visitors/panel.html", "leads/panel.html", "listings/panel.html"]
-    weeks, leads, listings = shown.values()
-    assert [
-        (row["week_start"], row["visitors"], row["pageviews"], row["signups"])
-        for row in weeks["rows"]
-    ] == [
-        (THIS_WEEK - timedelta(weeks=ago), counts.visitors, counts.pageviews, counts.signups)
-        for ago, counts in ((ago, counts_of(ago)) for ago in range(3))
-    ]
-    assert [chart["heading"] for chart in weeks["charts"]] == [
-        "Visitors",
-        "Signups",
-        "Conversion",
-    ]
-    assert (leads["names"], leads["total"]) == (["phone", "whatsapp"], 3)
-    assert leads["rows"][:5] == [
-        {"day": TODAY - timedelta(days=ago), "counts": counts}
-        for ago, counts in enumerate([[0, 0], [1, 0], [0, 1], [1, 0], [0, 0]])
-    ]
-    assert len(leads["rows"]) == 30
-    assert [
-        (row["listing_id"], row["total_leads"], row["total_views"]) for row in listings["rows"]
-    ] == [("listing-1", 2, 4), ("listing-2", 1, 1)]
-
-
-def test_leads_of_the_panel_are_all_actions_of_its_days(tmp_path, start):
-    """The panel's total is what the published records say."""
-    publish_some(tmp_path)
-    panel = panels(start())["leads/panel.html"]
-    (total,) = reading.query(
-        tmp_path / "data" / "published", "SELECT sum(total_actions)::BIGINT FROM leads"
-    ).rows[0]
-    assert panel["total"] == total == 3
+    shown = list(panels(start()))
+    brought = [panel.template for _, part in parts(HasPages) for panel in part.PAGES.panels]
+    assert shown
+    assert shown == [template for template in brought if template in shown]
