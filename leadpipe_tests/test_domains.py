@@ -78,7 +78,7 @@ def published(connection, *, now): yield from ()
 _PAGES = """
 from starlette.routing import Route
 from leadpipe.web.parts import Pages
-PAGES = Pages(routes=[Route("/api/leads", lambda request: None)])
+PAGES = Pages(routes=[Route("/api/webhooks/posthog", lambda request: None)])
 """
 
 
@@ -116,7 +116,7 @@ PAGES = Pages(routes=[Route("/api/leads", lambda request: None)])
         (
             {"pages.py": _PAGES},
             lambda folder: create_app(whole_settings()(data_dir=folder)),
-            "delivery and extra both bring a page named '/api/leads'; rename one",
+            "inbox and extra both bring a page named '/api/webhooks/posthog'; rename one",
         ),
         (
             {"tables.py": "TABLES = ()\n"},

@@ -179,6 +179,7 @@ PAGES = Pages(
             start=_start,
             result=_result,
             shown=("updated", "skipped", "failed", "total"),
+            is_primary=True,
         )
     ],
     script="visitors/live.js",

@@ -77,7 +77,8 @@ async def _start(web: Web, job: object) -> Sequence[str]:
 
 
 def _syncs(web: Web) -> list[Sync]:
-    return [sync for pages in web.pages for sync in pages.syncs]
+    syncs = [sync for pages in web.pages for sync in pages.syncs]
+    return sorted(syncs, key=lambda sync: not sync.is_primary)
 
 
 async def _page(request: Request, *, problem: str | None = None, status: int = 200) -> Response:

@@ -62,6 +62,7 @@ class Sync:
         start: starts it, or finds what is under way; the runs' ids.
         result: what runs of it did, from the published tables; empty while they have left nothing.
         shown: those parts of the result that the page shows.
+        is_primary: its button is the first one.
     """
 
     job: str
@@ -73,6 +74,7 @@ class Sync:
     start: Callable[[Web], Awaitable[Sequence[str]]]
     result: Callable[[Settings, Sequence[str]], Mapping[str, Any]]
     shown: Sequence[str]
+    is_primary: bool = False
 
 
 @dataclass(frozen=True)
