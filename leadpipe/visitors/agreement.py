@@ -12,7 +12,10 @@ from leadpipe.warehouse import read_sql
 # What the warehouse has of each week: pageviews, and how well its days are loaded.
 _LOADED_WEEKS = """
     SELECT CAST(date_trunc('week', event_date) AS DATE) AS week_start, count(read_until) AS days_loaded,
-           count(*) FILTER (posthog_events > warehouse_events) AS days_incomplete,
+           count(*) FILTER (
+               posthog_events > warehouse_events
+               OR posthog_events = warehouse_events AND posthog_checksum <> warehouse_checksum
+           ) AS days_incomplete,
            coalesce(sum(pageviews), 0) AS pageviews
     FROM event_days LEFT JOIN (
         SELECT event_date, count(*) AS pageviews FROM raw_events WHERE event = '$pageview' GROUP BY event_date

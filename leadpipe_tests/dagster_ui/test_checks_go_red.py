@@ -10,6 +10,7 @@ from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_range
 CHECKS = {
     "every_day_is_complete": "raw_events",
     "uuid_is_unique": "raw_events",
+    "every_uuid_is_one_event": "raw_events",
     "events_are_fresh": "raw_events",
     "every_lead_event_is_in_one_record": "leads",
     "no_hour_is_impossible": "listing_analytics",
@@ -29,6 +30,15 @@ TAMPERING = {
     "a uuid is stored twice": (
         "INSERT INTO raw_events SELECT * FROM raw_events WHERE event = 'property_view' LIMIT 1",
         {"uuid_is_unique"},
+    ),
+    "a day has other events": (
+        f"UPDATE event_days SET posthog_checksum = xor(posthog_checksum, 1) WHERE event_date = {FIRST_DAY}",
+        {"every_day_is_complete"},
+    ),
+    "a uuid was seen on two events": (
+        "INSERT INTO shared_uuids "
+        "SELECT uuid, event, distinct_id, event_date, timestamp FROM raw_events LIMIT 1",
+        {"every_uuid_is_one_event"},
     ),
     "a lead's record is deleted": (
         "DELETE FROM leads WHERE lead_id = (SELECT min(lead_id) FROM leads)",
@@ -73,7 +83,7 @@ TAMPERING = {
     "nothing was ever read": (
         """
         UPDATE event_days SET read_until = NULL, posthog_events = NULL, warehouse_events = NULL,
-                              checked_at = NULL
+                              posthog_checksum = NULL, warehouse_checksum = NULL, checked_at = NULL
         """,
         {"events_are_fresh"},
     ),

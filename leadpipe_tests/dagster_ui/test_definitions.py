@@ -74,7 +74,12 @@ def test_what_is_always_there():
     assert shown_of("events") == {
         "raw_events": (
             ("events", "warehouse", "team:data", "duckdb", "posthog"),
-            {"every_day_is_complete", "uuid_is_unique", "events_are_fresh"},
+            {
+                "every_day_is_complete",
+                "uuid_is_unique",
+                "every_uuid_is_one_event",
+                "events_are_fresh",
+            },
         ),
     }
     assert shown_of("published") == {

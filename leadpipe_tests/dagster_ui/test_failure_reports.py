@@ -122,7 +122,9 @@ def test_an_incomplete_day_is_posted_though_its_run_succeeded(posthog, live, tod
     assert red_checks(settings, today, caplog) == ""
     with open_warehouse(settings).connect() as connection:
         connection.execute(
-            "INSERT INTO event_days SELECT event_date - 1, 0, read_until, 5, 0, checked_at FROM event_days"
+            "INSERT INTO event_days (event_date, version, read_until, posthog_events, "
+            "warehouse_events, checked_at) "
+            "SELECT event_date - 1, 0, read_until, 5, 0, checked_at FROM event_days"
         )
     logged = red_checks(settings, today, caplog)
     (body,) = inbox.bodies

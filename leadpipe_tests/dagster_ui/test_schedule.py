@@ -139,8 +139,8 @@ def test_late_events_are_found_and_nothing_else_is_touched(posthog, live, stored
     ) == [(2, 2)]
 
 
-def test_nothing_new_is_one_run_of_three_queries(posthog, live, stored, instance, today):
-    """A sync with nothing new asks PostHog at most three times, runs once and changes no day."""
+def test_nothing_new_is_one_run_of_four_queries(posthog, live, stored, instance, today):
+    """A sync with nothing new asks PostHog four times, proof included, runs once and changes no day."""
     posthog.control.insert(history(today))
     run(live, instance, tick(live, instance))
     before = versions(stored)
@@ -151,7 +151,8 @@ def test_nothing_new_is_one_run_of_three_queries(posthog, live, stored, instance
     queries = [request["name"] for request in posthog.control.requests()]
     assert queries == [
         "leadpipe: changed days",
-        f"leadpipe: events per day from {today}",
+        f"leadpipe: fingerprints from {today - timedelta(days=HISTORY_DAYS)}",
+        f"leadpipe: fingerprints from {today}",
         f"leadpipe: events from {today} 00:00",
     ]
     assert versions(stored) == before
@@ -185,7 +186,8 @@ def test_days_that_are_not_right_come_back(posthog, live, stored, instance, toda
     with stored.connect() as connection:
         connection.execute("DELETE FROM event_days WHERE event_date = ?", [never])
         connection.execute(
-            "UPDATE event_days SET posthog_events = posthog_events + 1 WHERE event_date = ?",
+            "DELETE FROM raw_events "
+            "WHERE uuid = (SELECT min(uuid) FROM raw_events WHERE event_date = ?)",
             [incomplete],
         )
     let_pass(1)

@@ -56,7 +56,9 @@ def mark_read(warehouse: Warehouse, *, until: datetime = NOW) -> None:
     with warehouse.transaction() as connection:
         connection.execute("DELETE FROM event_days")
         connection.execute(
-            "INSERT INTO event_days SELECT CAST(day AS DATE), 1, $until, 0, 0, $until "
+            "INSERT INTO event_days (event_date, version, read_until, posthog_events, "
+            "warehouse_events, checked_at) "
+            "SELECT CAST(day AS DATE), 1, $until, 0, 0, $until "
             "FROM range($first::TIMESTAMP, $last::TIMESTAMP, INTERVAL 1 DAY) AS d(day)",
             {"until": until, "first": RULES.first_day, "last": DRAW_DATE + timedelta(days=1)},
         )

@@ -132,7 +132,7 @@ def test_events_that_wait_are_not_there(stored, sandbox):
             first_day=_FIRST_DAY,
             now=NOW,
         )
-    assert "have events that are not loaded yet" in (read(stored).note or "")
+    assert "1 days of the window are not loaded or not complete" in (read(stored).note or "")
 
 
 def test_the_warehouse_of_another_project_is_not_asked(stored):

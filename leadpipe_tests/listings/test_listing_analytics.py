@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.clocks import NOW
 from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
 
@@ -87,13 +88,13 @@ def test_a_day_that_was_emptied_loses_its_hours(warehouse, tmp_path):
         ],
     )
     build_marts(warehouse)
-    earlier = event(
+    correction = event(
         "property_view",
         "10:00:00",
         uuid="00000000-0000-4000-8000-000000000001",
-        created_at=_START,
+        created_at=NOW,
     )
-    take_in(warehouse, tmp_path, [earlier], run_id="run-2")
+    take_in(warehouse, tmp_path, [correction], run_id="run-2")
     build_marts(warehouse)
     assert rows(warehouse, "SELECT count(*) FROM listing_analytics") == [(0,)]
     assert rows(warehouse, "SELECT count(*) FROM listings") == [(0,)]

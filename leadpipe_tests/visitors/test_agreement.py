@@ -25,7 +25,9 @@ def loaded(warehouse, tmp_path):
     with warehouse.transaction() as connection:
         connection.execute("DELETE FROM event_days")
         connection.executemany(
-            "INSERT INTO event_days VALUES (?, 1, ?, 3, 3, ?)", [[day, NOW, NOW] for day in days]
+            "INSERT INTO event_days (event_date, version, read_until, posthog_events, "
+            "warehouse_events, checked_at) VALUES (?, 1, ?, 3, 3, ?)",
+            [[day, NOW, NOW] for day in days],
         )
     return warehouse
 
