@@ -36,8 +36,10 @@ TAMPERING = {
         {"every_day_is_complete"},
     ),
     "a uuid was seen on two events": (
-        "INSERT INTO shared_uuids "
-        "SELECT uuid, event, distinct_id, event_date, timestamp FROM raw_events LIMIT 1",
+        """
+        INSERT INTO shared_uuids
+        SELECT uuid, event, distinct_id, event_date, timestamp FROM raw_events LIMIT 1
+        """,
         {"every_uuid_is_one_event"},
     ),
     "a lead's record is deleted": (
