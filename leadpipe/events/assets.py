@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from leadpipe.automation import KIND_TAG, SYNC_TAG
+from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
@@ -119,6 +120,45 @@ def raw_events(
             partition_key=last.isoformat(),
         )
     return dg.MaterializeResult()
+
+
+@dg.asset(
+    deps=[dg.AssetDep("raw_events", partition_mapping=dg.AllPartitionMapping())],
+    group_name="events",
+    kinds={"posthog", "duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def audited_days(
+    context: dg.AssetExecutionContext,
+    posthog: dg.ResourceParam[PostHogConnection],
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[EventsSettings],
+) -> dg.MaterializeResult[None]:
+    """Days older than 35 days compared with PostHog by their events, the longest unchecked first.
+
+    Source: PostHog's fingerprints of days, some 20 queries; the verdicts are in `event_days`. What differs is
+    read by the next sync. Running it again goes on with the days that have waited longest.
+    """
+    now = datetime.now(UTC)
+    with failing_clearly(), posthog.client() as client:
+        report = audit_days(
+            client,
+            warehouse.warehouse(),
+            config=sync_config(settings),
+            first_day=settings.first_day(now),
+            now=now,
+        )
+    context.log.info("%s days compared, %s differ", report.compared, len(report.differing))
+    return dg.MaterializeResult(
+        metadata={
+            "days compared": report.compared,
+            "days that differ": dg.MetadataValue.json(
+                [day.isoformat() for day in report.differing]
+            ),
+            "days left for the next audit": report.left,
+        }
+    )
 
 
 def _verdict(state: DayState) -> dict[str, int | str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from leadpipe.automation import SYNC_TAG, TICK_SECONDS, asset_job, at_most, range_tags
+from leadpipe.automation import KIND_TAG, SYNC_TAG, TICK_SECONDS, asset_job, at_most, range_tags
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
 from leadpipe.events.connecting import sync_config
@@ -21,6 +21,24 @@ sync_job = asset_job(
     description="Load days of events, build leads and listing marts from them, publish the tables.",
     tags=at_most(hours=6),
 )
+audit_job = asset_job(
+    "audit",
+    selection=dg.AssetSelection.assets("audited_days"),
+    description="Compare older days with PostHog by their events; what differs is read by the next sync.",
+    tags=at_most(hours=1),
+)
+
+
+@dg.schedule(
+    job=audit_job,
+    cron_schedule="10 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: days that no sync compares any more, the longest unchecked first.",
+)
+def audit_every_night() -> dg.RunRequest:
+    """One run, within its budget of queries."""
+    return dg.RunRequest(tags={KIND_TAG: "scheduled"})
 
 
 @dg.schedule(
@@ -78,6 +96,6 @@ def clear_left_behind(
     return dg.SkipReason(f"cleared up after {', '.join(gone)}")
 
 
-JOBS = (sync_job,)
-SCHEDULES = (sync_every_six_hours,)
+JOBS = (sync_job, audit_job)
+SCHEDULES = (sync_every_six_hours, audit_every_night)
 SENSORS = (clear_left_behind,)

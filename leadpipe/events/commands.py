@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from leadpipe.cli.output import console, emit, format_options
-from leadpipe.connections import open_warehouse
+from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.auditing import audit_days
+from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.settings import EventsSettings
@@ -146,6 +148,36 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
     with open_warehouse(load_settings(Settings)).transaction() as connection:
         accept(connection, chosen, author=author, now=datetime.now(UTC))
     console.print(f"Accepted {', '.join(map(str, chosen))}; the next sync follows PostHog there.")
+
+
+@days.command("audit")
+@click.option("--queries", default=20, show_default=True, type=click.IntRange(1), help="At most.")
+def audit(*, queries: int) -> None:
+    """Compare days older than 35 days with PostHog by their events; Dagster does so every night.
+
+    The longest unchecked come first. What differs is read by the next sync. Ends with 1 if a day differs.
+
+    \b
+    Example:
+      leadpipe days audit --queries 100
+    """
+    settings = load_settings(EventsSettings)
+    now = datetime.now(UTC)
+    with connect_posthog(settings) as posthog:
+        report = audit_days(
+            posthog,
+            open_warehouse(settings),
+            config=sync_config(settings),
+            first_day=settings.first_day(now),
+            now=now,
+            budget=queries,
+        )
+    console.print(
+        f"{report.compared} days compared, {len(report.differing)} differ, {report.left} not reached."
+    )
+    if report.differing:
+        console.print(f"They differ: {', '.join(map(str, report.differing))}. Run `leadpipe sync`.")
+        raise click.exceptions.Exit(1)
 
 
 COMMANDS = (sync, runs, days)

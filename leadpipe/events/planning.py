@@ -20,7 +20,8 @@ from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import Warehouse, read_sql
 
 _DAY = timedelta(days=1)
-_RECOUNTED = timedelta(days=35)
+RECOUNTED = timedelta(days=35)
+"""Every plan compares the days of so long ago; `auditing.py` the others."""
 _OUTSIDE = "outside"
 
 
@@ -100,7 +101,7 @@ def plan_sync(
     compared = [
         day
         for day in was_read
-        if day != today and (day >= today - _RECOUNTED or states[day].names != names_key(names))
+        if day != today and (day >= today - RECOUNTED or states[day].names != names_key(names))
     ]
     if compared:
         until = settled_until(posthog, now, config.settle)

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from leadpipe.cli import main
 from leadpipe.connections import connect_posthog
+from leadpipe.events.auditing import AuditReport, audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
 from leadpipe.events.deletions import follow
@@ -139,3 +140,31 @@ def test_what_comes_back_is_an_event_again(sandbox, loaded, sync, warehouse):
     sync(_LATER + timedelta(hours=6), "third")
     assert verdict(warehouse) == (5, 5, True, True)
     assert rows(warehouse, "SELECT count(*) FROM gone_events") == [(0,)]
+
+
+def test_an_audit_finds_what_changed_long_ago(sandbox, settings, warehouse):
+    """A deletion on a day that no sync compares any more is found at night, and followed by the next sync."""
+    old = TODAY - timedelta(days=50)
+    days = [old + timedelta(days=n) for n in range(51)]
+
+    def long_ago(*numbers):
+        sandbox.control.reset()
+        at = {n: lead(n)["timestamp"] - timedelta(days=49) for n in numbers}
+        sandbox.control.insert(
+            [{**lead(n), "timestamp": when, "created_at": when} for n, when in at.items()]
+        )
+
+    config = sync_config(settings)
+    long_ago(0, 1, 2)
+    load(settings, warehouse, days)
+    long_ago(0, 2)
+    sandbox.control.set_clock(_LATER)
+    with connect_posthog(settings) as posthog:
+        plan = plan_sync(posthog, warehouse, config=config, first_day=old, now=_LATER)
+        audited = audit_days(posthog, warehouse, config=config, first_day=old, now=_LATER)
+        again = plan_sync(posthog, warehouse, config=config, first_day=old, now=_LATER)
+    assert old not in plan.reasons
+    assert audited == AuditReport(compared=15, differing=(old,), left=0)
+    assert again.reasons == {old: "differs", TODAY: "today"}
+    report = load(settings, warehouse, again.days, run_id="later", now=_LATER)
+    assert (report.removed, report.incomplete_days) == ({old: 1}, ())
