@@ -27,7 +27,7 @@ def installed(tmp_path: Path) -> Path:
     return python.with_name("leadpipe")
 
 
-def test_demo_and_up_in_an_empty_folder(installed, tmp_path):
+def test_demo_and_up_in_an_empty_folder(machine_clock, installed, tmp_path):
     """Everything it needs is in the wheel; `make test-installed` does the same with real downloads."""
     (tmp_path / "empty").mkdir()
     try_it(installed, tmp_path / "empty")

@@ -45,7 +45,7 @@ def sandbox() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def env(sandbox: SandboxProcess, tmp_path: Path) -> dict[str, str]:
+def env(machine_clock: None, sandbox: SandboxProcess, tmp_path: Path) -> dict[str, str]:
     """The environment of a leadpipe with three days to load, of which the last hangs in PostHog."""
     now = datetime.now(UTC)
     sandbox.control.set_clock(None)
