@@ -16,6 +16,7 @@ import msgspec
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.windows import Window
 from leadpipe.posthog import PostHog, utc_text
+from leadpipe.text import may_have_half_emoji, mended_json
 from leadpipe.warehouse import read_sql
 
 _NO_UUID = ""  # sorts before every uuid
@@ -152,7 +153,7 @@ def _cursor_after(row: msgspec.Raw) -> _Cursor:
 
 
 def _write_page(path: Path, rows: Sequence[msgspec.Raw]) -> None:
-    """Write rows as newline-delimited JSON; what is not UTF-8 is replaced rather than refused."""
+    """Write rows as newline-delimited JSON; what is no text is replaced rather than refused."""
     with path.open("wb") as file:
         for raw in rows:
             row = bytes(raw)
@@ -160,5 +161,19 @@ def _write_page(path: Path, rows: Sequence[msgspec.Raw]) -> None:
                 row = msgspec.json.format(row, indent=-1)
             if not row.isascii():
                 row = row.decode(errors="replace").encode()
+            if may_have_half_emoji(row):
+                row = _mended(row)
             file.write(row)
             file.write(b"\n")
+
+
+def _mended(row: bytes) -> bytes:
+    """A row whose properties, which are JSON within a text, hold no half emoji."""
+    try:
+        *others, properties = msgspec.json.decode(row, type=list[str | None])
+    except msgspec.MsgspecError:
+        return row
+    if properties is None:
+        return row
+    mended = mended_json(properties.encode()).decode()
+    return row if mended == properties else msgspec.json.encode([*others, mended])

@@ -6,6 +6,7 @@ run that first brought the uuid. So the outcome does not depend on the order of 
 rows come from (query pages, webhook inbox, exported files) is not this module's business.
 """
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,7 +68,7 @@ def ingest(
     """
     if not pages:
         return IngestResult()
-    paths = ", ".join("'" + str(page).replace("'", "''") + "'" for page in pages)
+    paths = ", ".join("'" + glob.escape(str(page)).replace("'", "''") + "'" for page in pages)
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW wire_rows AS
         SELECT fields FROM read_json([{paths}], format = 'newline_delimited', records = false,
