@@ -26,6 +26,12 @@ def unseen_as_json(text: str) -> str:
     return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def said_to(stream: object, text: str) -> str:
+    """The text as a stream can show it: `visible`, and `?` for what its encoding lacks."""
+    encoding = str(getattr(stream, "encoding", None) or "utf-8")
+    return visible(text).encode(encoding, "replace").decode(encoding)
+
+
 def is_unicode(stream: object) -> bool:
     """Whether a stream takes every character."""
     return str(getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")

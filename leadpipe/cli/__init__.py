@@ -4,6 +4,7 @@ Tables for people, `--json` and `--csv` for programs. Results go to stdout, ever
 stands what loads a command when it is typed; a domain's commands are in its `commands.py`.
 """
 
+import sys
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -12,7 +13,7 @@ import click
 
 from leadpipe import __version__, domains
 from leadpipe.errors import DomainMisfit, LeadpipeError
-from leadpipe.terminal import forgive_encodings, visible
+from leadpipe.terminal import forgive_encodings, said_to
 
 # The commands that are no domain's, by the module they are in.
 _FRAME = {
@@ -63,7 +64,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LeadpipeError as error:
-            raise click.ClickException(visible(str(error))) from None
+            raise click.ClickException(said_to(sys.stderr, str(error))) from None
 
     @cached_property
     def _lines(self) -> dict[str, str]:

@@ -20,7 +20,6 @@ from leadpipe.interactions.merging import Addition, Contact, Merged, Problem, me
 from leadpipe.interactions.reading import Question, Reading
 from leadpipe.interactions.replacing import Snapshot, locked, read_file, replace_file
 from leadpipe.interactions.schema import parse_interaction
-from leadpipe.text import mended_json
 
 _SHOWN_PROBLEMS = 5
 
@@ -111,7 +110,7 @@ def contacts_of(events: Mapping[str, str]) -> tuple[list[Contact], list[Problem]
     decoder = msgspec.json.Decoder(dict[str, Any])
     for event_uuid, text in events.items():
         try:
-            properties = decoder.decode(mended_json(text.encode()))
+            properties = decoder.decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             rejected.append(Problem(event_uuid, "rejected", "", "properties cannot be read"))
             continue

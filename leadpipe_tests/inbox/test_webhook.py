@@ -19,6 +19,7 @@ from leadpipe_tests.web.fixtures import SECRET
 
 PATH = "/api/webhooks/posthog"
 RIGHT = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+_NOT_UTF_8 = "'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data"
 NOTHING = {"accepted": 0, "duplicates": 0, "ignored": 0}
 RECORDED_HTTP = json.loads(
     (Path(__file__).parents[1] / "recorded/webhook_http/001_POST_webhook.json").read_text()
@@ -250,8 +251,7 @@ def test_bad_bodies_get_the_right_status_and_a_short_error(client, body, headers
         ),
         (
             b'{"event": "caf\xe9"}',
-            "the body is not JSON: "
-            + "'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data",
+            f"the body is not JSON: {_NOT_UTF_8}",
             '{"event": "caf\\xe9"}',
         ),
         (b"17", "the body should be a JSON object or a list of them", "17"),
