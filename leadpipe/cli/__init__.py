@@ -4,13 +4,16 @@ Tables for people, `--json` and `--csv` for programs. Results go to stdout, ever
 stands what loads a command when it is typed; a domain's commands are in its `commands.py`.
 """
 
+import sys
 from functools import cached_property
 from importlib import import_module
+from typing import Any
 
 import click
 
 from leadpipe import __version__, domains
 from leadpipe.errors import DomainMisfit, LeadpipeError
+from leadpipe.terminal import forgive_encodings, said_to
 
 # The commands that are no domain's, by the module they are in.
 _FRAME = {
@@ -53,11 +56,15 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._lines[name]) for name in self.list_commands(ctx)])
 
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own
+        forgive_encodings()
+        return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except LeadpipeError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(said_to(sys.stderr, str(error))) from None
 
     @cached_property
     def _lines(self) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """`leadpipe check`: what is right and wrong with the set-up, in plain words."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,12 +9,13 @@ from datetime import UTC, datetime
 import click
 
 from leadpipe.cli.findings import Finding
-from leadpipe.cli.output import console
+from leadpipe.cli.output import console, print_json
 from leadpipe.connections import connect_posthog
 from leadpipe.domains import HasFindings, parts
 from leadpipe.errors import LeadpipeError, PostHogError, PostHogRefused, ScopeMissing
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings, load_settings
+from leadpipe.web.access import check_signing_secret
 from leadpipe.web.settings import WebSettings
 
 _LEAST_FREE_GB = 2.0
@@ -38,9 +38,7 @@ def check(*, as_json: bool) -> None:
             console.print(f"{_SIGNS[finding.verdict]} {finding.what}: ", end="")
             console.print(finding.text, markup=False, soft_wrap=True)
     if as_json:
-        click.echo(
-            json.dumps([asdict(finding) for finding in findings], indent=1, ensure_ascii=False)
-        )
+        print_json([asdict(finding) for finding in findings])
     if any(finding.verdict == "wrong" for finding in findings):
         raise click.exceptions.Exit(1)
 
@@ -102,6 +100,11 @@ def _secrets(settings: WebSettings) -> Finding:
         "POSTHOG_WEBHOOK_SECRET": settings.posthog_webhook_secret,
         "CRON_SECRET": settings.cron_secret,
     }
+    try:
+        for name, secret in secrets.items():
+            check_signing_secret(name, secret)
+    except LeadpipeError as error:
+        return Finding("wrong", "web page", str(error))
     missing = [name for name, secret in secrets.items() if secret is None]
     if missing:
         return Finding("ok", "web page", f"answers this machine only: {', '.join(missing)} not set")

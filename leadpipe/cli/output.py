@@ -1,6 +1,7 @@
 """How commands print rows: tables for people, JSON and CSV for programs."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,17 +13,28 @@ import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from leadpipe.terminal import is_unicode, unseen_as_json, visible
+from leadpipe.text import whole
 from leadpipe.warehouse import Rows
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _WIDTH_OF_A_FILE = 180
 
-console = Console(highlight=False, soft_wrap=False)
+
+class _VisibleConsole(Console):
+    """A console that no text can play tricks on: every string it prints goes through `visible`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - rich's own
+        return super().render_str(visible(text), **options)
+
+
+console = _VisibleConsole(highlight=False, emoji=False, soft_wrap=False)
 if not console.is_terminal:
     console.width = _WIDTH_OF_A_FILE
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
+notes = _VisibleConsole(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,14 +56,18 @@ def emit(
 ) -> None:
     """Print rows to stdout in the chosen format; tables leave out the columns `without`.
 
-    In CSV a text that a spreadsheet would take for a formula is quoted with an apostrophe.
+    In CSV a text that a spreadsheet would take for a formula is quoted with an apostrophe. A file or a
+    program gets it in UTF-8, whatever the terminal's encoding is.
     """
     if output == "json":
-        click.echo(json.dumps(rows.as_dicts(), default=_json_value, ensure_ascii=False, indent=1))
+        print_json(rows.as_dicts(), default=_json_value)
     elif output == "csv":
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(rows.columns)
-        writer.writerows([_csv_value(value) for value in row] for row in rows.rows)
+        shown = visible if sys.stdout.isatty() else str
+        writer.writerows([_csv_value(value, shown) for value in row] for row in rows.rows)
     elif not rows.rows:
         notes.print(empty)
     else:
@@ -61,6 +77,12 @@ def emit(
             [[row[index] for index in kept] for row in rows.rows],
             title=title,
         )
+
+
+def print_json(content: object, *, default: Callable[[object], object] = str) -> None:
+    """Print JSON for programs: every value as it is, nothing in it that a terminal would obey."""
+    text = json.dumps(content, default=default, ensure_ascii=not is_unicode(sys.stdout), indent=1)
+    click.echo(unseen_as_json(whole(text)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str) -> None:
@@ -92,7 +114,7 @@ def _text(value: object) -> str:
         return f"{value:,.2f}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return str(value).replace("\r\n", " ").replace("\n", " ")
 
 
 def _json_value(value: object) -> object:
@@ -103,9 +125,9 @@ def _json_value(value: object) -> object:
     return str(value)
 
 
-def _csv_value(value: object) -> object:
+def _csv_value(value: object, shown: Callable[[str], str]) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
+    if isinstance(value, str):
+        return shown(f"'{value}" if value.startswith(_FORMULA_STARTS) else value)
     return value

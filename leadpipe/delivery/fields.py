@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from leadpipe.delivery.lead import FIELDS
@@ -18,9 +19,10 @@ def checked_fields(text: str) -> dict[str, str]:
     A field without a path (`session_id=`) is not sent.
 
     Raises:
-        ConfigurationError: an unknown field, or a path that is none.
+        ConfigurationError: an unknown field, a path that is none, or two fields that cannot both be there.
     """
     fields = {name: name for name in SENT_FIELDS}
+    given: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, path = (piece.strip() for piece in part.partition("="))
         if name not in fields or not equals or (path and not _PATH.fullmatch(path)):
@@ -28,8 +30,24 @@ def checked_fields(text: str) -> dict[str, str]:
                 f"NPA_FIELDS: {part!r} cannot be used. Write field=path.in.the.body with the fields "
                 f"{', '.join(SENT_FIELDS)}, separated by commas."
             )
+        if given.setdefault(name, path) != path:
+            raise ConfigurationError(
+                f"NPA_FIELDS: {name}={given[name]} and {name}={path} contradict each other; keep one."
+            )
         fields[name] = path
+    _check_places(fields)
     return fields
+
+
+def _check_places(fields: Mapping[str, str]) -> None:
+    """Refuse two fields in one place, and a field inside another: the body can hold only one of them."""
+    places = sorted((path.split("."), name) for name, path in fields.items() if path)
+    for (above, first), (below, second) in pairwise(places):
+        if below[: len(above)] == above:
+            raise ConfigurationError(
+                f"NPA_FIELDS: {first}={'.'.join(above)} and {second}={'.'.join(below)} contradict each "
+                f"other; give one of them another path, or none to leave it out ({second}=)."
+            )
 
 
 def to_partner(values: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import phonenumbers
 
+from leadpipe.text import phone_text, whole, whole_values
+
 CHANNELS = ("sms", "voice")
 FIELDS = (
     "full_name",
@@ -63,10 +65,12 @@ def read_lead(properties: Mapping[str, Any], *, fallback_id: str, region: str) -
     session_id = _text(properties.get("session_id"))
     channel = _text(properties.get("channel"))
     data = {
-        str(name): value
+        whole(str(name)): whole_values(value)
         for name, value in properties.items()
         if not str(name).startswith("$") and name not in _OURS
     }
+    if (phone := data.get("phone")) is not None:
+        data["phone"] = _phone(phone)
     identity = f"session:{session_id}" if session_id else f"lead:{fallback_id}"
     return Lead(
         key=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32],
@@ -83,10 +87,16 @@ def content_id(properties: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _phone(given: object) -> object:
+    """The phone as given, unless it has marks nobody sees or became a float on its way."""
+    text = phone_text(str(given)) if isinstance(given, str | float) else None
+    return given if text is None or text == str(given).strip() else text
+
+
 def e164(phone: object, region: str) -> str | None:
     """A phone number as `+15551234567`; None if it can be none."""
     try:
-        number = phonenumbers.parse(str(phone or ""), region)
+        number = phonenumbers.parse(phone_text(str(phone or "")) or "", region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number):
@@ -128,4 +138,4 @@ def _text(value: object) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value).strip() or None
+    return whole(str(value)).strip() or None

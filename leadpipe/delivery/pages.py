@@ -1,6 +1,7 @@
 """Delivery over HTTP: leads handed over, the partner's notices, and the panel people look at."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -10,6 +11,7 @@ from starlette.routing import Route
 
 from leadpipe.delivery import lists
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
+from leadpipe.delivery.fields import checked_fields
 from leadpipe.delivery.handovers import HandOvers, Kind
 from leadpipe.delivery.lead import content_id, read_lead
 from leadpipe.delivery.partner_events import read_partner_event
@@ -17,6 +19,9 @@ from leadpipe.delivery.periods import BEGINNING
 from leadpipe.delivery.service import deliver_due
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import BadPartnerEvent, DeliveryError, LeadpipeError, NotPublished
+from leadpipe.settings import Settings
+from leadpipe.text import mended_json
+from leadpipe.web.access import check_signing_secret
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
@@ -64,7 +69,7 @@ async def _take_notice(request: Request) -> Response:
     body = await secured_body(web, request, _own(web).npa_webhook_secret, "NPA_WEBHOOK_SECRET")
     try:
         event = read_partner_event(
-            body, event_id=request.headers.get("webhook-id"), now=web.clock()
+            mended_json(body), event_id=request.headers.get("webhook-id"), now=web.clock()
         )
     except BadPartnerEvent as error:
         raise Refusal(422, str(error)) from None
@@ -159,6 +164,14 @@ def _by_state(look: Look) -> dict[str, Any] | None:
     return {"counts": [(name, counts[name]) for name in _STATES if name in counts]}
 
 
+def _check(settings: Settings, now: datetime) -> None:
+    del now
+    own = settings.of(DeliverySettings)
+    checked_fields(own.npa_fields)
+    check_signing_secret("NPA_WEBHOOK_SECRET", own.npa_webhook_secret)
+    check_signing_secret("LEADPIPE_LEADS_SECRET", own.leads_secret)
+
+
 PAGES = Pages(
     routes=[
         Route("/api/leads", _take_leads, methods=["POST"]),
@@ -167,4 +180,5 @@ PAGES = Pages(
         Route(f"{PANEL}/retry", only_logged_in(_retry_leads), methods=["POST"]),
     ],
     panels=[Panel("section", "delivery/panel.html", _by_state)],
+    check=_check,
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import phonenumbers
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.text import phone_text
 
 _SPELLED = re.compile(r"(tel:)?[\s0-9+()./-]{5,40}", re.ASCII | re.IGNORECASE)
 _SHOWN_START, _SHOWN_END = 6, 3
@@ -43,10 +44,11 @@ def region_named(name: str) -> Region:
 
 def normal_msisdn(spelling: str, *, region: str) -> str | None:
     """The E.164 digits of a spelling, without +; None if it is no valid phone number."""
-    if not _SPELLED.fullmatch(spelling):
+    text = phone_text(spelling)
+    if text is None or not _SPELLED.fullmatch(text):
         return None
     try:
-        number = phonenumbers.parse(spelling, region)
+        number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):

@@ -1,11 +1,11 @@
 """Prize tiers: read and check a prizes file."""
 
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.toml_files import read_toml
 
 _MOST = 10_000
 _LONGEST_NAME = 200
@@ -39,11 +39,9 @@ def load_prizes(path: Path) -> tuple[Tier, ...]:
         ConfigurationError: the file cannot be read, or its tiers have gaps, duplicates or odd values.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
     except FileNotFoundError:
         raise ConfigurationError(f"There is no prizes file {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from None
     if unknown := sorted(set(content) - {"tiers"}):
         raise ConfigurationError(f"{path}: unknown key {unknown[0]!r}; write {_EXAMPLE}")
     tables = content.get("tiers")

@@ -4,7 +4,8 @@
 -- $max_recharge_naira: larger amounts are taken for a mistake (kobo); $mobile_pattern: spellings of a mobile
 -- number in the default region, its national part as the first group; $country_code: that region's
 -- A refund is a recharge event that names the recharge it takes back: refund_of = its uuid.
--- msisdn is null where the spelling is not a common one: phonenumbers decides on those.
+-- msisdn is null where the spelling is not a common one (a float's 8031234567.0 is none): phonenumbers
+-- decides on those.
 WITH texts AS (
     SELECT
         uuid,
@@ -53,7 +54,7 @@ SELECT
     refund_of,
     spelling,
     CASE
-        WHEN regexp_full_match(digits, $mobile_pattern)
+        WHEN regexp_full_match(digits, $mobile_pattern) AND NOT regexp_matches(spelling, '\.0{1,2}$')
             THEN $country_code || regexp_extract(digits, $mobile_pattern, 1)
     END AS msisdn,
     CASE

@@ -16,9 +16,11 @@ import msgspec
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.windows import Window
 from leadpipe.posthog import PostHog, utc_text
+from leadpipe.text import may_have_half_emoji, mended_json
 from leadpipe.warehouse import read_sql
 
 _NO_UUID = ""  # sorts before every uuid
+_ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,31 @@ def _cursor_after(row: msgspec.Raw) -> _Cursor:
 
 
 def _write_page(path: Path, rows: Sequence[msgspec.Raw]) -> None:
-    """Write rows as newline-delimited JSON; what is not UTF-8 is replaced rather than refused."""
+    """Write rows as newline-delimited JSON; what is no text is replaced rather than refused."""
     with path.open("wb") as file:
-        for raw in rows:
-            row = bytes(raw)
-            if b"\n" in row:  # pretty-printed by something on the way
-                row = msgspec.json.format(row, indent=-1)
-            if not row.isascii():
-                row = row.decode(errors="replace").encode()
-            file.write(row)
-            file.write(b"\n")
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            file.write(_lines([bytes(raw) for raw in rows[start : start + _ROWS_AT_ONCE]]))
+
+
+def _lines(rows: list[bytes]) -> bytes:
+    """Rows as lines; looked at together first, as hardly any needs to be looked at by itself."""
+    lines = b"\n".join(rows)
+    if lines.count(b"\n") >= len(rows):  # pretty-printed by something on the way
+        rows = [msgspec.json.format(row, indent=-1) for row in rows]
+    if not lines.isascii():
+        rows = [row if row.isascii() else row.decode(errors="replace").encode() for row in rows]
+    if may_have_half_emoji(lines):
+        rows = [_mended(row) if may_have_half_emoji(row) else row for row in rows]
+    return b"\n".join([*rows, b""])
+
+
+def _mended(row: bytes) -> bytes:
+    """A row whose properties, which are JSON within a text, hold no half emoji."""
+    try:
+        *others, properties = msgspec.json.decode(row, type=list[str | None])
+    except msgspec.MsgspecError:
+        return row
+    if properties is None:
+        return row
+    mended = mended_json(properties.encode()).decode()
+    return row if mended == properties else msgspec.json.encode([*others, mended])

@@ -8,6 +8,7 @@ on the order of deliveries. Where the rows come from (query pages, webhook inbox
 this module's business.
 """
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def ingest(
     """
     if not pages:
         return IngestResult()
-    paths = ", ".join("'" + str(page).replace("'", "''") + "'" for page in pages)
+    paths = ", ".join("'" + glob.escape(str(page)).replace("'", "''") + "'" for page in pages)
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW wire_rows AS
         SELECT fields FROM read_json([{paths}], format = 'newline_delimited', records = false,

@@ -3,6 +3,9 @@
 -- input: wire_rows(fields VARCHAR[]): uuid, event, timestamp, created_at, distinct_id, person_id, properties
 -- rejected_reason says why an event cannot be used by the table it belongs to; unreadable_reason says
 -- why it cannot even be stored as an event (no uuid, name or time).
+-- An identifier is a text of 1 to 200 characters or a number; the first of its spellings that is one counts.
+-- A price in words such as ₦450,000.50: the last separator is the decimal one if 1 or 2 digits follow it, and
+-- stands between thousands if groups of three do. What cannot be read so is no price, and no sale.
 WITH fields AS (
     SELECT
         try_cast(fields[1] AS UUID) AS uuid,
@@ -28,25 +31,57 @@ read_properties AS (
                 '$.listing_id', '$.listingId', '$.listing_uuid', '$.property_id',      -- 1 to 4
                 '$.seeker_id', '$.seekerId',                                           -- 5, 6
                 '$.lister_id', '$.listerId', '$.developer_id', '$.agent_id',           -- 7 to 10
-                '$.lister_type', '$.context_type', '$.profile_id',                     -- 11 to 13
-                '$.lead_type', '$.message_type', '$.is_logged_in', '$.viewed_from',    -- 14 to 17
-                '$.platform', '$.action', '$.price'                                    -- 18 to 20
+                '$.profile_id',                                                        -- 11
+                '$.lister_type', '$.context_type', '$.lead_type',                      -- 12 to 14
+                '$.message_type', '$.is_logged_in', '$.viewed_from', '$.platform',     -- 15 to 18
+                '$.action', '$.price'                                                  -- 19, 20
             ]
-        ) AS p
+        ) AS raw,
+        -- Whether {3F2504E0-…} is an object or a text; asked for only where some text begins so.
+        CASE
+            WHEN properties_problem IS NULL AND (contains(properties, '"{') OR contains(properties, '"['))
+                THEN json_type(
+                    properties,
+                    [
+                        '$.listing_id', '$.listingId', '$.listing_uuid', '$.property_id',
+                        '$.seeker_id', '$.seekerId',
+                        '$.lister_id', '$.listerId', '$.developer_id', '$.agent_id', '$.profile_id'
+                    ]
+                )
+        END AS types,
+        CASE
+            WHEN properties_problem IS NULL AND event = 'listing_sold' THEN json_type(properties, '$.price')
+        END AS price_type
     FROM fields
 ),
--- An identifier is a short text or a number; an object, a list or an empty text is none.
 cleaned AS (
     SELECT
-        * EXCLUDE (p),
-        list_transform(
-            p,
-            lambda value: CASE
-                WHEN value IS NULL OR length(value) > 200 OR value[1] IN ('{', '[') THEN NULL
-                ELSE nullif(trim(replace(value, chr(0), '')), '')
-            END
-        ) AS p,
-        length(coalesce(p[1], p[2], p[3], p[4])) > 200 AS has_long_listing_id
+        *,
+        CASE
+            WHEN types IS NULL THEN list_transform(
+                raw,
+                lambda value: CASE
+                    WHEN value IS NULL OR length(value) > 200 OR value[1] IN ('{', '[') THEN NULL
+                    ELSE nullif(trim(replace(value, chr(0), '')), '')
+                END
+            )
+            ELSE list_transform(
+                raw,
+                lambda value, place: CASE
+                    WHEN length(value) > 200 THEN NULL
+                    WHEN value[1] IN ('{', '[') AND types[place] IS DISTINCT FROM 'VARCHAR' THEN NULL
+                    ELSE nullif(trim(replace(value, chr(0), '')), '')
+                END
+            )
+        END AS p,
+        CASE
+            WHEN price_type IS NOT NULL THEN regexp_replace(
+                trim(regexp_replace(
+                    regexp_replace(raw[20], '[\p{Cf}\p{Cc}]', '', 'g'), '\p{Z}', ' ', 'g'
+                )),
+                '(?i)^([+-]?) *(?:₦|NGN|=N=|N) *(.)|(\d) *(?:₦|NGN)$', '\1\2\3'
+            )
+        END AS price_text
     FROM read_properties
 ),
 named AS (
@@ -54,9 +89,9 @@ named AS (
         *,
         coalesce(p[1], p[2], p[3], p[4]) AS listing_id,
         coalesce(p[5], p[6], nullif(distinct_id, '')) AS seeker_id,
-        coalesce(p[7], p[8], p[9], p[10], p[13]) AS lister_id,
+        coalesce(p[7], p[8], p[9], p[10], p[11]) AS lister_id,
         CASE
-            WHEN p[11] IS NOT NULL THEN lower(p[11])
+            WHEN p[12] IS NOT NULL THEN lower(p[12])
             WHEN coalesce(p[7], p[8]) IS NULL AND p[9] IS NOT NULL THEN 'developer'
             WHEN coalesce(p[7], p[8]) IS NULL AND p[10] IS NOT NULL THEN 'agent'
         END AS lister_type,
@@ -79,9 +114,31 @@ leads AS (
         END AS lead_type,
         CASE
             WHEN lead_kind IS NULL THEN NULL
-            WHEN listing_id IS NOT NULL THEN coalesce(lower(p[12]), 'listing')
-            WHEN lister_id IS NOT NULL AND (p[13] IS NOT NULL OR lower(p[12]) = 'profile') THEN 'profile'
-        END AS context_type
+            WHEN listing_id IS NOT NULL THEN coalesce(lower(p[13]), 'listing')
+            WHEN lister_id IS NOT NULL AND (p[11] IS NOT NULL OR lower(p[13]) = 'profile') THEN 'profile'
+        END AS context_type,
+        CASE
+            WHEN price_text IS NULL THEN NULL
+            WHEN price_type <> 'VARCHAR' THEN try_cast(price_text AS DECIMAL(18, 2))
+            WHEN regexp_full_match(price_text, '[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?')
+                THEN try_cast(replace(price_text, ',', '') AS DECIMAL(18, 2))
+            WHEN regexp_full_match(price_text, '[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d{1,2})?')
+                THEN try_cast(replace(replace(price_text, '.', ''), ',', '.') AS DECIMAL(18, 2))
+            WHEN regexp_full_match(price_text, '[+-]?[1-9]\d{0,2}([ ''’]\d{3})+([.,]\d{1,2})?')
+                THEN try_cast(
+                    replace(regexp_replace(price_text, '[ ''’]', '', 'g'), ',', '.') AS DECIMAL(18, 2)
+                )
+            WHEN regexp_full_match(price_text, '[+-]?\d+,\d{1,2}')
+                THEN try_cast(replace(price_text, ',', '.') AS DECIMAL(18, 2))
+            ELSE try_cast(price_text AS DECIMAL(18, 2))
+        END AS price,
+        coalesce(
+            listing_id IS NULL AND (lead_kind IS NOT NULL OR event IN (
+                'property_view', 'impression_social_media', 'impression_website_visit',
+                'impression_share', 'impression_saved_listing', 'listing_sold'
+            )),
+            false
+        ) AS lacks_listing
     FROM named
 )
 SELECT
@@ -103,19 +160,21 @@ SELECT
     lower(p[17]) AS viewed_from,
     lower(p[18]) AS platform,
     CASE WHEN event = 'impression_saved_listing' THEN coalesce(lower(p[19]), 'add') END AS save_action,
-    CASE WHEN event = 'listing_sold' THEN try_cast(p[20] AS DECIMAL(18, 2)) END AS price,
+    price,
     properties,
     CASE
         WHEN properties_problem IS NOT NULL THEN properties_problem
         WHEN lead_kind = '' THEN 'lead without lead_type'
         WHEN lead_kind IS NOT NULL AND lead_type IS NULL THEN 'lead of an unknown lead_type'
-        WHEN has_long_listing_id THEN 'listing_id longer than 200 characters'
+        WHEN CASE WHEN lacks_listing THEN len(list_filter(
+            json_extract(properties, ['$.listing_id', '$.listingId', '$.listing_uuid', '$.property_id']),
+            lambda value: json_type(value) = 'VARCHAR' AND length(value ->> '$') > 200
+        )) > 0 END THEN 'listing_id longer than 200 characters'
         WHEN lead_kind IS NOT NULL AND context_type IS NULL THEN 'lead with neither listing nor profile'
         WHEN lead_kind IS NOT NULL AND seeker_id IS NULL THEN 'lead without a seeker'
-        WHEN listing_id IS NULL AND event IN (
-            'property_view', 'impression_social_media', 'impression_website_visit',
-            'impression_share', 'impression_saved_listing', 'listing_sold'
-        ) THEN event || ' without listing_id'
+        WHEN lacks_listing AND lead_kind IS NULL THEN event || ' without listing_id'
+        WHEN price IS NULL AND price_text <> '' THEN 'listing_sold with an unreadable price'
+        WHEN price < 0 THEN 'listing_sold with a negative price'
     END AS rejected_reason,
     CASE
         WHEN uuid IS NULL THEN 'no uuid'

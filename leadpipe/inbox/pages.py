@@ -13,17 +13,19 @@ from starlette.routing import Route
 
 from leadpipe.errors import LeadpipeError
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
-from leadpipe.inbox.payloads import Reader, UnreadableBody
+from leadpipe.inbox.payloads import Payload, Reader, UnreadableBody
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.inbox.store import Inbox
 from leadpipe.inbox.writer import InboxWriter
 from leadpipe.settings import Settings
+from leadpipe.web.access import check_signing_secret
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Look, Pages, Panel
 from leadpipe.web.state import Web, state_of
 
 _RETRY_SECONDS = 5
+_KEPT = "Kept as a dead letter: see `leadpipe inbox`."
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class InboxDoor:
 
 def _check(settings: Settings, now: datetime) -> None:
     webhook_reader(settings.of(InboxSettings), now=now)
+    check_signing_secret("POSTHOG_WEBHOOK_SECRET", settings.posthog_webhook_secret)
 
 
 @asynccontextmanager
@@ -79,7 +82,10 @@ async def _webhook(request: Request) -> Response:
 
 
 async def _take(request: Request) -> Response:
-    """Keep the events of the body; 200 means they are on disk."""
+    """Keep the events of the body; 200 means they are on disk.
+
+    What can hold no events is kept as well, and refused so that PostHog does not send it again.
+    """
     web = state_of(request)
     body = await secured_body(
         web, request, web.settings.posthog_webhook_secret, "POSTHOG_WEBHOOK_SECRET"
@@ -87,11 +93,9 @@ async def _take(request: Request) -> Response:
     try:
         payload = web.held(InboxDoor).reader.read(body, now=web.clock())
     except UnreadableBody as error:
-        raise Refusal(400, str(error)) from None
-    try:
-        new = await web.held(InboxDoor).writer.add(payload)
-    except LeadpipeError as error:
-        raise Refusal(503, str(error), headers={"Retry-After": str(_RETRY_SECONDS)}) from None
+        await _keep(web, Payload(problems=(error.problem,)))
+        raise Refusal(400, f"{error}. {_KEPT}") from None
+    new = await _keep(web, payload)
     content = {
         "accepted": len(payload.deliveries),
         "duplicates": len(payload.deliveries) - new,
@@ -104,10 +108,18 @@ async def _take(request: Request) -> Response:
         content
         | {
             "rejected": len(payload.problems),
-            "error": f"{'; '.join(reasons[:3])}. Kept as a dead letter: see `leadpipe inbox`.",
+            "error": f"{'; '.join(reasons[:3])}. {_KEPT}",
         },
         status=200 if payload.deliveries else 422,
     )
+
+
+async def _keep(web: Web, payload: Payload) -> int:
+    """Put it on disk: how many of its events were not there yet."""
+    try:
+        return await web.held(InboxDoor).writer.add(payload)
+    except LeadpipeError as error:
+        raise Refusal(503, str(error), headers={"Retry-After": str(_RETRY_SECONDS)}) from None
 
 
 def _facts(look: Look) -> Mapping[str, Any]:

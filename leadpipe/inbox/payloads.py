@@ -15,6 +15,7 @@ import msgspec
 
 from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES
+from leadpipe.text import mended_json
 
 _AHEAD = timedelta(days=1)
 _LONGEST_NAME = 200
@@ -40,7 +41,11 @@ _FLAT_FIELDS: Mapping[str, str] = {
 
 
 class UnreadableBody(LeadpipeError):  # noqa: N818 - says what is the case
-    """A body that is not JSON, or JSON that can hold no events."""
+    """A body that is not JSON, or JSON that can hold no events; `problem` keeps it as it was."""
+
+    def __init__(self, reason: str, body: bytes) -> None:
+        super().__init__(reason)
+        self.problem = Problem(reason, body.decode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a body that is no usable event; `content` is its JSON."""
+    """Something in a body that is no usable event; `content` is its JSON, or the body that is none."""
 
     reason: str
     content: str
@@ -102,12 +107,16 @@ class Reader:
             UnreadableBody: it is no JSON, or neither an object nor a list of objects.
         """
         try:
-            content = msgspec.json.decode(body)
+            content = msgspec.json.decode(mended_json(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnreadableBody(f"the body is not JSON: {error}") from None
+            raise UnreadableBody(f"the body is not JSON: {error}", body) from None
         items = _items(content)
+        if items is None:
+            raise UnreadableBody("the body should be a JSON object or a list of them", body)
         if len(items) > _MOST_EVENTS:
-            raise UnreadableBody(f"{len(items)} events in one body; {_MOST_EVENTS} are the most")
+            raise UnreadableBody(
+                f"{len(items)} events in one body; {_MOST_EVENTS} are the most", body
+            )
         deliveries: list[Delivery] = []
         problems: list[Problem] = []
         ignored = 0
@@ -197,15 +206,13 @@ class _Unusable(Exception):  # noqa: N818 - never leaves this module
     """Why an item is no usable event."""
 
 
-def _items(content: object) -> list[object]:
+def _items(content: object) -> list[object] | None:
     if isinstance(content, dict):
         for name in _BATCHES:
             if isinstance(batch := content.get(name), list):
                 return batch
         return [content]
-    if isinstance(content, list):
-        return content
-    raise UnreadableBody("the body should be a JSON object or a list of them")
+    return content if isinstance(content, list) else None
 
 
 def _found(item: object, path: str) -> object:
@@ -238,7 +245,7 @@ def _uuid(found: object, path: str) -> str:
 def _properties(found: object, path: str, event: str) -> str:
     if isinstance(found, str):  # a template may send them as text
         try:
-            found = msgspec.json.decode(found)
+            found = msgspec.json.decode(mended_json(found.encode()))
         except (msgspec.DecodeError, RecursionError):
             found = found or None
     if found is None:

@@ -1,13 +1,12 @@
 """`leadpipe sync-leads` and `leadpipe validate-leads`."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from leadpipe.cli.output import console, emit, notes, print_table
+from leadpipe.cli.output import console, emit, notes, print_json, print_table
 from leadpipe.connections import open_warehouse
 from leadpipe.interactions.history import enter_if_free
 from leadpipe.interactions.merging import Addition
@@ -76,7 +75,7 @@ def sync_leads_command(
         is_dry_run=dry_run,
     )
     if as_json:
-        click.echo(json.dumps(_as_json(report), ensure_ascii=False, indent=1))
+        print_json(_as_json(report))
     else:
         _print(report)
     if report.note:

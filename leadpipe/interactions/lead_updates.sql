@@ -1,4 +1,5 @@
--- A tenant's `LeadUpdated` events of a program.
+-- A tenant's `LeadUpdated` events of a program, and those with half an emoji that an older version stored as
+-- it came: the reader looks whose they are.
 -- grain: one event; key: uuid
 -- inputs: raw_events
 -- parameters: $tenant, $program_id, $window_start inclusive (TIMESTAMPTZ)
@@ -7,7 +8,9 @@ FROM raw_events
 WHERE event = 'LeadUpdated'
   AND event_date >= CAST($window_start AS DATE)
   AND timestamp >= $window_start
-  AND json_valid(properties)
-  AND (properties ->> '$.tenant') = $tenant
-  AND (properties ->> '$.programId') = $program_id
+  AND CASE
+      WHEN json_valid(properties)
+          THEN (properties ->> '$.tenant') = $tenant AND (properties ->> '$.programId') = $program_id
+      ELSE contains(lower(properties), '\ud')
+  END
 ORDER BY timestamp, uuid

@@ -10,12 +10,13 @@ many minutes old. Then what it may lack are the events of those minutes; the nex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from leadpipe.errors import ConfigurationError, QueryTooHeavy, WarehouseError, WarehouseLocked
 from leadpipe.posthog import PostHog, utc_text
+from leadpipe.text import may_have_half_emoji, mended_json
 from leadpipe.warehouse import Warehouse, read_sql
 
 Source = Literal["auto", "warehouse", "posthog"]
@@ -106,7 +107,7 @@ def _from_warehouse(
         complete, waiting, read_until = connection.execute(
             read_sql("interactions", "freshness.sql"), {"first_day": first_day, "today": today}
         ).fetchone() or (0, 0, None)
-        events = dict(
+        stored = dict(
             connection.execute(
                 read_sql("interactions", "lead_updates.sql"),
                 {
@@ -116,6 +117,7 @@ def _from_warehouse(
                 },
             ).fetchall()
         )
+    events = {uuid: text for uuid, given in stored.items() if (text := _asked_for(given, question))}
     missing = (today - first_day).days + 1 - complete
     stale = None
     if missing:
@@ -146,14 +148,30 @@ def from_posthog(posthog: PostHog, question: Question, page_rows: int) -> dict[s
             middle = begin + (stop - begin) / 2
             todo += [(middle, stop, (middle, "", _EPOCH)), (start, middle, cursor)]
             continue
-        for uuid, _, created_at, properties in rows:
+        for uuid, _, created_at, given in rows:
             received = created_at or question.now
+            properties = _asked_for(given, question)
+            if properties is None:
+                continue
             if uuid not in found or received < found[uuid][0]:
                 found[uuid] = (received, properties)
         if len(rows) == page_rows:  # the only sign that there is more
             uuid, timestamp, created_at, _ = rows[-1]
             todo.append((start, stop, (timestamp, uuid, created_at or _EPOCH)))
     return {uuid: properties for uuid, (_, properties) in found.items()}
+
+
+def _asked_for(given: str, question: Question) -> str | None:
+    """Properties in which no half emoji is left; None if they are not of the tenant and program."""
+    if not may_have_half_emoji(given.encode()):
+        return given
+    mended = mended_json(given.encode())
+    try:
+        properties = msgspec.json.decode(mended, type=dict[str, Any])
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    whose = (properties.get("tenant"), properties.get("programId"))
+    return mended.decode() if whose == (question.tenant, question.program_id) else None
 
 
 def _page(
@@ -175,6 +193,7 @@ def _page(
             "after_uuid": cursor[1],
             "after_created_at": utc_text(cursor[2]),
             "page_rows": page_rows,
+            "escape": "\\ud",
         },
         name="leadpipe: staff contacts",
     )

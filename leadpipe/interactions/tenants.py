@@ -4,13 +4,13 @@ Belongs here: names and paths, and the file that lists tenants. Does not belong 
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 import msgspec
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.toml_files import read_toml
 
 PLACEHOLDER = "<tenant>"
 SEPARATOR = "/"
@@ -91,12 +91,10 @@ def read_tenants(file: Path) -> list[str]:
         ConfigurationError: the file cannot be read, or lists what cannot be a tenant or program.
     """
     try:
-        listed = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _Tenants).tenants
+        listed = msgspec.convert(read_toml(file), _Tenants).tenants
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except msgspec.ValidationError as error:
         raise ConfigurationError(
             f'{file}: {error}. It should have a section [tenants.NAME] with programs = ["…"] for '
             "each tenant."

@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options, print_table
+from leadpipe.cli.output import console, emit, format_options, print_json, print_table
 from leadpipe.connections import open_warehouse
 from leadpipe.leads.leads import STATUSES, LeadStatus, add_edit, find_lead
 from leadpipe.leads.scores import load_rules
@@ -75,7 +75,7 @@ def show_lead(*, lead: str, as_json: bool) -> None:
     comments = json.loads(str(record.pop("notes")))
     if as_json:
         whole = {**record, "lead_actions": actions, "notes": comments}
-        click.echo(json.dumps(whole, default=str, ensure_ascii=False, indent=1))
+        print_json(whole)
         return
     print_table(("", ""), [(k, v) for k, v in record.items() if v is not None], title="Lead")
     columns = ("timestamp", "action_type", "message_type", "points")

@@ -2,6 +2,7 @@
 -- grain: one row per run, listing or profile, and seeker; key: run_id, lead_id
 -- inputs: raw_events, runs, lead_edits, score_rules
 -- $runs: the ids of the runs to build; $score_version: the rules to score them by
+-- lead_id is made of the texts a|b|c; where an id has the separator in it, its length tells the parts apart.
 -- created_at is when the run began; a status or note given to the lead later is shown on the record.
 WITH actions AS (
     SELECT
@@ -9,7 +10,11 @@ WITH actions AS (
             '|',
             CASE WHEN listing_id IS NULL THEN 'profile' ELSE 'listing' END,
             coalesce(listing_id, lister_id),
-            seeker_id
+            seeker_id,
+            CASE
+                WHEN contains(coalesce(listing_id, lister_id), '|') OR contains(seeker_id, '|')
+                    THEN length(coalesce(listing_id, lister_id))
+            END
         )), 1, 12) AS lead_id,
         run_id,
         uuid,

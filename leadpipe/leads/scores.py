@@ -4,12 +4,12 @@ Rules are a small TOML file; without one the built-in rules of 2025 hold. Applyi
 (`lead_records.sql`).
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.toml_files import read_toml
 
 LEAD_TYPES = ("appointment", "phone", "direct_message", "whatsapp", "email", "website")
 _LONGEST_VERSION = 40
@@ -47,13 +47,9 @@ def load_rules(path: Path) -> ScoreRules:
         ConfigurationError: names the file, the entry and what it should be.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = read_toml(path)
     except FileNotFoundError:
         return BUILT_IN
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
     version, points = content.get("version"), content.get("points")
     if not isinstance(version, str) or not 0 < len(version) <= _LONGEST_VERSION:
         raise ConfigurationError(f'{path}: version should be a short text such as "2026-11"')

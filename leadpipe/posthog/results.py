@@ -18,6 +18,7 @@ from leadpipe.posthog.answers import (
     shorten,
     speaks_of_weight,
 )
+from leadpipe.text import mended_json
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def parsed(shape: type[T], answer: Answer, asked: Asked) -> T:
     """
     raise_for_failure(answer, asked)
     try:
-        return msgspec.json.decode(answer.body or b"null", type=shape)
+        return _decoded(answer.body or b"null", shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PostHogUnavailable(
             f"PostHog's answer to {asked.name!r} ({len(answer.body)} bytes) cannot be read: "
@@ -90,6 +91,15 @@ def parsed(shape: type[T], answer: Answer, asked: Asked) -> T:
             status=answer.status,
             request_name=asked.name,
         ) from None  # the original holds the body
+
+
+def _decoded(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.DecodeError:
+        if (mended := mended_json(body)) == body:
+            raise
+        return msgspec.json.decode(mended, type=shape)
 
 
 def query_result(answer: Answer, asked: Asked) -> QueryResult:

@@ -42,11 +42,15 @@ def back_up(
         now: when (UTC).
 
     Raises:
-        WarehouseError: the archive exists, or cannot be written.
+        WarehouseError: the archive exists, cannot be written, or DuckDB can have no file there.
         WarehouseLocked: the warehouse stayed in use.
     """
     if archive.exists():
         raise WarehouseError(f"{archive} exists; name a new file, nothing is overwritten")
+    if "?" in str(archive.resolve()):
+        raise WarehouseError(
+            f"{archive} has a question mark in its path, which DuckDB takes for a web address; name another"
+        )
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".backup-") as name:
         folder = Path(name)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.errors import WarehouseError, WarehouseLocked
+from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.warehouse.migrations import migrate
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
@@ -55,6 +55,7 @@ class Warehouse:
         Raises:
             WarehouseLocked: another process kept the file longer than `lock_timeout_seconds`.
             WarehouseTooNew: a newer leadpipe has migrated the file.
+            ConfigurationError: DuckDB can have no file at this path.
         """
         connection = self._open()
         try:
@@ -65,6 +66,11 @@ class Warehouse:
             connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder
+            raise ConfigurationError(
+                f"The warehouse {self.path} has a question mark in its path, which DuckDB takes for a web "
+                "address. Choose another folder: LEADPIPE_DATA_DIR, or LEADPIPE_WAREHOUSE for the file alone."
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.memory_limit,

@@ -81,6 +81,7 @@ def test_what_is_always_there():
                 "events_are_fresh",
             },
         ),
+        "audited_days": (("events", "warehouse", "team:data", "duckdb", "posthog"), set()),
     }
     assert shown_of("published") == {
         "published_tables": (("published", "warehouse", "team:data", "parquet"), set()),

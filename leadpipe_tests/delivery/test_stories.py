@@ -3,12 +3,17 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 import leadpipe.cli
+from leadpipe.delivery.fields import checked_fields
+from leadpipe.errors import ConfigurationError
+from leadpipe.settings import load_settings
+from leadpipe.web.app import create_app
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.delivery.builders import accepted, lead
 
@@ -188,3 +193,62 @@ def test_a_backup_comes_back_whole(partner, at_work, monkeypatch):
     partner.configure(default="accept")
     run("failed", "retry-all", "--yes")
     assert accepted(partner) == ["1", "2", "3"]
+
+
+def test_half_an_emoji_in_a_lead_stops_no_delivery(partner, at_work):
+    """The lead arrives with U+FFFD, as does everybody's after it."""
+    outcome = hand_over(1, full_name="Ann \ud83d")
+    assert outcome["succeeded"] == 1
+    hand_over(2, full_name="Bo")
+    assert sorted(each["full_name"] for each in partner.leads()) == ["Ann \ufffd", "Bo"]
+
+
+def test_a_phone_that_went_through_a_spreadsheet_arrives_right(partner, at_work):
+    """As a number with .0, as a float, with marks nobody sees; one that lost digits is nobody's."""
+    for number, phone in enumerate(
+        [
+            "2015550123.0",
+            2015550123.0,
+            "\u202a(201) 555-0123\u202c",
+            "+1 201 555 0123",
+            "2.0155e+09",
+        ],
+        1,
+    ):
+        hand_over(number, phone=phone, email="")
+    assert [each["phone"] for each in partner.leads()] == [
+        *("2015550123", "2015550123", "(201) 555-0123", "+1 201 555 0123")
+    ]
+    [failed] = table("failed", "list")
+    assert failed["error"] == "the phone number has 7 digits and is none (US)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("phone=x,email=x.y", "phone=x and email=x.y contradict each other"),
+        ("phone=x.y.z,email=x", "email=x and phone=x.y.z contradict each other"),
+        ("phone=x,email=x", "email=x and phone=x contradict each other"),
+        ("full_name=phone", "full_name=phone and phone=phone contradict each other"),
+        ("phone=x,phone=y", "phone=x and phone=y contradict each other"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused_at_once(
+    partner, at_work, monkeypatch, fields, message
+):
+    """Before anything is sent, with both named; by the page when it starts as well."""
+    monkeypatch.setenv("NPA_FIELDS", fields)
+    Path("leads.json").write_text(json.dumps([lead(1)]))
+    assert message in run("deliver", "leads.json", code=1).stderr
+    assert partner.leads() == []
+    with pytest.raises(ConfigurationError, match=re.escape(f"NPA_FIELDS: {message}")):
+        create_app(load_settings())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    ["phone=full_name,full_name=phone", "phone=c.phone,email=c.email", "phone=,email=phone"],
+)
+def test_fields_that_only_look_alike_are_fine(fields):
+    """Swapped names, neighbours in a folder, a place that was left."""
+    assert len(checked_fields(fields)) == len(checked_fields(""))

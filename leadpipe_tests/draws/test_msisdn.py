@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadpipe.delivery.lead import e164
 from leadpipe.draws.msisdn import MASKED_SQL, masked, normal_msisdn, region_named
 from leadpipe.errors import ConfigurationError
 from leadpipe_tests.draws.builders import DAY_BEFORE, build, give_entries, recharge
@@ -90,3 +91,36 @@ def test_masks_are_the_same_in_sql(warehouse, number):
     [(shown,)] = rows(warehouse, f"SELECT {MASKED_SQL} FROM draw_participants")
     assert shown == masked(number) != number
     assert "*" in shown
+
+
+@pytest.mark.parametrize(
+    ("spelling", "number"),
+    [
+        ("8031234567.0", "2348031234567"),
+        ("2348031234567.0", "2348031234567"),
+        ("08031234567.00", "2348031234567"),
+        ("2.348031234567e12", "2348031234567"),
+        ("8.031234567E+09", "2348031234567"),
+        ("\u200b0803\u00a0123 4567\u202c", "2348031234567"),
+        ("\ufeff+2348031234567", "2348031234567"),
+        ("803123456.0", None),
+        ("0803123456.0", None),
+        ("080312345.00", None),
+        ("2.34803123457e+12", None),
+        ("2.34803E+12", None),
+    ],
+)
+def test_a_number_that_went_through_a_spreadsheet_is_right_or_refused(
+    warehouse, tmp_path, spelling, number
+):
+    """Never somebody else's: by a draw's list, by a person's typing, and of a lead alike."""
+    take_in(warehouse, tmp_path, [recharge(spelling, 500, distinct_id="d")])
+    build(warehouse)
+    assert rows(warehouse, "SELECT msisdn FROM draw_participants") == (
+        [(number,)] if number else []
+    )
+    reasons = rows(warehouse, "SELECT reason FROM draw_rejections")
+    assert reasons == ([] if number else [("msisdn is no phone number",)])
+    assert normal_msisdn(spelling, region="NG") == number
+    if number or "E+" in spelling.upper():
+        assert e164(spelling, "NG") == (number and f"+{number}")

@@ -33,7 +33,7 @@ def test_all_winners_come_before_all_runner_ups():
     ("text", "said"),
     [
         ("tiers = 3", "has no prize tiers"),
-        ("[[tiers", "is not TOML"),
+        ("[[tiers", "not valid TOML"),
         ("[[prizes]]\nid = 1", "unknown key 'prizes'"),
         (_TIER.format(1, "A") + _TIER.format(3, "B"), "there is no tier 2"),
         (_TIER.format(2, "A"), "there is no tier 1"),

@@ -347,3 +347,36 @@ def test_a_refused_run_keeps_what_was_loaded(sandbox, settings, warehouse):
     sandbox.control.clear_faults()
     assert load(settings, warehouse, [_DAY, TODAY], run_id="run-3").incomplete_days == ()
     assert stored(warehouse) == 3
+
+
+def test_half_an_emoji_is_replaced_and_the_event_kept(sandbox, settings, warehouse):
+    """In whatever spelling PostHog stores it; whole pairs and the text \\ud83d stay."""
+    given = [
+        ("lead_phone", r'{"listing_id":"L","seeker_id":"ann","message":"see you \ud83d"}'),
+        ("lead_phone", r'{"listing_id":"L","seeker_id":"bo\uD83D\udc00\uDC00","m":"\ud83d\ude00"}'),
+        ("property_view", r'{"listing_id":"L\ud83d","platform":"web"}'),
+        ("property_view", r'{"listing_id":"C:\\ud83d"}'),
+        ("property_view", '{"listing_id":"🏠"}'),
+    ]
+    sandbox.control.insert(
+        [
+            {**event(name, f"10:00:0{number}"), "properties": properties}
+            for number, (name, properties) in enumerate(given)
+        ]
+    )
+    report = load(settings, warehouse, [_DAY])
+    assert report.ingested.rejected == {}
+    found = rows(
+        warehouse, "SELECT listing_id, seeker_id, properties FROM raw_events ORDER BY timestamp"
+    )
+    assert [(listing, seeker) for listing, seeker, _ in found] == [
+        ("L", "ann"),
+        ("L", "bo\U0001f400\ufffd"),
+        ("L\ufffd", "anonymous-1"),
+        (r"C:\ud83d", "anonymous-1"),
+        ("🏠", "anonymous-1"),
+    ]
+    assert [text for _, _, text in found][:2] == [
+        '{"listing_id":"L","seeker_id":"ann","message":"see you \ufffd"}',
+        '{"listing_id":"L","seeker_id":"bo\\uD83D\\udc00\ufffd","m":"\\ud83d\\ude00"}',
+    ]

@@ -119,7 +119,13 @@ def test_a_lister_with_the_context_of_a_profile_is_enough(warehouse, tmp_path):
         ("property_view", "[1, 2]", "properties are no object"),
         ("property_view", '"text"', "properties are no object"),
         ("property_view", "{broken", "properties are not valid JSON"),
-        ("lead_phone", '{"listing_id": "\\ud83d"}', "properties are not valid JSON"),
+        ("lead_phone", {"listing_id": ["x" * 300]}, "lead with neither listing nor profile"),
+        ("lead_phone", {"property_id": "x" * 201}, "listing_id longer than 200 characters"),
+        (
+            "listing_sold",
+            {"listing_id": " ", "property_id": "x" * 201},
+            "listing_id longer than 200 characters",
+        ),
         ("lead_phone", "", "properties are not valid JSON"),
     ],
 )
@@ -193,11 +199,52 @@ def test_what_is_no_event_goes_to_rejected_events(warehouse, tmp_path, row, reas
         ("a\u0000b", "ab"),
         (" x ", "x"),
         (True, "true"),
+        ("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "{3F2504E0-4F89-11D3-9A0C-0305E82C3301}"),
+        ("[new] 17", "[new] 17"),
+        ("[" + "x" * 199, "[" + "x" * 199),
+        ("[1]", "[1]"),
+        ({"id": 1}, None),
+        ([1], None),
+        ("[" + "x" * 200, None),
     ],
 )
 def test_identifiers_are_texts_whatever_was_sent(warehouse, tmp_path, given, expected):
     """Numbers, emoji and NUL bytes in an identifier break no later query."""
     assert stored(warehouse, tmp_path, "property_view", "listing_id", listing_id=given) == expected
+
+
+@pytest.mark.parametrize(
+    ("spellings", "column"),
+    [
+        (("listing_id", "listingId", "listing_uuid", "property_id"), "listing_id"),
+        (("seeker_id", "seekerId"), "seeker_id"),
+        (("lister_id", "listerId", "developer_id", "agent_id", "profile_id"), "lister_id"),
+    ],
+)
+@pytest.mark.parametrize("bad", ["x" * 201, " ", "\0", {"a": 1}, ["x"], "", None, "{" * 201])
+def test_the_first_usable_spelling_counts(warehouse, tmp_path, spellings, column, bad):
+    """A spelling that cannot be used does not hide one that can; in braces or not."""
+    *others, last = spellings
+    fields = {**_LEAD, **dict.fromkeys(others, bad), last: "{good}"}
+    got = stored(warehouse, tmp_path, "lead_phone", f"{column}, rejected_reason", properties=fields)
+    assert got == ("{good}", None)
+
+
+def test_a_long_id_is_told_only_where_an_id_is_needed(warehouse, tmp_path):
+    """A recharge does not need a listing, and a long seeker falls back to the distinct id."""
+    long = {"listing_id": "x" * 201, "seeker_id": "s" * 201}
+    take_in(
+        warehouse,
+        tmp_path,
+        [
+            event("recharge", "10:00:00", **long),
+            event("lead_phone", "11:00:00", **{**long, "listing_id": "L"}, distinct_id="ann"),
+        ],
+    )
+    assert rows(
+        warehouse,
+        "SELECT listing_id, seeker_id, rejected_reason FROM raw_events ORDER BY timestamp",
+    ) == [(None, "anonymous-1", None), ("L", "ann", None)]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +279,7 @@ def test_days_and_hours_are_utc_whatever_offset_was_sent(warehouse, tmp_path):
 
 
 def test_prices_are_exact_decimals(warehouse, tmp_path):
-    """Money is no float; a price that is no number is left out."""
+    """Money is no float; a price that is no number is no sale."""
     take_in(
         warehouse,
         tmp_path,
@@ -241,10 +288,79 @@ def test_prices_are_exact_decimals(warehouse, tmp_path):
             event("listing_sold", "11:00:00", listing_id="L", price="a lot"),
         ],
     )
-    assert rows(warehouse, "SELECT price FROM raw_events ORDER BY timestamp") == [
-        (Decimal("1250000.10"),),
-        (None,),
+    assert rows(warehouse, "SELECT price, rejected_reason FROM raw_events ORDER BY timestamp") == [
+        (Decimal("1250000.10"), None),
+        (None, "listing_sold with an unreadable price"),
     ]
+
+
+_UNREADABLE = "listing_sold with an unreadable price"
+
+
+@pytest.mark.parametrize(
+    ("given", "price", "reason"),
+    [
+        (450000, "450000", None),
+        (450000.5, "450000.5", None),
+        (450.125, "450.13", None),
+        ("450000", "450000", None),
+        (" 450000 ", "450000", None),
+        ("450,000", "450000", None),
+        ("1,250,000.10", "1250000.10", None),
+        ("450.000,00", "450000", None),
+        ("450.000", "450000", None),
+        ("1.250.000", "1250000", None),
+        ("450,5", "450.5", None),
+        ("450.50", "450.50", None),
+        ("0.125", "0.13", None),
+        ("1250000.125", "1250000.13", None),
+        ("450 000", "450000", None),
+        ("450\u00a0000,50", "450000.50", None),
+        ("1'250'000.10", "1250000.10", None),
+        ("₦450000", "450000", None),
+        ("₦ 450,000.50", "450000.50", None),
+        ("NGN 450,000", "450000", None),
+        ("ngn450000", "450000", None),
+        ("N450,000", "450000", None),
+        ("=N=450,000", "450000", None),
+        ("450,000 NGN", "450000", None),
+        ("450000₦", "450000", None),
+        ("\ufeff450\u200b000\u202c", "450000", None),
+        ("450\u0000000", "450000", None),
+        ("1e3", "1000", None),
+        ("+5", "5", None),
+        (0, "0", None),
+        ("0", "0", None),
+        (None, None, None),
+        ("", None, None),
+        ("  ", None, None),
+        (-5, "-5", "listing_sold with a negative price"),
+        ("-₦450,000", "-450000", "listing_sold with a negative price"),
+        ("free", None, _UNREADABLE),
+        ("NaN", None, _UNREADABLE),
+        ("Infinity", None, _UNREADABLE),
+        (10**20, None, _UNREADABLE),
+        ("1e20", None, _UNREADABLE),
+        ("4,50,000", None, _UNREADABLE),
+        ("450,000,00", None, _UNREADABLE),
+        ("450.000.00", None, _UNREADABLE),
+        ("0,500", None, _UNREADABLE),
+        ("1,250.000,10", None, _UNREADABLE),
+        ("450k", None, _UNREADABLE),
+        ("$450", None, _UNREADABLE),
+        ("₦", None, _UNREADABLE),
+        (True, None, _UNREADABLE),
+        ({"amount": 5}, None, _UNREADABLE),
+        ([450000], None, _UNREADABLE),
+        ("5" * 300, None, _UNREADABLE),
+    ],
+)
+def test_a_price_is_read_by_rule_or_is_no_sale(warehouse, tmp_path, given, price, reason):
+    """Separators and naira signs are read in one way; what cannot be read is never a sale of 0."""
+    got = stored(
+        warehouse, tmp_path, "listing_sold", "price, rejected_reason", listing_id="L", price=given
+    )
+    assert got == (None if price is None else Decimal(price), reason)
 
 
 def test_a_megabyte_of_text_is_stored_whole(warehouse, tmp_path):

@@ -19,6 +19,7 @@ from leadpipe_tests.web.fixtures import SECRET
 
 PATH = "/api/webhooks/posthog"
 RIGHT = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json"}
+_NOT_UTF_8 = "'utf-8' codec can't decode byte 0xe9 in position 3: unexpected end of data"
 NOTHING = {"accepted": 0, "duplicates": 0, "ignored": 0}
 RECORDED_HTTP = json.loads(
     (Path(__file__).parents[1] / "recorded/webhook_http/001_POST_webhook.json").read_text()
@@ -194,15 +195,6 @@ def test_a_replayed_signature_within_five_minutes_counts_once(client, inbox):
 @pytest.mark.parametrize(
     ("body", "headers", "status", "error"),
     [
-        (b"{", {}, 400, "the body is not JSON: Input data was truncated"),
-        (b"", {}, 400, "the body is not JSON: Input data was truncated"),
-        (
-            b"\x00\xff",
-            {},
-            400,
-            "the body is not JSON: JSON is malformed: invalid character (byte 0)",
-        ),
-        (b"17", {}, 400, "the body should be a JSON object or a list of them"),
         (
             b"{}",
             {"Content-Type": "text/plain"},
@@ -245,6 +237,60 @@ def test_a_replayed_signature_within_five_minutes_counts_once(client, inbox):
 def test_bad_bodies_get_the_right_status_and_a_short_error(client, body, headers, status, error):
     """Garbage, cut gzip, other types and encodings, ten megabytes, a zip bomb."""
     assert post(client, body, headers=RIGHT | headers) == (status, {"error": error})
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "content"),
+    [
+        (b"{", "the body is not JSON: Input data was truncated", "{"),
+        (b"", "the body is not JSON: Input data was truncated", ""),
+        (
+            b"\x00\xff",
+            "the body is not JSON: JSON is malformed: invalid character (byte 0)",
+            "\x00\\xff",
+        ),
+        (
+            b'{"event": "caf\xe9"}',
+            f"the body is not JSON: {_NOT_UTF_8}",
+            '{"event": "caf\\xe9"}',
+        ),
+        (b"17", "the body should be a JSON object or a list of them", "17"),
+    ],
+)
+def test_a_body_beyond_repair_is_kept_as_it_was(client, inbox, body, error, content):
+    """400, which PostHog does not send again; a person finds what it was among the dead letters."""
+    kept = f"{error}. Kept as a dead letter: see `leadpipe inbox`."
+    assert post(client, body) == (400, {"error": kept})
+    (letter,) = inbox.dead_letters()
+    assert (letter.reason, letter.content, letter.received_at) == (error, content, NOW)
+    assert inbox.state().waiting == 0
+
+
+def test_half_an_emoji_in_a_body_is_replaced(client, inbox):
+    """The event is taken; in JSON within a text as well, and whole pairs stay."""
+    body = json.dumps(
+        [
+            fresh(event="lead_phone", properties={"note": "see you \ud83d", "ok": "\U0001f600"}),
+            fresh(event="lead_phone", properties='{"note": "\\udc00", "path": "\\\\ud83d"}'),
+            fresh(event="lead_phone", distinct_id="ann \ud83d"),
+        ]
+    ).encode()
+    assert b"\\ud83d" in body
+    assert post(client, body) == (200, NOTHING | {"accepted": 3})
+    first, second, third = (json.loads(event.wire) for event in inbox.take())
+    assert json.loads(first[6]) == {"note": "see you \ufffd", "ok": "\U0001f600"}
+    assert json.loads(second[6]) == {"note": "\ufffd", "path": "\\ud83d"}
+    assert third[4] == "ann \ufffd"
+
+
+def test_an_unreadable_body_that_cannot_be_kept_is_to_be_sent_again(client, inbox):
+    """What was not kept is not refused for good."""
+    for file in inbox.path.parent.glob("inbox.sqlite*"):
+        file.unlink()
+    inbox.path.mkdir()
+    answer = client.post(PATH, content=b"{", headers=RIGHT)
+    inbox.path.rmdir()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 def test_gzip_is_unzipped(client, inbox):

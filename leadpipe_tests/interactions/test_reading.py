@@ -1,5 +1,6 @@
 """Where events are read: the warehouse only when it is fresh, else PostHog; and which events."""
 
+import json
 from datetime import date, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.planning import plan_sync
 from leadpipe.interactions.reading import Question, Reading, from_posthog, read_events
+from leadpipe.interactions.syncing import contacts_of
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import load
 from leadpipe_tests.interactions.builders import PROGRAM, TENANT, another_process_in, lead_updated
@@ -159,3 +161,28 @@ def test_a_locked_warehouse_gives_way_to_posthog(stored):
         reading = read(blocked)
     assert reading.note == "asked PostHog, not the warehouse: it is in use"
     assert len(reading.events) == 2
+
+
+def test_half_an_emoji_in_a_note_loses_no_contact(stored, sandbox):
+    """From the warehouse, also as 0.2.0 stored it, as from PostHog: with U+FFFD in its note."""
+    made = [
+        lead_updated(30, "lead-3", notes="call again HALF", uuid=_UUID.format(7)),
+        lead_updated(30, "lead-3", notes="HALF", tenant="another", uuid=_UUID.format(8)),
+        lead_updated(30, "lead-3", notes="HALF", programId="another", uuid=_UUID.format(9)),
+    ]
+    for each in made:
+        each["properties"] = json.dumps(each["properties"]).replace("HALF", "\\ud83d")
+    made += [{**lead_updated(40), "properties": '{"tenant": "\\ud83d'}]
+    sandbox.control.insert(made)
+    sync(stored)
+    for source, made_by in (("warehouse", ""), ("posthog", ""), ("warehouse", "0.2.0")):
+        if made_by:
+            with open_warehouse(stored).connect() as connection:
+                connection.execute(
+                    "UPDATE raw_events SET properties = replace(properties, chr(65533), '\\ud83d')"
+                )
+        contacts, rejected = contacts_of(read(stored, source).events)
+        assert rejected == []
+        assert [each.interaction.get("notes") for each in contacts if each.lead_id == "lead-3"] == [
+            "call again \ufffd"
+        ]

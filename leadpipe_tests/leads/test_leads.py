@@ -1,5 +1,6 @@
 """Lead records: the seed's example, one record an event, scores with versions, edits that survive."""
 
+import hashlib
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -347,3 +348,29 @@ def test_the_ui_shows_its_assets():
             {"every_lead_event_is_in_one_record"},
         ),
     }
+
+
+def test_ids_with_the_separator_in_them_are_leads_of_their_own(warehouse, tmp_path):
+    """a|b of c is not a of b|c, nor is a lead on a profile; ids of all other leads are what they were."""
+    pairs = [
+        ("a|b", "c"),
+        ("a", "b|c"),
+        ("a", "b|c|1"),
+        ("a|b|c", "1"),
+        ("a|", "|c"),
+        ("a||", "c"),
+        ("a", "b"),
+    ]
+    take_in(
+        warehouse,
+        tmp_path,
+        [event("lead_phone", "10:00:00", listing_id=a, seeker_id=b) for a, b in pairs]
+        + [event("lead_phone", "10:00:00", profile_id=a, seeker_id=b) for a, b in pairs],
+    )
+    build_marts(warehouse)
+    found = rows(warehouse, "SELECT listing_id, seeker_id, lead_id, lead_score FROM leads")
+    assert sorted((a, b) for a, b, _, _ in found if a is not None) == sorted(pairs)
+    assert len({lead_id for _, _, lead_id, _ in found}) == 2 * len(pairs)
+    assert {score for _, _, _, score in found} == {30}
+    [lead_id] = [lead_id for a, b, lead_id, _ in found if (a, b) == ("a", "b")]
+    assert lead_id == hashlib.md5(b"listing|a|b", usedforsecurity=False).hexdigest()[:12]

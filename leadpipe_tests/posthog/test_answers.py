@@ -249,3 +249,13 @@ def test_a_key_of_the_wrong_kind_is_recognised(key, says):
     ):
         posthog.query("select 1", name="leads")
     assert says in str(caught.value)
+
+
+def test_half_an_emoji_does_not_spoil_a_whole_answer():
+    """What a server wrote into a row's text is replaced there; all other rows are as they were."""
+    body = (
+        b'{"columns": ["a"], "results": [["see you \\ud83d"], ["\\ud83d\\ude00"], ["\\\\ud83d"]]}'
+    )
+    with client(Script(httpx.Response(200, content=body))) as posthog:
+        found = posthog.query("SELECT 1", name="test").decoded()
+    assert found == [["see you \ufffd"], ["\U0001f600"], ["\\ud83d"]]

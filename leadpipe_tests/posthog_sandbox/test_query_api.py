@@ -401,3 +401,10 @@ def test_gzip_only_if_asked_for(sandbox: SandboxProcess, encoding: str) -> None:
     )
     assert response.headers.get("content-encoding", "identity") == encoding
     assert response.json()["results"] == [[list(range(1000))]]
+
+
+def test_half_an_emoji_comes_back_as_it_was_stored(sandbox: SandboxProcess) -> None:
+    """Properties are text to ClickHouse: it holds JSON that few can read, and gives it as it is."""
+    text = r'{"message": "see you \ud83d", "tenant": "t"}'
+    sandbox.control.insert([{**_AN_EVENT, "properties": text}])
+    assert ask(sandbox, "SELECT properties FROM events").json()["results"] == [[text]]

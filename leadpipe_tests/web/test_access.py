@@ -6,6 +6,7 @@ import stat
 import pytest
 from pydantic import SecretStr
 
+from leadpipe.errors import ConfigurationError
 from leadpipe.web.access import WrongSecrets, kept_secret
 from leadpipe_tests.web.fake_dagster import FakeDagster
 from leadpipe_tests.web.fixtures import TOKEN
@@ -161,3 +162,22 @@ def test_no_secret_shows_in_a_repr(start, tmp_path):
     shown = repr(client.app.state.web)
     assert "very-secret" not in shown
     assert TOKEN not in shown
+
+
+@pytest.mark.parametrize(
+    ("field", "setting"),
+    [
+        ("posthog_webhook_secret", "POSTHOG_WEBHOOK_SECRET"),
+        ("npa_webhook_secret", "NPA_WEBHOOK_SECRET"),
+        ("leads_secret", "LEADPIPE_LEADS_SECRET"),
+    ],
+)
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_nonsense!", "whsec_abc", "whsec_===="])
+def test_a_signing_secret_without_a_key_is_told_at_the_start(start, field, setting, secret):
+    """Not at the first webhook; the message has the setting, not the secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        start(**{field: SecretStr(secret)})
+    assert str(caught.value) == (
+        f"{setting} begins with whsec_ but no key in base64 follows. Copy the whole secret from where "
+        "webhooks are configured, or choose one that begins with something else."
+    )

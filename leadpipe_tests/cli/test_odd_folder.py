@@ -1,0 +1,89 @@
+"""A data folder whose path is a pattern to DuckDB, and a folder to everybody else."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner
+
+import leadpipe
+import leadpipe.cli
+from leadpipe_tests.clocks import let_pass
+
+_READS = (
+    "leads list",
+    "listings",
+    "runs",
+    "days",
+    "visitors list",
+    "failed list",
+    "succeeded list",
+    "inbox status",
+)
+
+
+def test_a_question_mark_is_refused_before_anything_is_written(sandbox, monkeypatch, tmp_path):
+    """DuckDB cannot have it in a database's path; the message says where else to put it."""
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / "c?d"))
+    result = CliRunner().invoke(leadpipe.cli.main, ["rebuild"])
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: The warehouse {tmp_path}/c?d/leadpipe.duckdb has a question mark in its path, which "
+        "DuckDB takes for a web address. Choose another folder: LEADPIPE_DATA_DIR, or LEADPIPE_WAREHOUSE "
+        "for the file alone.\n"
+    )
+    assert not (tmp_path / "c?d").exists()
+
+
+@pytest.mark.parametrize("name", ["a[b]*c", "[a-z]**", "it's {x}", "a[b]*c?d"])
+def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path, name):
+    """A sync, every read, a backup and its return work in it, beside folders the pattern would mean.
+
+    Where the name has a question mark, with the DuckDB file and the backup in another.
+    """
+    plain = "plain" if "?" in name else name
+    at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
+    (tmp_path / "abc" / "landing").mkdir(parents=True)
+    for variable, value in {
+        "POSTHOG_API_KEY": sandbox.api_key,
+        "POSTHOG_PROJECT_ID": sandbox.project_id,
+        "POSTHOG_BASE_URL": sandbox.url,
+        "LEADPIPE_DATA_DIR": str(tmp_path / name / "data"),
+        "LEADPIPE_WAREHOUSE": str(tmp_path / plain / "first.duckdb"),
+        "LEADPIPE_START_DATE": (at - timedelta(days=1)).date().isoformat(),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    sandbox.control.insert(
+        [
+            {
+                "event": event,
+                "timestamp": at,
+                "distinct_id": "ann",
+                "properties": {"listing_id": "L", "seeker_id": "ann"},
+            }
+            for event in ("lead_phone", "property_view", "$pageview")
+        ]
+    )
+
+    def typed(words: str, *more: str) -> str:
+        let_pass(1)
+        result = CliRunner().invoke(leadpipe.cli.main, [*words.split(), *more])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    typed("sync")
+    read = {words: json.loads(typed(words, "--json")) for words in _READS}
+    [lead], [listing], *_ = read.values()
+    assert (lead["listing"], lead["seeker_id"], lead["lead_score"]) == ("L", "ann", 30)
+    assert (listing["listing_id"], listing["total_views"]) == ("L", 1)
+    assert list(leadpipe.read("grouped_leads")["seeker_id"]) == ["ann"]
+    assert sum(leadpipe.read("listing_analytics")["total_leads"].astype(int)) == 1
+    archive = tmp_path / plain / "kept" / "all.tar.gz"
+    typed("backup", str(archive))
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / name / "again"))
+    monkeypatch.setenv("LEADPIPE_WAREHOUSE", str(tmp_path / plain / "again.duckdb"))
+    typed("restore", str(archive))
+    typed("rebuild")
+    again = {words: json.loads(typed(words, "--json")) for words in ("leads list", "listings")}
+    assert again == {words: read[words] for words in again}
+    typed("sync")
