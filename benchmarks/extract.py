@@ -23,7 +23,6 @@ from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.posthog import PostHog
-from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 
 _NAIVE_PAGE = 10_000
@@ -31,7 +30,7 @@ _NAIVE_PAGE = 10_000
 
 def leadpipe(url: str, folder: Path, events: int, page_rows: int) -> None:
     """Load the day as a sync does: pages, one door, ledger, counts compared."""
-    settings = Settings(_env_file=None, data_dir=folder, page_rows=page_rows)
+    settings = EventsSettings(_env_file=None, data_dir=folder, page_rows=page_rows)
     warehouse = Warehouse(folder / "leadpipe.duckdb")
     with PostHog(host=url, project_id="1", api_key=SecretStr("phx_x")) as posthog, Stopwatch():
         report = load_days(
@@ -39,7 +38,7 @@ def leadpipe(url: str, folder: Path, events: int, page_rows: int) -> None:
             warehouse,
             [DAY.date()],
             run=Run("benchmark", "manual"),
-            config=sync_config(settings.of(EventsSettings)),
+            config=sync_config(settings),
             clock=lambda: datetime.now(UTC) + timedelta(days=1),
         )
     if report.ingested.new != events or report.incomplete_days:

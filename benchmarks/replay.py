@@ -1,7 +1,7 @@
 """A server that answers PostHog's query API from rows it has ready, so that it costs next to nothing.
 
 `python -m benchmarks.replay EVENTS` prints its address and serves until it is ended. It knows the two
-queries of leadpipe's loading (events per day, a page of events) and a plain `LIMIT … OFFSET …`.
+queries of leadpipe's loading (fingerprints of days, a page of events) and a plain `LIMIT … OFFSET …`.
 """
 
 import json
@@ -9,8 +9,10 @@ import random
 import sys
 import uuid
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import xor
 from typing import Any
 
 import uvicorn
@@ -19,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+_HALF = 2**64 - 1  # of a uuid: what fingerprints are made of
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 _PADDING = {f"$property_{n:02d}": "x" * 18 for n in range(16)}
 
@@ -62,8 +65,11 @@ class Replay:
             start = int(values["offset"])
             body = self._answer(self.rows[start : start + int(values["limit"])])
         else:
-            days = Counter(stamp[:10] for stamp, _ in self.keys)
-            body = self._answer([json.dumps([day, n]).encode() for day, n in days.items()])
+            days: dict[str, list[int]] = defaultdict(list)
+            for stamp, identifier in self.keys:
+                days[stamp[:10]].append(uuid.UUID(identifier).int & _HALF)
+            prints = [[day, len(ids), str(reduce(xor, ids))] for day, ids in days.items()]
+            body = self._answer([json.dumps(row).encode() for row in prints])
         return Response(body, media_type="application/json")
 
     @staticmethod

@@ -18,12 +18,17 @@ def ensure_dagster_home(settings: Settings) -> Path:
     The storage it names is in the data folder. One that is there already is left as it is.
 
     Raises:
-        ConfigurationError: the folder cannot be written.
+        ConfigurationError: the folder cannot be written, or the data folder's path has a question mark.
     """
     home = (settings.dagster_home or Path.cwd()).resolve()
     file = home / _NAME
     if file.exists():
         return home
+    if "?" in str(settings.data_dir.resolve()):
+        raise ConfigurationError(
+            f"The data folder {settings.data_dir} has a question mark in its path, where Dagster cannot keep "
+            "its runs. Choose another folder: LEADPIPE_DATA_DIR."
+        )
     text = _template()
     if settings.data_dir != Path("data"):
         # A JSON string is a YAML string too, whatever is in the path.

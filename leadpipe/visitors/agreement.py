@@ -89,9 +89,9 @@ def _reason(
     if days_not_loaded:
         return f"{days_not_loaded} days of the week are not loaded; see LEADPIPE_START_DATE"
     if days_incomplete:
-        return f"{days_incomplete} days are incomplete; see `leadpipe days --incomplete`"
+        return f"{days_incomplete} days differ from PostHog; see `leadpipe days --incomplete`"
     if missing > 0:
-        return f"PostHog received {missing} pageviews after the days were read; the next sync loads them"
+        return f"PostHog counted {missing} pageviews that came later; the next sync has them"
     if missing < 0:
         return f"{-missing} pageviews were deleted in PostHog, or came after it had counted"
     last = week + timedelta(days=6)

@@ -35,13 +35,28 @@ def test_a_question_mark_is_refused_before_anything_is_written(sandbox, monkeypa
     assert not (tmp_path / "c?d").exists()
 
 
-@pytest.mark.parametrize("name", ["a[b]*c", "[a-z]**", "it's {x}", "a[b]*c?d"])
-def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path, name):
-    """A sync, every read, a backup and its return work in it, beside folders the pattern would mean.
+def test_nor_can_dagster_keep_its_runs_under_one(sandbox, monkeypatch, tmp_path):
+    """With the DuckDB file elsewhere, the first command that runs something says so."""
+    for variable, value in {
+        "POSTHOG_API_KEY": sandbox.api_key,
+        "POSTHOG_PROJECT_ID": sandbox.project_id,
+        "POSTHOG_BASE_URL": sandbox.url,
+        "LEADPIPE_DATA_DIR": str(tmp_path / "c?d"),
+        "LEADPIPE_WAREHOUSE": str(tmp_path / "plain" / "first.duckdb"),
+        "DAGSTER_HOME": str(tmp_path / "home"),
+    }.items():
+        monkeypatch.setenv(variable, value)
+    result = CliRunner().invoke(leadpipe.cli.main, ["sync"])
+    assert result.exit_code == 1
+    assert result.stderr.strip().startswith(
+        f"Error: The data folder {tmp_path}/c?d has a question mark in its path"
+    )
+    assert not (tmp_path / "home").exists()
 
-    Where the name has a question mark, with the DuckDB file and the backup in another.
-    """
-    plain = "plain" if "?" in name else name
+
+@pytest.mark.parametrize("name", ["a[b]*c", "[a-z]**", "it's {x}"])
+def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path, name):
+    """A sync, every read, a backup and its return work in it, beside folders the pattern would mean."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
     (tmp_path / "abc" / "landing").mkdir(parents=True)
     for variable, value in {
@@ -49,7 +64,7 @@ def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path
         "POSTHOG_PROJECT_ID": sandbox.project_id,
         "POSTHOG_BASE_URL": sandbox.url,
         "LEADPIPE_DATA_DIR": str(tmp_path / name / "data"),
-        "LEADPIPE_WAREHOUSE": str(tmp_path / plain / "first.duckdb"),
+        "LEADPIPE_WAREHOUSE": str(tmp_path / name / "first.duckdb"),
         "LEADPIPE_START_DATE": (at - timedelta(days=1)).date().isoformat(),
     }.items():
         monkeypatch.setenv(variable, value)
@@ -78,10 +93,10 @@ def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path
     assert (listing["listing_id"], listing["total_views"]) == ("L", 1)
     assert list(leadpipe.read("grouped_leads")["seeker_id"]) == ["ann"]
     assert sum(leadpipe.read("listing_analytics")["total_leads"].astype(int)) == 1
-    archive = tmp_path / plain / "kept" / "all.tar.gz"
+    archive = tmp_path / name / "kept" / "all.tar.gz"
     typed("backup", str(archive))
     monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / name / "again"))
-    monkeypatch.setenv("LEADPIPE_WAREHOUSE", str(tmp_path / plain / "again.duckdb"))
+    monkeypatch.setenv("LEADPIPE_WAREHOUSE", str(tmp_path / name / "again.duckdb"))
     typed("restore", str(archive))
     typed("rebuild")
     again = {words: json.loads(typed(words, "--json")) for words in ("leads list", "listings")}

@@ -195,13 +195,16 @@ def test_a_range_is_one_run(posthog, live, forgotten, today):
 
 
 def test_again_reads_nothing_and_full_read_reads_it_all(posthog, live, forgotten, today):
-    """A day that is right costs one query; `full_read` reads it whole, and changes nothing."""
+    """Days that are right cost two queries together; `full_read` reads them whole, and changes nothing."""
     posthog.control.insert(history(today))
     first, last = today - timedelta(days=HISTORY_DAYS), today - timedelta(days=1)
     run_job(live, forgotten, first, last)
     window = {"window": f"{first} to {last} (UTC), {HISTORY_DAYS} days"}
     again = run_job(live, forgotten, first, last)
-    assert counts(metadata_of(again, "raw_events")) == NOTHING | window
+    assert counts(metadata_of(again, "raw_events")) == NOTHING | window | {
+        "windows": 1,
+        "API calls": 2,
+    }
     whole = run_job(live, forgotten, first, last, raw_events={"full_read": True})
     assert counts(metadata_of(whole, "raw_events")) == NOTHING | window | {
         "events fetched": 2 * HISTORY_DAYS,

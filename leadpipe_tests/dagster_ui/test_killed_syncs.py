@@ -113,7 +113,7 @@ def _wait_until_it_loads(sandbox: SandboxProcess) -> None:
 
 def _has_begun(sandbox: SandboxProcess) -> bool:
     names = [request["name"] or "" for request in sandbox.control.requests()]
-    return any(name.startswith("leadpipe: events per day") for name in names)
+    return any(name.startswith("leadpipe: fingerprints") for name in names)
 
 
 def _table(warehouse: Warehouse, query: str, home: Path) -> list[tuple[object, ...]]:

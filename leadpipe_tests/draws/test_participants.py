@@ -244,7 +244,7 @@ def test_days_that_were_not_read_are_counted(warehouse, tmp_path):
         with warehouse.transaction() as connection:
             connection.execute("DELETE FROM changed_days")
             for plan in plans:
-                connection.execute("INSERT INTO changed_days VALUES (?, 1, ?, ?)", list(plan))
+                connection.execute("INSERT INTO changed_days VALUES (?, 1, ?, ?, NULL)", list(plan))
         return build(warehouse)[0].unread_days
 
     evening, midnight, morning = (at_midnight(DRAW_DATE, s) for s in (-3_600, 0, 21_600))

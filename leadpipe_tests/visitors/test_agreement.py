@@ -75,7 +75,7 @@ def test_weeks_by_hand_are_not_compared(loaded):
             3,
             5,
             None,
-            "PostHog received 2 pageviews after the days were read; the next sync loads them",
+            "PostHog counted 2 pageviews that came later; the next sync has them",
         ),
         (
             1,
@@ -87,7 +87,7 @@ def test_weeks_by_hand_are_not_compared(loaded):
             3,
             5,
             "UPDATE event_days SET posthog_events = 4 WHERE event_date = '2026-11-10'",
-            "1 days are incomplete; see `leadpipe days --incomplete`",
+            "1 days differ from PostHog; see `leadpipe days --incomplete`",
         ),
         (
             3,
