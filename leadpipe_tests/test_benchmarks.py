@@ -16,7 +16,7 @@ def replay():
     command = [sys.executable, "-m", "benchmarks.replay", str(EVENTS)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as server:
         try:
-            yield server.stdout.readline().strip()
+            yield server.stdout.readline().strip() if server.stdout else ""
         finally:
             server.terminate()
 
