@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.events.days import DayState
+from leadpipe.events.extraction import rows_of
 from leadpipe.events.ingest import mark_changed
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import Window
@@ -40,9 +41,7 @@ def unseen(
     connection.execute("CREATE OR REPLACE TEMP TABLE seen (uuid UUID)")
     if pages:
         connection.execute(
-            "INSERT INTO seen SELECT try_cast(fields[1] AS UUID) FROM read_json(?, "
-            "format = 'newline_delimited', records = false, columns = {fields: 'VARCHAR[]'})",
-            [[str(page) for page in pages]],
+            f"INSERT INTO seen SELECT try_cast(fields[1] AS UUID) FROM {rows_of(pages)}"
         )
     found = connection.execute(
         """

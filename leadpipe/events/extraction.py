@@ -5,6 +5,7 @@ land as files without any lock on the warehouse; `ingest` takes them in. When to
 `loading.py`'s business.
 """
 
+import glob
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -46,6 +47,16 @@ class WindowPages:
     window: Window
     pages: tuple[Path, ...]
     rows: int
+
+
+def rows_of(pages: Sequence[Path]) -> str:
+    """For a FROM: a column `fields`, the texts of a row as `events.hogql` orders them; not without pages."""
+    # What is a pattern to DuckDB may be the name of a folder.
+    paths = ", ".join("'" + glob.escape(str(page)).replace("'", "''") + "'" for page in pages)
+    return (
+        f"read_json([{paths}], format = 'newline_delimited', records = false, "
+        "columns = {fields: 'VARCHAR[]'})"
+    )
 
 
 @dataclass(frozen=True)

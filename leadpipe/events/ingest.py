@@ -8,7 +8,6 @@ on the order of deliveries. Where the rows come from (query pages, webhook inbox
 this module's business.
 """
 
-import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe.events.extraction import rows_of
 from leadpipe.warehouse import read_sql
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
@@ -83,12 +83,9 @@ def ingest(
     """
     if not pages:
         return IngestResult()
-    paths = ", ".join("'" + glob.escape(str(page)).replace("'", "''") + "'" for page in pages)
-    connection.execute(f"""
-        CREATE OR REPLACE TEMP VIEW wire_rows AS
-        SELECT fields FROM read_json([{paths}], format = 'newline_delimited', records = false,
-                                     columns = {{fields: 'VARCHAR[]'}})
-    """)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of(pages)}"
+    )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE staged AS {read_sql('events', 'typed_events.sql')}"
     )

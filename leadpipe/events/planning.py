@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events import ledger
 from leadpipe.events.days import day_states, names_key, record_proof
-from leadpipe.events.extraction import read_windows
+from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, claim_source
@@ -205,15 +205,15 @@ def _keep_outside(
     ]
     with own_folder(config.landing, f"{_OUTSIDE}-{now:%Y%m%dT%H%M%S%f}") as landing:
         pages = [
-            str(page)
+            page
             for part in read_windows(posthog, windows, selection=config.selection, landing=landing)
             for page in part.pages
         ]
+        if not pages:  # deleted since they were counted
+            return
         with warehouse.transaction() as connection:
             connection.execute(
-                "CREATE OR REPLACE TEMP TABLE outside AS SELECT fields FROM read_json(?, "
-                "format = 'newline_delimited', records = false, columns = {fields: 'VARCHAR[]'})",
-                [pages],
+                f"CREATE OR REPLACE TEMP TABLE outside AS SELECT fields FROM {rows_of(pages)}"
             )
             keep_rejected(
                 connection,

@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -56,7 +58,7 @@ def test_nor_can_dagster_keep_its_runs_under_one(sandbox, monkeypatch, tmp_path)
 
 @pytest.mark.parametrize("name", ["a[b]*c", "[a-z]**", "it's {x}"])
 def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path, name):
-    """A sync, every read, a backup and its return work in it, beside folders the pattern would mean."""
+    """Syncs, every read, a backup and its return work in it, beside folders the pattern would mean."""
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=30)
     (tmp_path / "abc" / "landing").mkdir(parents=True)
     for variable, value in {
@@ -68,17 +70,17 @@ def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path
         "LEADPIPE_START_DATE": (at - timedelta(days=1)).date().isoformat(),
     }.items():
         monkeypatch.setenv(variable, value)
-    sandbox.control.insert(
-        [
-            {
-                "event": event,
-                "timestamp": at,
-                "distinct_id": "ann",
-                "properties": {"listing_id": "L", "seeker_id": "ann"},
-            }
-            for event in ("lead_phone", "property_view", "$pageview")
-        ]
-    )
+    events = {
+        event: {
+            "uuid": f"00000000-0000-4000-8000-{number:012d}",
+            "event": event,
+            "timestamp": at,
+            "distinct_id": "ann",
+            "properties": {"listing_id": "L", "seeker_id": "ann"},
+        }
+        for number, event in enumerate(("lead_phone", "property_view", "$pageview"))
+    }
+    sandbox.control.insert(list(events.values()))
 
     def typed(words: str, *more: str) -> str:
         let_pass(1)
@@ -101,4 +103,17 @@ def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path
     typed("rebuild")
     again = {words: json.loads(typed(words, "--json")) for words in ("leads list", "listings")}
     assert again == {words: read[words] for words in again}
+
+    del events["property_view"]
+    sandbox.control.reset()
+    early = {"uuid": str(UUID(int=9)), "timestamp": at - timedelta(days=9)}
+    early["created_at"] = datetime.now(UTC)
+    sandbox.control.insert([*events.values(), events["lead_phone"] | early])
+    let_pass(600)
     typed("sync")
+    [listing] = json.loads(typed("listings", "--json"))
+    assert (listing["total_views"], listing["total_leads"]) == (0, 1)
+    with duckdb.connect(str(tmp_path / name / "again.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT reason FROM rejected_events").fetchall() == [
+            (f"timestamp outside the days loaded, {(at - timedelta(days=1)).date()} to today",)
+        ]
