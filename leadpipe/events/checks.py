@@ -10,11 +10,18 @@ from leadpipe.resources import WarehouseResource, preview
 
 _STALE_AFTER = timedelta(hours=13)
 # The days that were read, with what was counted then and the events that are there now: at least as many,
-# as a name that is no longer read may have rows still.
+# as a name that is no longer read may have rows still. PostHog counted a uuid of two events once.
 _DAYS_NOW = """
-    SELECT event_date, posthog_events, warehouse_events, checked_at, coalesce(events_now, 0) AS events_now,
-           posthog_events = warehouse_events AND posthog_checksum <> warehouse_checksum AS has_others
+    SELECT event_date, posthog_events + coalesce(shared, 0) AS posthog_events, warehouse_events, checked_at,
+           coalesce(events_now, 0) AS events_now, coalesce(shared, 0) AS shared,
+           event_days.posthog_events = warehouse_events AND posthog_checksum <> warehouse_checksum
+               AS has_others
     FROM event_days LEFT JOIN (
+        SELECT event_date, count(*) AS shared FROM shared_uuids WHERE NOT EXISTS (
+            FROM raw_events WHERE uuid = shared_uuids.uuid AND event = shared_uuids.event
+                AND distinct_id IS NOT DISTINCT FROM shared_uuids.distinct_id
+        ) GROUP BY event_date
+    ) USING (event_date) LEFT JOIN (
         SELECT event_date, count(*) AS events_now FROM (
             SELECT event_date, created_at FROM raw_events
             UNION ALL
@@ -31,20 +38,21 @@ _DAYS_NOW = """
 def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """Each day read has exactly the events that PostHog has, and has them still.
 
-    Red when some are missing, or others than PostHog's are here. A warning when we have more: they were
-    deleted in PostHog afterwards.
+    Red when some are missing, or others than PostHog's are here. A warning when we have more, as they were
+    deleted in PostHog afterwards, and when two events have one uuid, of which one is here.
     """
     with warehouse.get_connection() as connection:
-        missing, surplus, lost, others, days = connection.execute(
+        missing, surplus, lost, others, shared, days = connection.execute(
             f"""
-            SELECT coalesce(sum(greatest(posthog_events - warehouse_events, 0)), 0),
-                   coalesce(sum(greatest(warehouse_events - posthog_events, 0)), 0),
+            SELECT coalesce(sum(greatest(posthog_events - shared - warehouse_events, 0)), 0),
+                   coalesce(sum(greatest(warehouse_events - posthog_events + shared, 0)), 0),
                    coalesce(sum(greatest(warehouse_events - events_now, 0)), 0),
                    count(*) FILTER (has_others),
+                   coalesce(sum(shared), 0),
                    count(*)
             FROM ({_DAYS_NOW})
             """
-        ).fetchone() or (0, 0, 0, 0, 0)
+        ).fetchone() or (0, 0, 0, 0, 0, 0)
         table = preview(
             connection,
             f"SELECT event_date, posthog_events, warehouse_events, events_now, checked_at FROM ({_DAYS_NOW}) "
@@ -52,7 +60,7 @@ def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
             "ORDER BY event_date",
         )
     return dg.AssetCheckResult(
-        passed=not (missing or surplus or lost or others),
+        passed=not (missing or surplus or lost or others or shared),
         severity=dg.AssetCheckSeverity.ERROR
         if missing or lost or others
         else dg.AssetCheckSeverity.WARN,
@@ -62,6 +70,7 @@ def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
             "events missing in PostHog": int(surplus),
             "events lost since they were counted": int(lost),
             "days with other events than PostHog": int(others),
+            "events whose uuid another has": int(shared),
             "days that differ": table,
         },
     )

@@ -42,6 +42,13 @@ TAMPERING = {
         """,
         {"every_uuid_is_one_event"},
     ),
+    "of two events with one uuid one is here": (
+        """
+        INSERT INTO shared_uuids
+        SELECT uuid, 'lead_fax', distinct_id, event_date, timestamp FROM raw_events LIMIT 1
+        """,
+        {"every_uuid_is_one_event", "every_day_is_complete"},
+    ),
     "a lead's record is deleted": (
         "DELETE FROM leads WHERE lead_id = (SELECT min(lead_id) FROM leads)",
         {"every_lead_event_is_in_one_record"},
@@ -141,9 +148,13 @@ def test_each_check_finds_what_it_is_there_for(checked, stored):
 
 
 def test_missing_events_are_an_error_and_surplus_ones_a_warning(checked, stored):
-    """Events that PostHog deleted later are a warning; events that did not arrive are an error."""
+    """Events that did not arrive are an error; what PostHog deleted later, or cannot be had, is a warning."""
     severities = {}
-    for what in ("PostHog has more", "PostHog has fewer"):
+    for what in (
+        "PostHog has more",
+        "PostHog has fewer",
+        "of two events with one uuid one is here",
+    ):
         untouched = checked.warehouse_path.read_bytes()
         with stored.connect() as connection:
             connection.execute(TAMPERING[what][0])
@@ -152,4 +163,5 @@ def test_missing_events_are_an_error_and_surplus_ones_a_warning(checked, stored)
     assert severities == {
         "PostHog has more": dg.AssetCheckSeverity.ERROR,
         "PostHog has fewer": dg.AssetCheckSeverity.WARN,
+        "of two events with one uuid one is here": dg.AssetCheckSeverity.WARN,
     }
