@@ -1,5 +1,6 @@
 """The page against a real Dagster UI and a PostHog sandbox: what a person sees who presses the buttons."""
 
+import re
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -73,9 +74,13 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
         "weeks agree with events: succeeded",
         "weeks are possible: succeeded",
     ]
-    expect(progress.locator(".messages")).to_contain_text("weeks updated, 0 unchanged, 0 failed")
+    # Soon after a Monday began nobody has come yet this week.
+    expect(progress.locator(".messages")).to_contain_text(
+        re.compile("weeks updated, [01] unchanged, 0 failed")
+    )
     counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
-    assert (counts["failed"], counts["total"]) == ("0", counts["updated"])
+    assert counts["failed"] == "0"
+    assert int(counts["total"]) - int(counts["updated"]) in {0, 1}
     expect(page.get_by_role("img", name="Visitors per week")).to_be_visible()
 
     sandbox_process.control.scopes("cohort:read")
