@@ -125,6 +125,10 @@ def table(name: str, context: Context) -> Source:
     if name == "person_distinct_ids":
         columns = {"distinct_id": Printed("", "text"), "person_id": Printed("")}
         return Source(_distinct_ids_sql(context), columns, is_table=True)
+    if name == "person_distinct_id_overrides":
+        columns = {"distinct_id": Printed("", "text"), "person_id": Printed("")}
+        overrides = "(SELECT distinct_id, person_id FROM sandbox.overrides)"
+        return Source(overrides, columns, is_table=True)
     if name in {"cohort_people", "static_cohort_people"}:
         wanted = "is_static" if name == "static_cohort_people" else "NOT is_static"
         members = f"(SELECT cohort_id, person_id FROM sandbox.cohort_people WHERE {wanted})"

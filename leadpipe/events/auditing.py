@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from leadpipe.events.days import day_states, names_key, record_proof
+from leadpipe.events.persons import compare_days
 from leadpipe.events.planning import RECOUNTED
-from leadpipe.events.proof import of_days, settled_until
+from leadpipe.events.proof import settled_until
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.posthog import PostHog
 from leadpipe.warehouse import Warehouse
@@ -73,7 +74,7 @@ def audit_days(
         days = sorted(span)[:_DAYS_A_QUESTION]
         waiting = [day for day in waiting if day not in {*days}]
         until = settled_until(posthog, now, config.settle)
-        theirs = of_days(posthog, days, events=names, until=until)
+        theirs, _ = compare_days(posthog, warehouse, days, events=names, until=until)
         with warehouse.transaction() as connection:
             found = record_proof(connection, theirs, read=(), events=names, until=until, now=now)
         compared += len(days)

@@ -55,18 +55,20 @@ def names_key(events: Sequence[str]) -> str:
 def day_states(connection: duckdb.DuckDBPyConnection) -> dict[date, DayState]:
     """Every day that was ever read or brought by an event."""
     rows = connection.execute(
-        "SELECT event_date, read_until, posthog_events, posthog_checksum, warehouse_events, "
-        "warehouse_checksum, event_names FROM event_days"
+        "SELECT event_date, read_until, posthog_events, posthog_checksum, posthog_copies, "
+        "warehouse_events, warehouse_checksum, warehouse_copies, event_names FROM event_days"
     ).fetchall()
     return {
         day: DayState(read_until, _fingerprint(*theirs), _fingerprint(*ours), names)
         for day, read_until, *rest, names in rows
-        for theirs, ours in [(rest[:2], rest[2:])]
+        for theirs, ours in [(rest[:3], rest[3:])]
     }
 
 
-def _fingerprint(events: int | None, checksum: int | None) -> Fingerprint | None:
-    return None if events is None or checksum is None else Fingerprint(events, checksum)
+def _fingerprint(
+    events: int | None, checksum: int | None, copies: int | None
+) -> Fingerprint | None:
+    return None if events is None or checksum is None else Fingerprint(events, checksum, copies)
 
 
 def record_proof(
@@ -108,17 +110,19 @@ def record_proof(
                 ELSE greatest(read_until, $until)
             END,
             checked_at = $now,
-            posthog_events = compared.theirs, posthog_checksum = compared.their_checksum,
-            warehouse_events = compared.ours, warehouse_checksum = compared.our_checksum,
+            posthog_events = theirs, posthog_checksum = their_checksum, posthog_copies = their_copies,
+            warehouse_events = ours, warehouse_checksum = our_checksum, warehouse_copies = our_copies,
             event_names = $names,
             differs_since = CASE
-                WHEN compared.theirs = compared.ours AND compared.their_checksum = compared.our_checksum
+                WHEN (theirs, their_checksum, their_copies) = (ours, our_checksum, our_copies)
                 THEN NULL ELSE coalesce(differs_since, $now)
             END
         FROM (
             SELECT unnest($days::DATE[]) AS day, unnest($read::BOOLEAN[]) AS is_read,
                    unnest($theirs::BIGINT[]) AS theirs, unnest($their_checksums::UBIGINT[]) AS their_checksum,
-                   unnest($ours::BIGINT[]) AS ours, unnest($our_checksums::UBIGINT[]) AS our_checksum
+                   unnest($their_copies::UBIGINT[]) AS their_copies,
+                   unnest($ours::BIGINT[]) AS ours, unnest($our_checksums::UBIGINT[]) AS our_checksum,
+                   unnest($our_copies::UBIGINT[]) AS our_copies
         ) AS compared
         WHERE event_date = compared.day
         """,
@@ -130,8 +134,31 @@ def record_proof(
             "read": [day in read for day in days],
             "theirs": [theirs[day].events for day in days],
             "their_checksums": [theirs[day].checksum for day in days],
+            "their_copies": [theirs[day].copies for day in days],
             "ours": [ours[day].events for day in days],
             "our_checksums": [ours[day].checksum for day in days],
+            "our_copies": [ours[day].copies for day in days],
         },
     )
     return {day: DayState(until, theirs[day], ours[day], names) for day in days}
+
+
+def mark_changed(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date], runs: Sequence[str]
+) -> None:
+    """Raise the version of days and runs, so that marts know what to build again."""
+    if not (days or runs):
+        return
+    connection.execute(
+        "INSERT INTO event_days (event_date, version) SELECT day, 0 FROM unnest($days::DATE[]) AS d(day) "
+        "WHERE day NOT IN (SELECT event_date FROM event_days)",
+        {"days": list(days)},
+    )
+    connection.execute(
+        "UPDATE event_days SET version = version + 1 WHERE event_date IN (SELECT unnest($days::DATE[]))",
+        {"days": list(days)},
+    )
+    connection.execute(
+        "UPDATE runs SET version = version + 1 WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+        {"runs": list(runs)},
+    )

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.events.days import DayState
+from leadpipe.events.days import DayState, mark_changed
 from leadpipe.events.extraction import rows_of
-from leadpipe.events.ingest import mark_changed
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import Window
 
@@ -99,7 +98,7 @@ def follow(
         checksum = reduce(xor, (int(uuid.replace("-", "")[16:], 16) for uuid in uuids), 0)
         left = Fingerprint(ours.events - len(uuids), ours.checksum ^ checksum)
         is_small = len(uuids) <= most_gone * ours.events
-        if left == theirs and (is_small or day in accepted):
+        if left.has_the_events_of(theirs) and (is_small or day in accepted):
             _remove(connection, day, uuids, run_id=run_id, now=now)
             removed[day] = len(uuids)
     connection.execute(
@@ -136,9 +135,18 @@ def _remove(
         f"WHERE {condition}",
         {**values, "run_id": run_id, "now": now},
     )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE gone AS SELECT DISTINCT distinct_id FROM raw_events WHERE {condition}",
+        values,
+    )
     connection.execute(f"DELETE FROM raw_events WHERE {condition}", values)
     connection.execute(
-        "DELETE FROM event_copies WHERE uuid IN (SELECT unnest($uuids::UUID[]))",
-        {"uuids": list(uuids)},
+        "DELETE FROM person_overrides WHERE distinct_id IN (SELECT distinct_id FROM gone) "
+        "AND distinct_id NOT IN (SELECT distinct_id FROM raw_events WHERE distinct_id IS NOT NULL)"
     )
+    for table in ("event_copies", "shared_uuids"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE uuid IN (SELECT unnest($uuids::UUID[]))",
+            {"uuids": list(uuids)},
+        )
     mark_changed(connection, [day], sorted(run for (run,) in runs))

@@ -3,9 +3,9 @@
 Whatever is retried, overlapped, replayed or delivered twice, in whatever order: the stored row of a
 uuid is the copy that PostHog received last (greatest `created_at`): a correction is the event. Of copies
 received at one moment it is the one with more properties, then by content, read so that PostHog may print
-it otherwise. The row is stamped with the run that first brought the uuid. So the outcome does not depend
-on the order of deliveries. Where the rows come from (query pages, webhook inbox, exported files) is not
-this module's business.
+it otherwise. Whose it is says the source that knows persons best (`persons.py`). The row is stamped with the
+run that first brought the uuid. So the outcome does not depend on the order of deliveries. Where the rows
+come from (query pages, webhook inbox, exported files) is not this module's business.
 """
 
 import json
@@ -16,7 +16,9 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe.events.days import mark_changed
 from leadpipe.events.extraction import rows_of
+from leadpipe.events.persons import PersonRank
 from leadpipe.warehouse import read_sql
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
@@ -67,7 +69,12 @@ class IngestResult:
 
 
 def ingest(
-    connection: duckdb.DuckDBPyConnection, pages: Sequence[Path], *, run_id: str, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    pages: Sequence[Path],
+    *,
+    run_id: str,
+    now: datetime,
+    rank: PersonRank = PersonRank.QUERY,
 ) -> IngestResult:
     """Merge page files into `raw_events`; run it inside a transaction.
 
@@ -77,6 +84,7 @@ def ingest(
             person_id, properties as JSON text], each a text or null.
         run_id: stamped on the rows that are new; the run must be in `runs`.
         now: when the batch was taken in (UTC).
+        rank: how much the pages' source knows of persons.
 
     An event that its table cannot use is stored with `rejected_reason`; one without uuid, name or time
     goes to `rejected_events`. Neither stops the batch.
@@ -87,8 +95,11 @@ def ingest(
         f"CREATE OR REPLACE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of(pages)}"
     )
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE staged AS {read_sql('events', 'typed_events.sql')}"
+        "CREATE OR REPLACE TEMP TABLE staged AS "
+        f"SELECT *, {rank}::UTINYINT AS person_rank FROM ({read_sql('events', 'typed_events.sql')})"
     )
+    if rank < PersonRank.QUERY:
+        _resolve_persons(connection)
     fetched = _count(connection, "SELECT count(*) FROM staged")
     unreadable = _set_unreadable_aside(connection, run_id, now)
     _choose_copies(connection)
@@ -112,6 +123,14 @@ def ingest(
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     found = connection.execute(query).fetchone()
     return int(found[0]) if found else 0
+
+
+def _resolve_persons(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give distinct ids that were merged since to the person that a query named."""
+    connection.execute(f"""
+        UPDATE staged SET person_id = merged.person_id, person_rank = {PersonRank.QUERY}
+        FROM person_overrides AS merged WHERE staged.distinct_id = merged.distinct_id
+    """)
 
 
 def _set_unreadable_aside(
@@ -158,7 +177,7 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
     """
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE sightings AS
-        SELECT uuid, event_date FROM staged
+        SELECT uuid, event_date, created_at, distinct_id, person_id FROM staged
         WHERE uuid IN (SELECT uuid FROM staged GROUP BY uuid HAVING count(*) > 1);
         CREATE OR REPLACE TEMP TABLE identities AS
         SELECT DISTINCT uuid, event, distinct_id, event_date FROM staged
@@ -185,14 +204,21 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
                    ELSE coalesce({_CONTENT.format("staged")} > {_CONTENT.format("stored")}, false)
                END AS is_later_copy,
-               -- A query knows of merges; a webhook says who somebody was when the event came in.
-               coalesce(staged.person_id, stored.person_id) AS person_id,
-               staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
-                   AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person
+               stored.created_at,
+               stored.person_id AS stored_person,
+               -- Of two sources the one that knows more of persons is right, of two queries the later one.
+               staged.person_id IS NOT NULL AND staged.person_rank >= stored.person_rank AS is_better_known,
+               if(is_better_known, staged.person_id, stored.person_id) AS person_now,
+               if(is_better_known, staged.person_rank, stored.person_rank) AS rank_now,
+               person_now IS DISTINCT FROM stored.person_id AS is_new_person,
+               rank_now IS DISTINCT FROM stored.person_rank AS is_new_rank
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
         INSERT INTO sightings
-        SELECT uuid, unnest([known.event_date, staged.event_date])
+        SELECT uuid, unnest([known.event_date, staged.event_date]),
+               unnest([known.created_at, staged.created_at]),
+               unnest([known.distinct_id, staged.distinct_id]),
+               unnest([known.stored_person, staged.person_id])
         FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date;
         INSERT INTO identities
         SELECT uuid, known.event, known.distinct_id, known.event_date FROM known
@@ -240,7 +266,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
     # (200,000 new rows into 20 million: 1.1 to 2.5 s against 0.6 s).
     if fresh:
         connection.execute(
-            f"INSERT INTO raw_events ({_COLUMNS}, run_id) SELECT {_COLUMNS}, $run_id FROM staged "
+            f"INSERT INTO raw_events ({_COLUMNS}, person_rank, run_id) "
+            f"SELECT {_COLUMNS}, person_rank, $run_id FROM staged "
             "WHERE uuid NOT IN (SELECT uuid FROM known)",
             {"run_id": run_id},
         )
@@ -258,8 +285,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
             WHEN MATCHED THEN UPDATE SET {updates}
         """)
         connection.execute("""
-            UPDATE raw_events AS stored SET person_id = known.person_id FROM known
-            WHERE stored.uuid = known.uuid AND is_new_person
+            UPDATE raw_events AS stored SET person_id = person_now, person_rank = rank_now
+            FROM known WHERE stored.uuid = known.uuid AND (is_later_copy OR is_new_person OR is_new_rank)
         """)
     days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
     runs = {run for _, _, run in changed} | ({run_id} if fresh else set())
@@ -275,39 +302,24 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
     )
 
 
-def mark_changed(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date], runs: Sequence[str]
-) -> None:
-    """Raise the version of days and runs, so that marts know what to build again."""
-    if not (days or runs):
-        return
-    connection.execute(
-        "INSERT INTO event_days (event_date, version) SELECT day, 0 FROM unnest($days::DATE[]) AS d(day) "
-        "WHERE day NOT IN (SELECT event_date FROM event_days)",
-        {"days": list(days)},
-    )
-    connection.execute(
-        "UPDATE event_days SET version = version + 1 WHERE event_date IN (SELECT unnest($days::DATE[]))",
-        {"days": list(days)},
-    )
-    connection.execute(
-        "UPDATE runs SET version = version + 1 WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
-        {"runs": list(runs)},
-    )
-
-
 def _note_copies_on_other_days(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep which other days PostHog has copies of an event on, so that its day counts can be met."""
+    """Keep which other days PostHog has copies of an event on, so that its days can be proved."""
     scattered = "SELECT uuid FROM sightings GROUP BY uuid HAVING count(DISTINCT event_date) > 1"
     if _count(connection, f"SELECT count(*) FROM ({scattered})"):
         connection.execute(f"""
-            INSERT INTO event_copies
-            SELECT DISTINCT uuid, event_date FROM sightings
-            WHERE uuid IN ({scattered})
-              AND (uuid, event_date) NOT IN (SELECT (uuid, event_date) FROM event_copies);
-            DELETE FROM event_copies WHERE (uuid, event_date) IN (
-                SELECT (uuid, event_date) FROM raw_events WHERE uuid IN ({scattered})
-            )
+            INSERT INTO sightings
+            SELECT uuid, event_date, created_at, distinct_id, person_id FROM event_copies
+            WHERE uuid IN ({scattered});
+            DELETE FROM event_copies WHERE uuid IN ({scattered});
+            INSERT INTO event_copies (uuid, event_date, created_at, distinct_id, person_id)
+            SELECT uuid, event_date, max(created_at), arg_max(distinct_id, created_at),
+                   arg_max(person_id, created_at)
+            FROM sightings
+            WHERE created_at IS NOT NULL AND uuid IN ({scattered})
+              AND (uuid, event_date) NOT IN (
+                  SELECT (uuid, event_date) FROM raw_events WHERE uuid IN ({scattered})
+              )
+            GROUP BY uuid, event_date
         """)
 
 

@@ -6,7 +6,7 @@ and clock are arguments.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -17,9 +17,12 @@ from leadpipe.events.deletions import follow, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.persons import follow_merges
 from leadpipe.events.proof import (
+    NOTHING,
     Fingerprint,
     differing_hours,
+    has_other_copies,
     of_days,
     of_hours,
     settled_until,
@@ -96,14 +99,7 @@ def load_days(
             calls = posthog.stats.snapshot() - before
             with warehouse.transaction() as connection:
                 ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
-    return LoadReport(
-        ingested=report.ingested,
-        days=report.days,
-        windows=report.windows,
-        reread_days=report.reread_days,
-        removed=report.removed,
-        calls=calls,
-    )
+    return replace(report, calls=calls)
 
 
 @dataclass
@@ -150,10 +146,34 @@ class _Loader:
         }
         windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
         report = self.read(windows, unread, theirs, until)
+        report = self._follow_merges(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
             report = self._read_what_differs(wrong, report)
         return report
+
+    def _follow_merges(
+        self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime
+    ) -> LoadReport:
+        """Where a day has PostHog's events, but not their copies or persons: see who was merged since."""
+        others = {
+            day: theirs[day]
+            for day, state in report.days.items()
+            if has_other_copies(theirs[day], state.warehouse or NOTHING)
+        }
+        if not others:
+            return report
+        follow_merges(self.posthog, self.warehouse)
+        with self.warehouse.transaction() as connection:
+            days = record_proof(
+                connection,
+                others,
+                read=others,
+                events=self.config.selection.events,
+                until=until,
+                now=self.clock(),
+            )
+        return replace(report, days={**report.days, **days})
 
     def _read_what_differs(self, wrong: Sequence[date], report: LoadReport) -> LoadReport:
         """Read the hours that differ whole, or the day where no hour does."""
@@ -243,10 +263,10 @@ class _Loader:
                 )
             for page in pages:
                 page.unlink()
-            report = LoadReport(
+            report = replace(
+                report,
                 ingested=report.ingested + ingested,
                 days={**report.days, **verdicts},
-                windows=report.windows,
             )
             waiting = []
 

@@ -12,7 +12,8 @@ from leadpipe.events import ledger
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
-from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
+from leadpipe.events.persons import compare_days
+from leadpipe.events.proof import Fingerprint, settled_until
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
@@ -105,10 +106,9 @@ def plan_sync(
     ]
     if compared:
         until = settled_until(posthog, now, config.settle)
-        theirs = of_days(posthog, compared, events=names, until=until)
-        with warehouse.connect() as connection:
-            ours = stored_of_days(connection, compared, events=names, until=until)
-        differing = {day for day in compared if theirs[day] != ours[day]}
+        theirs, differing = compare_days(
+            posthog, warehouse, compared, events=names, until=until, is_dry=is_dry
+        )
         reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
     for day in was_read:
         if day not in theirs and not states[day].is_complete:

@@ -1,7 +1,8 @@
 """The proof of a day: it holds the same events as PostHog, not as many.
 
-Both sides give, per day or hour, how many events there are and a checksum of which; one question to PostHog,
-one to the warehouse. What follows from a difference is the business of `planning.py` and `loading.py`.
+Both sides give, per day or hour, how many events there are, a checksum of which, and one of which copy of
+each and whose it is; one question to PostHog, one to the warehouse. What follows from a difference is the
+business of `planning.py` and `loading.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,19 +20,44 @@ _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 _DAYS, _HOURS = "%Y-%m-%d", "%Y-%m-%d %H"
 _FAR = timedelta(minutes=5)
-# The second half of a uuid as a number, as in fingerprints.hogql.
-_HALF = "CAST('0x' || replace(right(CAST(uuid AS VARCHAR), 17), '-', '') AS UBIGINT)"
+# The second half of a uuid as a number, and the sum that tells a copy, as in fingerprints.hogql.
+_HALF = "try_cast('0x' || replace(right(CAST({} AS VARCHAR), 17), '-', '') AS UBIGINT)"
+_COPY = f"""CAST(
+    (
+        half::UHUGEINT
+        + coalesce({_HALF.format("person_id")}, 0)::UHUGEINT
+        + coalesce(try_cast(epoch_ms(created_at) AS UHUGEINT), 0)
+    )
+    % 18446744073709551616::UHUGEINT AS UBIGINT
+)"""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """How many events, and the XOR of the second halves of their uuids; equal for equal events."""
+    """How many events, which, and which copy of each; equal for equal events.
+
+    Args:
+        events: how many.
+        checksum: the XOR of the second halves of their uuids.
+        copies: the XOR of numbers that tell when PostHog received each, and whose it is; None where it
+            was not looked at.
+    """
 
     events: int = 0
     checksum: int = 0
+    copies: int | None = 0
+
+    def has_the_events_of(self, other: "Fingerprint") -> bool:
+        """Whether both are of the same events, whatever their copies and persons."""
+        return (self.events, self.checksum) == (other.events, other.checksum)
 
 
 NOTHING = Fingerprint()
+
+
+def has_other_copies(theirs: Fingerprint, ours: Fingerprint) -> bool:
+    """Whether both have the same events, and not the same copies or persons of them."""
+    return theirs.has_the_events_of(ours) and theirs != ours
 
 
 def settled_until(posthog: PostHog, now: datetime, settle: timedelta) -> datetime:
@@ -94,18 +120,18 @@ def stored_of_days(
     """  # noqa: D205 - one sentence
     rows = connection.execute(
         f"""
-        SELECT event_date, count(*), bit_xor({_HALF}) FROM (
-            SELECT event_date, uuid FROM raw_events
+        SELECT event_date, count(*), bit_xor(half), bit_xor({_COPY}) FROM (
+            SELECT event_date, created_at, person_id, {_HALF.format("uuid")} AS half FROM raw_events
             WHERE event_date IN (SELECT unnest($days::DATE[])) AND created_at <= $until
               AND event IN (SELECT unnest($events::VARCHAR[]))
             UNION ALL
-            SELECT event_date, uuid FROM event_copies
+            SELECT event_date, created_at, person_id, {_HALF.format("uuid")} FROM event_copies
             WHERE event_date IN (SELECT unnest($days::DATE[]))
         ) GROUP BY event_date
         """,
         {"days": list(days), "until": until, "events": list(events)},
     ).fetchall()
-    found = {day: Fingerprint(count, checksum) for day, count, checksum in rows}
+    found = {day: Fingerprint(*fingerprint) for day, *fingerprint in rows}
     return {day: found.get(day, NOTHING) for day in days}
 
 
@@ -115,16 +141,15 @@ def stored_of_hours(
     """The warehouse's fingerprint of each hour of a day that has events."""
     rows = connection.execute(
         f"""
-        SELECT event_hour, count(*), bit_xor({_HALF}) FROM raw_events
-        WHERE event_date = $day AND created_at <= $until
-          AND event IN (SELECT unnest($events::VARCHAR[]))
-        GROUP BY event_hour
+        SELECT event_hour, count(*), bit_xor(half), bit_xor({_COPY}) FROM (
+            SELECT event_hour, created_at, person_id, {_HALF.format("uuid")} AS half FROM raw_events
+            WHERE event_date = $day AND created_at <= $until
+              AND event IN (SELECT unnest($events::VARCHAR[]))
+        ) GROUP BY event_hour
         """,
         {"day": day, "until": until, "events": list(events)},
     ).fetchall()
-    return {
-        start_of(day) + hour * _HOUR: Fingerprint(count, checksum) for hour, count, checksum in rows
-    }
+    return {start_of(day) + hour * _HOUR: Fingerprint(*rest) for hour, *rest in rows}
 
 
 def _ask(
@@ -134,30 +159,33 @@ def _ask(
     found: dict[datetime, Fingerprint] = {}
     todo = [window]
     while todo:
-        part = todo.pop()
+        span = todo.pop()
         try:
             rows = posthog.query(
                 read_sql("events", "fingerprints.hogql"),
                 values={
                     "bucket": bucket,
                     "events": list(events),
-                    "window_start": utc_text(part.start),
-                    "window_end": utc_text(part.end),
+                    "window_start": utc_text(span.start),
+                    "window_end": utc_text(span.end),
                     "created_until": utc_text(until),
                 },
-                name=f"leadpipe: fingerprints from {part.start:%Y-%m-%d}",
+                name=f"leadpipe: fingerprints from {span.start:%Y-%m-%d}",
             ).decoded()
         except QueryTooHeavy:
-            halves = part.halves()
+            halves = span.halves()
             if halves is None:
                 raise
             todo += halves
             continue
-        for name, count, checksum in rows:
+        for name, *numbers in rows:
             moment = datetime.strptime(str(name), bucket).replace(tzinfo=UTC)
-            before = found.get(moment, NOTHING)
+            part = Fingerprint(*(int(str(number)) for number in numbers))
             # A bucket may lie in both halves: counts add up, checksums do so by XOR.
+            before = found.get(moment, NOTHING)
             found[moment] = Fingerprint(
-                before.events + int(str(count)), before.checksum ^ int(str(checksum))
+                before.events + part.events,
+                before.checksum ^ part.checksum,
+                (before.copies or 0) ^ (part.copies or 0),
             )
     return found

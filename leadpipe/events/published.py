@@ -16,8 +16,8 @@ _QUERIES = {
             SELECT *, CASE
                 WHEN read_until IS NULL THEN 'never read'
                 WHEN posthog_checksum IS NULL THEN 'unproved'
-                WHEN posthog_events = warehouse_events AND posthog_checksum = warehouse_checksum
-                    THEN 'proved'
+                WHEN (posthog_events, posthog_checksum, coalesce(posthog_copies, 0))
+                    = (warehouse_events, warehouse_checksum, coalesce(warehouse_copies, 0)) THEN 'proved'
                 ELSE 'differs'
             END AS verdict
             FROM event_days

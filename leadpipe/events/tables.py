@@ -13,6 +13,7 @@ TABLES = (
     "gone_events",
     "accepted_days",
     "shared_uuids",
+    "person_overrides",
 )
 
 
@@ -120,4 +121,21 @@ def prove_by_checksum(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, prove_by_checksum)
+def follow_persons(connection: duckdb.DuckDBPyConnection) -> None:
+    """Copies and persons are compared too; who merged with whom is remembered.
+
+    Events that a query has read name the person as PostHog resolves it; those of a webhook do not.
+    """
+    connection.execute("""
+        ALTER TABLE event_days ADD COLUMN posthog_copies UBIGINT;
+        ALTER TABLE event_days ADD COLUMN warehouse_copies UBIGINT;
+        ALTER TABLE event_copies ADD COLUMN created_at TIMESTAMPTZ;
+        ALTER TABLE event_copies ADD COLUMN distinct_id VARCHAR;
+        ALTER TABLE event_copies ADD COLUMN person_id VARCHAR;
+        ALTER TABLE raw_events ADD COLUMN person_rank UTINYINT;
+        UPDATE raw_events SET person_rank = CASE WHEN created_at IS NULL THEN 1 ELSE 3 END;
+        CREATE TABLE person_overrides (distinct_id VARCHAR NOT NULL, person_id VARCHAR NOT NULL);
+    """)
+
+
+MIGRATIONS = (create_tables, prove_by_checksum, follow_persons)

@@ -15,6 +15,7 @@ import duckdb
 from leadpipe.events import ledger
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.persons import PersonRank
 from leadpipe.inbox.store import Inbox, Waiting
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts
@@ -109,6 +110,12 @@ class _Batch:
         days = [event.day for event in events]
         with transaction(self.connection):
             ledger.begin_run(self.connection, self.run, days=days, now=self.clock())
-            result = ingest(self.connection, [self.page], run_id=self.run.run_id, now=self.clock())
+            result = ingest(
+                self.connection,
+                [self.page],
+                run_id=self.run.run_id,
+                now=self.clock(),
+                rank=PersonRank.INGESTION,
+            )
             ledger.finish_run(self.connection, self.run, calls=_NO_CALLS, now=self.clock())
         return result

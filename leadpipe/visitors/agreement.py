@@ -52,7 +52,8 @@ def compare_with_events(
     if not weeks:
         return 0, ()
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE viewers AS {read_sql('visitors', 'week_viewers.sql')}",
+        "CREATE OR REPLACE TEMP TABLE viewers AS "
+        f"SELECT *, true AS is_stored FROM ({read_sql('visitors', 'week_viewers.sql')})",
         {"first_day": weeks[0][0], "last_day": weeks[-1][0] + timedelta(days=6)},
     )
     here = dict(

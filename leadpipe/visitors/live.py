@@ -88,11 +88,12 @@ class LiveVisitors:
         self._connection = None
         connection = self._open.enter_context(memory())
         connection.execute(
-            "CREATE TABLE viewers (week_start DATE, person_id VARCHAR, distinct_id VARCHAR)"
+            "CREATE TABLE viewers "
+            "(week_start DATE, person_id VARCHAR, distinct_id VARCHAR, is_stored BOOLEAN)"
         )
         with suppress(duckdb.IOException):  # nothing published yet
             view_table(connection, publication, "week_viewers")
-            connection.execute("INSERT INTO viewers SELECT * FROM week_viewers")
+            connection.execute("INSERT INTO viewers SELECT *, true FROM week_viewers")
         self._connection, self._publication = connection, publication
         self._last_number, self._first_week, self._counts = 0, date.min, {}
         weeks = connection.execute("SELECT DISTINCT week_start FROM viewers").fetchall()
@@ -104,7 +105,7 @@ class LiveVisitors:
             return set()
         self._connection.execute(
             "INSERT INTO viewers SELECT DISTINCT unnest($weeks::DATE[]), unnest($persons::VARCHAR[]), "
-            "unnest($devices::VARCHAR[])",
+            "unnest($devices::VARCHAR[]), false",
             {
                 "weeks": [week_of(pageview.day) for pageview in waiting],
                 "persons": [pageview.person_id for pageview in waiting],

@@ -15,6 +15,7 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.loading import LoadReport, load_days
+from leadpipe.events.persons import PersonRank
 from leadpipe.events.settings import EventsSettings
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse, transaction
@@ -66,6 +67,7 @@ def take_in(
     *,
     run_id: str = "run-1",
     now: datetime | None = None,
+    rank: PersonRank = PersonRank.QUERY,
 ) -> IngestResult:
     """Send rows through the door as one batch of a run."""
     page = write_page(
@@ -76,7 +78,7 @@ def take_in(
     with warehouse.connect() as connection, transaction(connection):
         if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
             begin_run(connection, Run(run_id, "manual"), days=[], now=now)
-        return ingest(connection, [page], run_id=run_id, now=now)
+        return ingest(connection, [page], run_id=run_id, now=now, rank=rank)
 
 
 def load(

@@ -90,6 +90,26 @@ def test_an_erasure_there_is_one_here(sandbox, loaded, sync, warehouse):
     assert "person-3" not in str(everything)
 
 
+def test_an_erasure_leaves_no_distinct_id_behind(sandbox, sync, warehouse):
+    """What was remembered of a person's merges and shared uuids goes with the last of their events."""
+    twins = [
+        {**lead(3), "distinct_id": "person-3@phone"},
+        {**lead(3), "distinct_id": "person-3@desk", "created_at": NOW - timedelta(hours=1)},
+    ]
+    sandbox.control.insert([*twins, lead(0), lead(1)])
+    sandbox.control.merge_persons("anonymous-1", "person-3@phone")
+    sandbox.control.merge_persons("anonymous-1", "person-3@desk")
+    sync(NOW, "first")
+    sandbox.control.merge_persons("somebody", "anonymous-1")
+    sync(NOW + timedelta(hours=3), "second")
+    tables = [name for (name,) in rows(warehouse, "SHOW TABLES")]
+    remembered = {name for name in tables if "person-3@" in str(rows(warehouse, f"FROM {name}"))}
+    assert remembered == {"raw_events", "person_overrides", "shared_uuids"}
+    forget(sandbox, 3)
+    sync(NOW + timedelta(hours=6), "third")
+    assert [name for name in tables if "person-3@" in str(rows(warehouse, f"FROM {name}"))] == []
+
+
 def test_one_gone_and_one_late_are_both_seen(sandbox, loaded, sync, warehouse):
     """Equal numbers deceive nobody: the late event comes, the deleted one goes."""
     forget(sandbox, 3)

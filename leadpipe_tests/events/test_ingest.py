@@ -66,15 +66,6 @@ def test_what_posthog_prints_otherwise_rewrites_nothing(warehouse, tmp_path, rep
     assert rows(warehouse, "SELECT properties FROM raw_events") == [(first,)]
 
 
-def test_a_webhook_does_not_bring_an_old_person_back(warehouse, tmp_path):
-    """A query knows of a merge; a webhook that was sent before it does not undo it, in either order."""
-    query = event("property_view", "10:00:00", uuid=_UUIDS[0], listing_id="L", person_id="merged")
-    hook = {**query, "person_id": "before", "created_at": None}
-    for n, batch in enumerate(([query], [hook], [query], [hook])):
-        take_in(warehouse, tmp_path, batch, run_id=f"run-{n}")
-    assert rows(warehouse, "SELECT person_id FROM raw_events") == [("merged",)]
-
-
 @pytest.mark.parametrize("is_one_batch", [True, False])
 def test_a_uuid_of_two_events_is_told(warehouse, tmp_path, is_one_batch):
     """PostHog keeps both; here the one received last is the event, and both are named."""
