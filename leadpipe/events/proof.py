@@ -22,14 +22,10 @@ _DAYS, _HOURS = "%Y-%m-%d", "%Y-%m-%d %H"
 _FAR = timedelta(minutes=5)
 # The second half of a uuid as a number, and the sum that tells a copy, as in fingerprints.hogql.
 _HALF = "try_cast('0x' || replace(right(CAST({} AS VARCHAR), 17), '-', '') AS UBIGINT)"
-_COPY = f"""CAST(
-    (
-        half::UHUGEINT
-        + coalesce({_HALF.format("person_id")}, 0)::UHUGEINT
-        + coalesce(try_cast(epoch_ms(created_at) AS UHUGEINT), 0)
-    )
-    % 18446744073709551616::UHUGEINT AS UBIGINT
-)"""
+_COPY = f"""
+    (half >> 2) + (coalesce({_HALF.format("person_id")}, 0) >> 2)
+    + coalesce(try_cast(epoch_ms(created_at) AS UBIGINT), 0)
+"""
 
 
 @dataclass(frozen=True)
