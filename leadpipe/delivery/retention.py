@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 import duckdb
 
+from leadpipe.events.wiping import note_deletion
+
 
 def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: datetime) -> int:
     """Remove the lead's data of deliveries older than `days`; how many. None keeps everything.
@@ -28,4 +30,5 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
             connection.execute(
                 f"DELETE FROM {table} WHERE list_contains(CAST($ids AS BIGINT[]), id)", {"ids": old}
             )
+        note_deletion(connection, now=now)
     return len(old)

@@ -16,6 +16,7 @@ from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.wiping import wipe
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
     PostHogConnection,
@@ -138,10 +139,12 @@ def audited_days(
     """Days older than 35 days compared with PostHog by their events, the longest unchecked first.
 
     Source: PostHog's fingerprints of days, some 20 queries; the verdicts are in `event_days`. What differs is
-    read by the next sync. Running it again goes on with the days that have waited longest.
+    read by the next sync. Running it again goes on with the days that have waited longest. If rows were
+    deleted since the last audit, the warehouse's file is written anew, so that no byte of them is left.
     """
     now = datetime.now(UTC)
     with failing_clearly(), posthog.client() as client:
+        was_written_anew = wipe(warehouse.warehouse())
         report = audit_days(
             client,
             warehouse.warehouse(),
@@ -157,6 +160,7 @@ def audited_days(
                 [day.isoformat() for day in report.differing]
             ),
             "days left for the next audit": report.left,
+            "file written anew after deletions": was_written_anew,
         }
     )
 

@@ -14,6 +14,7 @@ from leadpipe.events.deletions import accept
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
+from leadpipe.events.wiping import wipe
 from leadpipe.published import reading
 from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import Rows
@@ -155,7 +156,8 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
 def audit(*, queries: int) -> None:
     """Compare days older than 35 days with PostHog by their events; Dagster does so every night.
 
-    The longest unchecked come first. What differs is read by the next sync. Ends with 1 if a day differs.
+    The longest unchecked come first. What differs is read by the next sync. If rows were deleted since the
+    last audit, the warehouse's file is written anew without them. Ends with 1 if a day differs.
 
     \b
     Example:
@@ -163,6 +165,7 @@ def audit(*, queries: int) -> None:
     """
     settings = load_settings(EventsSettings)
     now = datetime.now(UTC)
+    was_written_anew = wipe(open_warehouse(settings))
     with connect_posthog(settings) as posthog:
         report = audit_days(
             posthog,
@@ -175,6 +178,8 @@ def audit(*, queries: int) -> None:
     console.print(
         f"{report.compared} days compared, {len(report.differing)} differ, {report.left} not reached."
     )
+    if was_written_anew:
+        console.print("The warehouse was written anew, without what was deleted.")
     if report.differing:
         console.print(f"They differ: {', '.join(map(str, report.differing))}. Run `leadpipe sync`.")
         raise click.exceptions.Exit(1)

@@ -18,6 +18,7 @@ from leadpipe.events.days import DayState, mark_changed
 from leadpipe.events.extraction import rows_of
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import Window
+from leadpipe.events.wiping import note_deletion
 
 
 def unseen(
@@ -150,3 +151,4 @@ def _remove(
             {"uuids": list(uuids)},
         )
     mark_changed(connection, [day], sorted(run for (run,) in runs))
+    note_deletion(connection, now=now)

@@ -14,6 +14,7 @@ TABLES = (
     "accepted_days",
     "shared_uuids",
     "person_overrides",
+    "deletions_to_wipe",
 )
 
 
@@ -135,6 +136,7 @@ def follow_persons(connection: duckdb.DuckDBPyConnection) -> None:
         ALTER TABLE raw_events ADD COLUMN person_rank UTINYINT;
         UPDATE raw_events SET person_rank = CASE WHEN created_at IS NULL THEN 1 ELSE 3 END;
         CREATE TABLE person_overrides (distinct_id VARCHAR NOT NULL, person_id VARCHAR NOT NULL);
+        CREATE TABLE deletions_to_wipe (noted_at TIMESTAMPTZ NOT NULL);
     """)
 
 

@@ -6,6 +6,7 @@ The only package that opens a DuckDB connection. It knows no table: domains brin
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.connection import Warehouse, lock_holder, memory, transaction
 from leadpipe.warehouse.publish import Published, publish, tables_in, view_table
+from leadpipe.warehouse.rewriting import rewrite
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "publish",
     "read_sql",
     "restore",
+    "rewrite",
     "rows_of",
     "tables_in",
     "transaction",

@@ -31,6 +31,11 @@ def lock_holder(error: duckdb.Error) -> tuple[bool, int | None]:
     return "lock" in text.lower(), int(found.group(1)) if found else None
 
 
+def _file_at(path: Path) -> int | None:
+    """Which file is at a path: its inode, None if there is none."""
+    return path.stat().st_ino if path.exists() else None
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A DuckDB file and how to open it. Holds no connection: `connect()` does, for a moment.
@@ -82,8 +87,13 @@ class Warehouse:
         give_up_at = self.clock() + self.lock_timeout_seconds
         wait = _FIRST_WAIT_SECONDS
         while True:
+            before = _file_at(self.path)
             try:
-                return duckdb.connect(str(self.path), config=config)
+                connection = duckdb.connect(str(self.path), config=config)
+                if before in (None, _file_at(self.path)):
+                    return connection
+                connection.close()  # it was written anew (`rewriting.py`) between opening and locking it
+                continue
             except duckdb.IOException as error:
                 is_locked, pid = lock_holder(error)
                 if not is_locked:
