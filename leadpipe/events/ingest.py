@@ -185,9 +185,11 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
                    ELSE coalesce({_CONTENT.format("staged")} > {_CONTENT.format("stored")}, false)
                END AS is_later_copy,
-               -- A query knows of merges; a webhook says who somebody was when the event came in.
+               -- A query knows of merges; a webhook says who somebody was when the event came in. The
+               -- copy may be another event under the uuid, of somebody else.
                coalesce(staged.person_id, stored.person_id) AS person_id,
                staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
+                   AND staged.distinct_id IS NOT DISTINCT FROM stored.distinct_id
                    AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
