@@ -7,7 +7,7 @@ accepts it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -15,10 +15,12 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.events.days import DayState
-from leadpipe.events.extraction import rows_of
+from leadpipe.events.extraction import WindowPages, rows_of
 from leadpipe.events.ingest import mark_changed
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import Window
+
+_DAY = timedelta(days=1)
 
 
 def unseen(
@@ -62,6 +64,31 @@ def unseen(
     ).fetchall()
     connection.execute("DROP TABLE seen")
     return dict(found)
+
+
+def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages]) -> None:
+    """Forget copies on days that PostHog has them on no more; their events are kept under other days.
+
+    Of two events under one uuid PostHog may have lost one. A copy that is forgotten by mistake is noted
+    again when it is read.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        parts: windows that were read from the beginning of time; those of whole days count.
+    """
+    for part in parts:
+        if part.window.end - part.window.start < _DAY:
+            continue
+        seen = (
+            f"SELECT try_cast(fields[1] AS UUID) AS uuid FROM {rows_of(part.pages)}"
+            if part.pages
+            else "SELECT NULL::UUID AS uuid LIMIT 0"
+        )
+        connection.execute(
+            f"DELETE FROM event_copies WHERE event_date IN (SELECT unnest($days::DATE[])) "
+            f"AND uuid NOT IN (SELECT uuid FROM ({seen}) WHERE uuid IS NOT NULL)",
+            {"days": list(part.window.days)},
+        )
 
 
 def follow(

@@ -13,7 +13,7 @@ from pathlib import Path
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState, day_states, record_proof
-from leadpipe.events.deletions import follow, unseen
+from leadpipe.events.deletions import follow, forget_copies, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
@@ -184,10 +184,11 @@ class _Loader:
                     most_gone=self.config.most_gone,
                     now=self.clock(),
                 )
+                # With an event its copies on other days went: their verdicts change, too.
                 days |= record_proof(
                     connection,
-                    {day: theirs[day] for day in removed},
-                    read=removed,
+                    theirs,
+                    read=theirs,
                     events=names,
                     until=until,
                     now=self.clock(),
@@ -233,6 +234,7 @@ class _Loader:
                         until=until,
                     ).items():
                         gone.setdefault(day, []).extend(uuids)
+                    forget_copies(connection, waiting)
                 verdicts = record_proof(
                     connection,
                     {day: theirs[day] for day in sorted(done)},
