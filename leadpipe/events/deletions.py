@@ -23,6 +23,45 @@ from leadpipe.events.windows import Window
 _DAY = timedelta(days=1)
 
 
+def give_way(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages], *, until: datetime
+) -> None:
+    """Let an older copy be the event where PostHog lost the later one; run it before the pages are taken in.
+
+    Of two events under one uuid the one received last is kept. When PostHog loses it (its person was
+    erased), the other one is still there, and counts.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        parts: windows that were read from the beginning of time to their ends.
+        until: what PostHog received later may not have been there yet.
+    """
+    pages = [page for part in parts for page in part.pages]
+    if not pages:
+        return
+    # Like a webhook's copy, which does not say when it was received: the door takes any other for later.
+    connection.execute(
+        f"""
+        UPDATE raw_events SET created_at = NULL FROM (
+            SELECT try_cast(fields[1] AS UUID) AS uuid, max(try_cast(fields[4] AS TIMESTAMPTZ)) AS received_at
+            FROM {rows_of(pages)} GROUP BY ALL
+        ) AS seen
+        WHERE raw_events.uuid = seen.uuid AND created_at > received_at AND created_at <= $until
+          AND event_date IN (SELECT unnest($days::DATE[]))
+          AND EXISTS (
+              FROM (SELECT unnest($starts::TIMESTAMPTZ[]) AS first, unnest($ends::TIMESTAMPTZ[]) AS next)
+              WHERE timestamp >= first AND timestamp < next
+          )
+        """,
+        {
+            "until": until,
+            "days": sorted({day for part in parts for day in part.window.days}),
+            "starts": [part.window.start for part in parts],
+            "ends": [part.window.end for part in parts],
+        },
+    )
+
+
 def unseen(
     connection: duckdb.DuckDBPyConnection,
     windows: Sequence[Window],

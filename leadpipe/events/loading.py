@@ -13,7 +13,7 @@ from pathlib import Path
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState, day_states, record_proof
-from leadpipe.events.deletions import follow, forget_copies, unseen
+from leadpipe.events.deletions import follow, forget_copies, give_way, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
@@ -224,6 +224,7 @@ class _Loader:
             nonlocal report, waiting
             pages = [page for part in waiting for page in part.pages]
             with self.warehouse.transaction() as connection:
+                give_way(connection, waiting if gone is not None else (), until=until)
                 ingested = ingest(connection, pages, run_id=self.run.run_id, now=self.clock())
                 if gone is not None:
                     for day, uuids in unseen(

@@ -157,6 +157,22 @@ def test_a_copy_that_posthog_lost_is_forgotten(sandbox, sync, warehouse):
     assert rows(warehouse, "SELECT * FROM event_copies") == []
 
 
+def test_what_is_left_under_a_uuid_is_the_event(sandbox, sync, warehouse):
+    """Of two events under one uuid the later is erased: the other counts, for the run that brought it."""
+    later = {**lead(0), "distinct_id": "ben", "created_at": NOW - timedelta(hours=1)}
+    others = [lead(1, "10:30:00"), lead(2)]
+    sandbox.control.insert([{**lead(0), "distinct_id": "ann"}, later, *others])
+    sync(NOW, "first")
+    sandbox.control.delete_events([_UUID.format(1)], ["ben"])
+    _, report = sync()
+    assert (report.incomplete_days, report.removed) == ((), {_DAY: 1})
+    found = rows(warehouse, "SELECT uuid, distinct_id, run_id FROM raw_events ORDER BY uuid")
+    assert [(str(uuid), *rest) for uuid, *rest in found] == [
+        (_UUID.format(0), "ann", "first"),
+        (_UUID.format(2), "anonymous-1", "first"),
+    ]
+
+
 def test_with_an_event_its_copies_on_other_days_go(sandbox, sync, warehouse, settings):
     """An event that was dated anew is erased: the day it came from is proved by the same sync."""
     moved = {
