@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-calendar test-domains test-installed lint format clean lock bench
+.PHONY: help setup demo up browser test test-calendar test-walks test-kills test-domains test-installed lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,12 @@ test: browser lint  ## Check format, lint, types and import walls, then run all 
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
 	$(BIN)/python -m leadpipe_tests.calendar
+
+test-walks: $(READY)  ## Let 200 random walks happen in PostHog, and compare the warehouse event by event (slow).
+	$(BIN)/python -m leadpipe_tests.events.walks
+
+test-kills: $(READY)  ## Kill 60 syncs in all their phases, and compare with one that nobody disturbed (slow).
+	$(BIN)/python -m leadpipe_tests.dagster_ui.kills
 
 test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
 	$(BIN)/python -m leadpipe_tests.installed

@@ -2,12 +2,13 @@
 
 import argparse
 
-from benchmarks import analytics, delivery, draw, extract, history, interactions, webhook
+from benchmarks import analytics, delivery, draw, extract, history, interactions, proof, webhook
 
 BENCHMARKS = {
     "extract": extract.run,
     "analytics": analytics.run,
     "history": history.run,
+    "proof": proof.run,
     "webhook": webhook.run,
     "interactions": interactions.run,
     "draw": draw.run,

@@ -76,6 +76,16 @@ class SandboxControl:
         uuids: list[str] = self._post("insert", events=rows)["uuids"]
         return uuids
 
+    def delete_events(self, uuids: Sequence[str] = (), distinct_ids: Sequence[str] = ()) -> int:
+        """Erase every copy of the events named and all events of the distinct ids; return how many rows.
+
+        As PostHog does for a person who is deleted with their events, once its quiet hour has come.
+        """
+        erased: int = self._post("delete", uuids=list(uuids), distinct_ids=list(distinct_ids))[
+            "rows"
+        ]
+        return erased
+
     def generate(
         self, events: int, days: int = 60, end: datetime | None = None, seed: int = 1
     ) -> Truth:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from posthog_sandbox.clock import read_moment
 from posthog_sandbox.faults import Fault
-from posthog_sandbox.hogql_tables import instant
+from posthog_sandbox.hogql_tables import instant, quoted
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
 from posthog_sandbox.seeding import seed_traffic
@@ -35,6 +35,22 @@ def _insert(world: World, body: dict[str, Any]) -> dict[str, Any]:
     rows = [_row(event) for event in body["events"]]
     world.storage.insert(pa.Table.from_pylist(rows, EVENT_SCHEMA))
     return {"uuids": [row["uuid"] for row in rows]}
+
+
+def _delete(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    named = {"toString(uuid)": body["uuids"], "distinct_id": body["distinct_ids"]}
+    chosen = " OR ".join(
+        f"{column} IN ({', '.join(map(quoted, values))})"
+        for column, values in named.items()
+        if values
+    )
+    if not chosen:
+        return {"rows": 0}
+    [[count]] = world.storage.values(f"SELECT count() FROM sandbox.events WHERE {chosen}")
+    world.storage.write(
+        f"ALTER TABLE sandbox.events DELETE WHERE {chosen} SETTINGS mutations_sync = 1"
+    )
+    return {"rows": count}
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
@@ -182,6 +198,7 @@ def control_routes() -> list[Route]:
     return [
         _route("reset", _reset, "POST", in_thread=False),
         _route("insert", _insert, "POST"),
+        _route("delete", _delete, "POST"),
         _route("generate", _generate, "POST"),
         _route("truth", _truth, "GET"),
         _route("clock", _clock, "POST"),

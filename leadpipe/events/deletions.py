@@ -7,7 +7,7 @@ accepts it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -15,10 +15,51 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.events.days import DayState, mark_changed
-from leadpipe.events.extraction import rows_of
+from leadpipe.events.extraction import WindowPages, rows_of
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import Window
 from leadpipe.events.wiping import note_deletion
+
+_DAY = timedelta(days=1)
+
+
+def give_way(
+    connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages], *, until: datetime
+) -> None:
+    """Let an older copy be the event where PostHog lost the later one; run it before the pages are taken in.
+
+    Of two events under one uuid the one received last is kept. When PostHog loses it (its person was
+    erased), the other one is still there, and counts.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        parts: windows that were read from the beginning of time to their ends.
+        until: what PostHog received later may not have been there yet.
+    """
+    pages = [page for part in parts for page in part.pages]
+    if not pages:
+        return
+    # Like a webhook's copy, which does not say when it was received: the door takes any other for later.
+    connection.execute(
+        f"""
+        UPDATE raw_events SET created_at = NULL FROM (
+            SELECT try_cast(fields[1] AS UUID) AS uuid, max(try_cast(fields[4] AS TIMESTAMPTZ)) AS received_at
+            FROM {rows_of(pages)} GROUP BY ALL
+        ) AS seen
+        WHERE raw_events.uuid = seen.uuid AND created_at > received_at AND created_at <= $until
+          AND event_date IN (SELECT unnest($days::DATE[]))
+          AND EXISTS (
+              FROM (SELECT unnest($starts::TIMESTAMPTZ[]) AS first, unnest($ends::TIMESTAMPTZ[]) AS next)
+              WHERE timestamp >= first AND timestamp < next
+          )
+        """,
+        {
+            "until": until,
+            "days": sorted({day for part in parts for day in part.window.days}),
+            "starts": [part.window.start for part in parts],
+            "ends": [part.window.end for part in parts],
+        },
+    )
 
 
 def unseen(
@@ -62,6 +103,31 @@ def unseen(
     ).fetchall()
     connection.execute("DROP TABLE seen")
     return dict(found)
+
+
+def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages]) -> None:
+    """Forget copies on days that PostHog has them on no more; their events are kept under other days.
+
+    Of two events under one uuid PostHog may have lost one. A copy that is forgotten by mistake is noted
+    again when it is read.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        parts: windows that were read from the beginning of time; those of whole days count.
+    """
+    for part in parts:
+        if part.window.end - part.window.start < _DAY:
+            continue
+        seen = (
+            f"SELECT try_cast(fields[1] AS UUID) AS uuid FROM {rows_of(part.pages)}"
+            if part.pages
+            else "SELECT NULL::UUID AS uuid LIMIT 0"
+        )
+        connection.execute(
+            f"DELETE FROM event_copies WHERE event_date IN (SELECT unnest($days::DATE[])) "
+            f"AND uuid NOT IN (SELECT uuid FROM ({seen}) WHERE uuid IS NOT NULL)",
+            {"days": list(part.window.days)},
+        )
 
 
 def follow(

@@ -206,10 +206,14 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                END AS is_later_copy,
                stored.created_at,
                stored.person_id AS stored_person,
-               -- Of two sources the one that knows more of persons is right, of two queries the later one.
-               staged.person_id IS NOT NULL AND staged.person_rank >= stored.person_rank AS is_better_known,
-               if(is_better_known, staged.person_id, stored.person_id) AS person_now,
-               if(is_better_known, staged.person_rank, stored.person_rank) AS rank_now,
+               -- Of two sources the one that knows more of persons is right, of two queries the later one. The
+               -- copy may be another event under the uuid, of somebody else.
+               CASE
+                   WHEN staged.distinct_id IS DISTINCT FROM stored.distinct_id THEN is_later_copy
+                   ELSE staged.person_id IS NOT NULL AND staged.person_rank >= stored.person_rank
+               END AS takes_person,
+               if(takes_person, staged.person_id, stored.person_id) AS person_now,
+               if(takes_person, staged.person_rank, stored.person_rank) AS rank_now,
                person_now IS DISTINCT FROM stored.person_id AS is_new_person,
                rank_now IS DISTINCT FROM stored.person_rank AS is_new_rank
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid

@@ -13,7 +13,7 @@ from pathlib import Path
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import ledger
 from leadpipe.events.days import DayState, day_states, record_proof
-from leadpipe.events.deletions import follow, unseen
+from leadpipe.events.deletions import follow, forget_copies, give_way, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
@@ -204,10 +204,11 @@ class _Loader:
                     most_gone=self.config.most_gone,
                     now=self.clock(),
                 )
+                # With an event its copies on other days went: their verdicts change, too.
                 days |= record_proof(
                     connection,
-                    {day: theirs[day] for day in removed},
-                    read=removed,
+                    theirs,
+                    read=theirs,
                     events=names,
                     until=until,
                     now=self.clock(),
@@ -243,6 +244,7 @@ class _Loader:
             nonlocal report, waiting
             pages = [page for part in waiting for page in part.pages]
             with self.warehouse.transaction() as connection:
+                give_way(connection, waiting if gone is not None else (), until=until)
                 ingested = ingest(connection, pages, run_id=self.run.run_id, now=self.clock())
                 if gone is not None:
                     for day, uuids in unseen(
@@ -253,6 +255,7 @@ class _Loader:
                         until=until,
                     ).items():
                         gone.setdefault(day, []).extend(uuids)
+                    forget_copies(connection, waiting)
                 verdicts = record_proof(
                     connection,
                     {day: theirs[day] for day in sorted(done)},

@@ -162,6 +162,54 @@ def test_what_comes_back_is_an_event_again(sandbox, loaded, sync, warehouse):
     assert rows(warehouse, "SELECT count(*) FROM gone_events") == [(0,)]
 
 
+def test_a_copy_that_posthog_lost_is_forgotten(sandbox, sync, warehouse):
+    """Of two events under one uuid, on two days, one is erased: both days are PostHog's again."""
+    ann = {**lead(0), "distinct_id": "ann"}
+    ben = {**lead(0), "distinct_id": "ben", "timestamp": NOW - timedelta(hours=2)}
+    sandbox.control.insert([ann, {**ben, "created_at": NOW - timedelta(hours=1)}])
+    sync(NOW, "first")
+    assert verdict(warehouse) == (1, 1, True, True)
+    sandbox.control.delete_events(distinct_ids=["ann"])
+    _, report = sync()
+    assert (report.incomplete_days, report.removed) == ((), {})
+    assert verdict(warehouse) == (0, 0, True, True)
+    assert rows(warehouse, "SELECT distinct_id FROM raw_events") == [("ben",)]
+    assert rows(warehouse, "SELECT * FROM event_copies") == []
+
+
+def test_what_is_left_under_a_uuid_is_the_event(sandbox, sync, warehouse):
+    """Of two events under one uuid the later is erased: the other counts, for the run that brought it."""
+    later = {**lead(0), "distinct_id": "ben", "created_at": NOW - timedelta(hours=1)}
+    others = [lead(1, "10:30:00"), lead(2)]
+    sandbox.control.insert([{**lead(0), "distinct_id": "ann"}, later, *others])
+    sync(NOW, "first")
+    sandbox.control.delete_events([_UUID.format(1)], ["ben"])
+    _, report = sync()
+    assert (report.incomplete_days, report.removed) == ((), {_DAY: 1})
+    found = rows(warehouse, "SELECT uuid, distinct_id, run_id FROM raw_events ORDER BY uuid")
+    assert [(str(uuid), *rest) for uuid, *rest in found] == [
+        (_UUID.format(0), "ann", "first"),
+        (_UUID.format(2), "anonymous-1", "first"),
+    ]
+
+
+def test_with_an_event_its_copies_on_other_days_go(sandbox, sync, warehouse, settings):
+    """An event that was dated anew is erased: the day it came from is proved by the same sync."""
+    moved = {
+        **lead(0),
+        "timestamp": NOW - timedelta(hours=2),
+        "created_at": NOW - timedelta(hours=1),
+    }
+    others = [lead(n) for n in (1, 2)]
+    of_today = [{**one, "timestamp": NOW - timedelta(hours=3)} for one in (lead(3), lead(4))]
+    sandbox.control.insert([lead(0), moved, *others, *of_today])
+    sync(NOW, "first")
+    sandbox.control.delete_events([_UUID.format(0)])
+    _, report = sync()
+    assert (report.incomplete_days, report.removed) == ((), {TODAY: 1})
+    assert verdict(warehouse) == (2, 2, True, True)
+
+
 def test_an_audit_finds_what_changed_long_ago(sandbox, settings, warehouse):
     """A deletion on a day that no sync compares any more is found at night, and followed by the next sync."""
     old = TODAY - timedelta(days=50)

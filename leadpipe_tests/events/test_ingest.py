@@ -106,6 +106,16 @@ def test_a_merged_person_is_refreshed(warehouse, tmp_path):
     assert rows(warehouse, "SELECT person_id, run_id FROM raw_events") == [("b", "run-1")]
 
 
+def test_the_person_is_that_of_the_event_kept(warehouse, tmp_path):
+    """Of two events with one uuid an earlier one, read again later, does not lend its person."""
+    kept = event("property_view", "10:00:05", uuid=_UUIDS[0], distinct_id="ben", person_id="b")
+    other = event("property_view", "10:00:00", uuid=_UUIDS[0], distinct_id="dan", person_id="d")
+    take_in(warehouse, tmp_path, [kept])
+    result = take_in(warehouse, tmp_path, [other], run_id="run-2")
+    assert (result.duplicate, result.changed_days) == (1, ())
+    assert rows(warehouse, "SELECT distinct_id, person_id FROM raw_events") == [("ben", "b")]
+
+
 def test_copies_on_two_days_count_once_and_are_remembered(warehouse, tmp_path):
     """A uuid whose copies fall on both sides of midnight is one event; its other day is noted."""
     before = event(
