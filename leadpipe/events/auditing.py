@@ -6,9 +6,10 @@ A day that differs is read by the next sync; see `planning.py`.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from leadpipe.events import retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.planning import RECOUNTED
-from leadpipe.events.proof import of_days, settled_until
+from leadpipe.events.proof import of_days, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.posthog import PostHog
 from leadpipe.warehouse import Warehouse
@@ -55,13 +56,14 @@ def audit_days(
         checked = dict(
             connection.execute("SELECT event_date, checked_at FROM event_days").fetchall()
         )
+    floor = retention.current_floor(posthog, warehouse, now=now)
     last = now.astimezone(UTC).date() - RECOUNTED
     never = datetime.min.replace(tzinfo=UTC)
     waiting = sorted(
         (
             day
             for day, state in states.items()
-            if first_day <= day < last and state.read_until is not None
+            if first_day <= day < last and state.read_until is not None and not floor.freezes(day)
         ),
         key=lambda day: (states[day].names == names_key(names), checked[day] or never, day),
     )
@@ -74,8 +76,22 @@ def audit_days(
         waiting = [day for day in waiting if day not in {*days}]
         until = settled_until(posthog, now, config.settle)
         theirs = of_days(posthog, days, events=names, until=until)
+        with warehouse.connect() as connection:
+            ours = stored_of_days(connection, days, events=names, until=until)
+        floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
+        visible = {day: found for day, found in theirs.items() if not floor.freezes(day)}
+        waiting = [day for day in waiting if not floor.freezes(day)]
         with warehouse.transaction() as connection:
-            found = record_proof(connection, theirs, read=(), events=names, until=until, now=now)
-        compared += len(days)
+            found = record_proof(
+                connection,
+                visible,
+                read=(),
+                events=names,
+                until=until,
+                now=now,
+                unrecorded=doubtful,
+            )
+            retention.question(connection, doubtful, now=now)
+        compared += len(visible)
         differing += [day for day, state in found.items() if not state.is_complete]
     return AuditReport(compared, tuple(sorted(differing)), len(waiting))

@@ -3,12 +3,12 @@
 Reading the days is `loading.py`'s business; when to plan is `leadpipe/automation.py`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
-from leadpipe.events import ledger
+from leadpipe.events import ledger, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
@@ -52,8 +52,9 @@ def plan_sync(
 
     Every plan compares the last 35 days by their events, and with them the days that were last compared
     by other event names. Days never read, days that differ, days that received events since the last
-    plan, days of an earlier plan that no run has read yet and today are read. Takes two queries to
-    PostHog, and none before the first load. A dry plan is not remembered.
+    plan, days of an earlier plan that no run has read yet and today are read; days that are frozen by
+    retention are none of these. Takes two queries to PostHog, and none before the first load. A dry plan
+    is not remembered.
 
     Raises:
         PostHogError, WarehouseLocked.
@@ -76,13 +77,19 @@ def plan_sync(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
         ).fetchall()
+        questioned = retention.questioned(connection)
+    floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
     reasons = {
         day: "never read"
         for offset in range((today - first_day).days + 1)
-        if (day := first_day + timedelta(days=offset)) not in states
-        or states[day].read_until is None
+        if not floor.freezes(day := first_day + timedelta(days=offset))
+        and (day not in states or states[day].read_until is None)
     }
-    was_read = [day for day in states if first_day <= day <= today and day not in reasons]
+    was_read = [
+        day
+        for day in states
+        if first_day <= day <= today and day not in reasons and not floor.freezes(day)
+    ]
     reasons.update({day: "changed" for (day,) in pending if day in was_read})
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
@@ -97,7 +104,9 @@ def plan_sync(
             Window(start_of(first_day), start_of(today + _DAY), since),
             until,
         )
+        changed = {day: new for day, new in changed.items() if not floor.freezes(day)}
         reasons.update({day: "changed" for day in changed if day not in reasons})
+    doubtful: Collection[date] = ()
     compared = [
         day
         for day in was_read
@@ -108,10 +117,16 @@ def plan_sync(
         theirs = of_days(posthog, compared, events=names, until=until)
         with warehouse.connect() as connection:
             ours = stored_of_days(connection, compared, events=names, until=until)
-        differing = {day for day in compared if theirs[day] != ours[day]}
+        floor, doubtful = retention.examine(
+            posthog, warehouse, theirs, ours, now=now, is_dry=is_dry
+        )
+        theirs = {day: found for day, found in theirs.items() if not floor.freezes(day)}
+        was_read = [day for day in was_read if not floor.freezes(day)]
+        reasons = {day: reason for day, reason in reasons.items() if not floor.freezes(day)}
+        differing = {day for day in theirs if theirs[day] != ours[day]}
         reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
     for day in was_read:
-        if day not in theirs and not states[day].is_complete:
+        if day in questioned or (day not in theirs and not states[day].is_complete):
             reasons.setdefault(day, "differs")
     if reasons.get(today) != "never read":
         reasons[today] = "today"
@@ -126,7 +141,9 @@ def plan_sync(
                 for day in {*changed, today}
             ],
         )
-        record_proof(connection, theirs, read=(), events=names, until=until, now=now)
+        proved = {day: found for day, found in theirs.items() if day not in doubtful}
+        record_proof(connection, proved, read=(), events=names, until=until, now=now)
+        retention.question(connection, doubtful, now=now)
     if outside and since is not None:
         _keep_outside(posthog, warehouse, config, first_day, today, since, now)
     return plan
