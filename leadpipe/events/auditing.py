@@ -6,7 +6,7 @@ A day that differs is read by the next sync; see `planning.py`.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from leadpipe.events import retention
+from leadpipe.events import hidden_days, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.planning import RECOUNTED
 from leadpipe.events.proof import of_days, settled_until, stored_of_days
@@ -91,7 +91,7 @@ def audit_days(
                 now=now,
                 unrecorded=doubtful,
             )
-            retention.question(connection, doubtful, now=now)
+            hidden_days.question(connection, doubtful, now=now)
         compared += len(visible)
         differing += [day for day, state in found.items() if not state.is_complete]
     return AuditReport(compared, tuple(sorted(differing)), len(waiting))

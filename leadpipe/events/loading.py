@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from leadpipe.errors import LeadpipeError
-from leadpipe.events import ledger, retention
+from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.deletions import follow, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
@@ -26,6 +26,7 @@ from leadpipe.events.proof import (
     stored_of_days,
     stored_of_hours,
 )
+from leadpipe.events.ruling import rule
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
@@ -170,7 +171,7 @@ class _Loader:
         report = self.read(windows, unread, theirs, until, unrecorded=doubtful)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         with self.warehouse.transaction() as connection:
-            retention.reopen(connection, [day for day in report.days if day not in wrong])
+            hidden_days.reopen(connection, [day for day in report.days if day not in wrong])
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
             report = self._read_what_differs(wrong, report, started_at)
         return report
@@ -194,7 +195,7 @@ class _Loader:
         gone: dict[date, list[str]] = {}
         again = self.read(windows, unread, theirs, until, gone=gone, unrecorded=wrong)
         left = {day: uuids for day, uuids in gone.items() if not again.days[day].is_complete}
-        ruling = retention.rule(
+        ruling = rule(
             self.posthog,
             self.warehouse,
             left,
@@ -215,7 +216,7 @@ class _Loader:
                 now=self.clock(),
                 spared=ruling.spared,
             )
-            retention.hide(connection, ruling.spared, looked_at=wrong, now=self.clock())
+            hidden_days.hide(connection, ruling.doubtful, looked_at=wrong, now=self.clock())
             settled = [day for day in wrong if day in removed or day not in ruling.spared]
             days |= record_proof(
                 connection,
@@ -225,7 +226,7 @@ class _Loader:
                 until=until,
                 now=self.clock(),
             )
-            retention.reopen(connection, [day for day in wrong if days[day].is_complete])
+            hidden_days.reopen(connection, [day for day in wrong if days[day].is_complete])
         frozen = {*ruling.spared}
         return LoadReport(
             ingested=report.ingested + again.ingested,

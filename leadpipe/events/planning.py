@@ -6,13 +6,17 @@ Reading the days is `loading.py`'s business; when to plan is `leadpipe/automatio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+import duckdb
 
 from leadpipe.errors import QueryTooHeavy
-from leadpipe.events import ledger, retention
+from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
+from leadpipe.events.retention import Floor
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
@@ -23,6 +27,7 @@ _DAY = timedelta(days=1)
 RECOUNTED = timedelta(days=35)
 """Every plan compares the days of so long ago; `auditing.py` the others."""
 _OUTSIDE = "outside"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,6 @@ def plan_sync(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
         ).fetchall()
-        questioned = retention.questioned(connection)
     floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
     reasons = {
         day: "never read"
@@ -104,7 +108,7 @@ def plan_sync(
             Window(start_of(first_day), start_of(today + _DAY), since),
             until,
         )
-        changed = {day: new for day, new in changed.items() if not floor.freezes(day)}
+        changed = _visible(changed, floor)
         reasons.update({day: "changed" for day in changed if day not in reasons})
     doubtful: Collection[date] = ()
     compared = [
@@ -120,11 +124,15 @@ def plan_sync(
         floor, doubtful = retention.examine(
             posthog, warehouse, theirs, ours, now=now, is_dry=is_dry
         )
-        theirs = {day: found for day, found in theirs.items() if not floor.freezes(day)}
-        was_read = [day for day in was_read if not floor.freezes(day)]
-        reasons = {day: reason for day, reason in reasons.items() if not floor.freezes(day)}
-        differing = {day for day in theirs if theirs[day] != ours[day]}
-        reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
+        theirs, was_read = _visible(theirs, floor), [*_visible(dict.fromkeys(was_read), floor)]
+        reasons = _visible(reasons, floor)
+        reasons |= {
+            day: "differs"
+            for day in sorted(theirs)
+            if theirs[day] != ours[day] and day not in reasons
+        }
+    with warehouse.connect() as connection:
+        questioned = hidden_days.questioned(connection)
     for day in was_read:
         if day in questioned or (day not in theirs and not states[day].is_complete):
             reasons.setdefault(day, "differs")
@@ -134,19 +142,41 @@ def plan_sync(
     if is_dry:
         return plan
     with warehouse.transaction() as connection:
-        connection.executemany(
-            "INSERT INTO changed_days VALUES (?, ?, ?, ?, ?)",
-            [
-                [day, changed.get(day, 0), since or EPOCH, until, first_day]
-                for day in {*changed, today}
-            ],
+        _remember(
+            connection,
+            changed,
+            today=today,
+            first_day=first_day,
+            since=since or EPOCH,
+            until=until,
         )
         proved = {day: found for day, found in theirs.items() if day not in doubtful}
         record_proof(connection, proved, read=(), events=names, until=until, now=now)
-        retention.question(connection, doubtful, now=now)
+        hidden_days.question(connection, doubtful, now=now)
     if outside and since is not None:
         _keep_outside(posthog, warehouse, config, first_day, today, since, now)
     return plan
+
+
+def _visible(of_days: Mapping[date, _T], floor: Floor) -> dict[date, _T]:
+    """Without the days that are frozen by retention."""
+    return {day: value for day, value in of_days.items() if not floor.freezes(day)}
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection,
+    changed: Mapping[date, int],
+    *,
+    today: date,
+    first_day: date,
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Keep which days were found changed, so that none is forgotten if no run follows."""
+    connection.executemany(
+        "INSERT INTO changed_days VALUES (?, ?, ?, ?, ?)",
+        [[day, changed.get(day, 0), since, until, first_day] for day in {*changed, today}],
+    )
 
 
 def _ask_changed_days(
