@@ -88,7 +88,9 @@ async def _answer(world: World, asked: _Asked) -> tuple[CachedAnswer, bool]:
     if known is not None:
         return known, True
     in_utc = asked.modifiers.get("convertToProjectTimezone") is False
-    translation = translate(asked.query, asked.values, world.context(in_utc=in_utc, name=asked.name))
+    translation = translate(
+        asked.query, asked.values, world.context(in_utc=in_utc, name=asked.name)
+    )
     async with world.gate.place():
         await _be_slow(world, translation)
         seconds = world.gate.limits.max_execution_seconds

@@ -131,8 +131,7 @@ def plan_sync(
             for day in sorted(theirs)
             if theirs[day] != ours[day] and day not in reasons
         }
-    with warehouse.connect() as connection:
-        questioned = hidden_days.questioned(connection)
+    questioned = _questioned(warehouse)
     for day in was_read:
         if day in questioned or (day not in theirs and not states[day].is_complete):
             reasons.setdefault(day, "differs")
@@ -161,6 +160,12 @@ def plan_sync(
 def _visible(of_days: Mapping[date, _T], floor: Floor) -> dict[date, _T]:
     """Without the days that are frozen by retention."""
     return {day: value for day, value in of_days.items() if not floor.freezes(day)}
+
+
+def _questioned(warehouse: Warehouse) -> frozenset[date]:
+    """Days whose events nobody has looked at since they lost some; known after all was compared."""
+    with warehouse.connect() as connection:
+        return hidden_days.questioned(connection)
 
 
 def _remember(

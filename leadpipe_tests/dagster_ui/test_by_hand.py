@@ -91,7 +91,7 @@ def test_one_day_shows_what_was_loaded(posthog, live, forgotten, today):
         "API calls": 2,
     }
     assert records(metadata["verdict per day"]) == [
-        {"day": str(day), "events": 3, "events in PostHog": 3, "verdict": "complete"}
+        {"day": str(day), "events": 3, "events in PostHog": 3, "verdict": "proved"}
     ]
     preview = records(metadata["preview"])
     assert [list(row) for row in preview] == [

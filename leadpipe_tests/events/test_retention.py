@@ -195,10 +195,10 @@ def test_what_cannot_be_told_is_kept_and_said(sandbox, loaded, sync, warehouse):
     _, report = sync()
     assert report.removed == {_OLDEST: 1}
     assert rows(warehouse, "SELECT uuid::VARCHAR FROM gone_events") == [(_UUID.format(4),)]
-    assert verdicts(warehouse, _OLDEST) == [
+    assert verdicts(warehouse, _OLDEST)[0] == (
         "frozen by retention: 1 events are gone in PostHog, by its retention or deleted; they are kept, as "
         "a key without project:read cannot tell"
-    ]
+    )
 
 
 def test_what_could_not_be_told_is_followed_when_the_project_says_so(
