@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 
 import click
@@ -11,12 +11,13 @@ from rich.progress import Progress as ProgressBar
 
 from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
+from leadpipe.errors import NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
-from leadpipe.events.verdicts import unsent_text
+from leadpipe.events.verdicts import FROZEN, unsent_text
 from leadpipe.progress import Progress
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
@@ -80,6 +81,14 @@ def run_days(
         emit(summary, None, title="Synced", without=("events_fetched",))
     for problem in problems:
         notes.print(f"✗ {problem}", markup=False, soft_wrap=True)
+    with suppress(NotPublished):
+        judged = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
+        frozen = [facts.event_date for facts, verdict in judged if verdict.word == FROZEN]
+        if skipped := {*frozen} & {*days}:
+            notes.print(
+                f"{len(skipped)} of the days are {FROZEN}, up to {max(skipped)}: PostHog no longer shows "
+                "them, and nothing of them was read or changed."
+            )
     return problems
 
 

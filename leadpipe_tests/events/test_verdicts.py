@@ -183,6 +183,11 @@ def test_retention_is_said_and_is_no_fault(run, sandbox, scopes):
     sandbox.control.set_retention(floor=noon(3) - timedelta(hours=2))
     result = run("sync")
     assert (result.exit_code, "✗" in result.output) == (0, False)
+    asked_for = run("sync", "--from", str(noon(3).date()))
+    assert (asked_for.exit_code, "1 of the days are frozen by retention" in asked_for.stderr) == (
+        0,
+        True,
+    )
     *others, oldest = listed(run)
     assert (others, oldest[0]) == ([("proved", "")] * 3, "frozen by retention")
     assert listed(run, "--incomplete") == []
