@@ -37,6 +37,7 @@ _DAYS = """
 _RETENTION = """
     SELECT asked_at, months, is_enforced, problem, $frozen_before::DATE AS frozen_before
     FROM (SELECT 1) LEFT JOIN posthog_retention ON true
+    WHERE asked_at IS NOT NULL OR $frozen_before::DATE IS NOT NULL
 """
 TABLES = (*_QUERIES, "event_days", "retention")
 ASSETS = ("raw_events",)
