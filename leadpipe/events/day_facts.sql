@@ -24,9 +24,12 @@ LEFT JOIN (
     SELECT event_date, count(*) AS shared_uuids, min(seen_at) AS shared_since
     FROM shared_uuids
     WHERE NOT EXISTS (
-        SELECT 1 FROM raw_events
-        WHERE raw_events.uuid = shared_uuids.uuid AND raw_events.event = shared_uuids.event
-          AND raw_events.distinct_id IS NOT DISTINCT FROM shared_uuids.distinct_id
+        -- Of a long history only the uuids are read, and nothing where no uuid is shared.
+        SELECT 1 FROM (
+            SELECT uuid, event, distinct_id FROM raw_events WHERE uuid IN (SELECT uuid FROM shared_uuids)
+        ) AS here
+        WHERE here.uuid = shared_uuids.uuid AND here.event = shared_uuids.event
+          AND here.distinct_id IS NOT DISTINCT FROM shared_uuids.distinct_id
     )
     GROUP BY event_date
 ) AS shared USING (event_date)
