@@ -150,6 +150,25 @@ class SandboxControl:
         """Let captured events become visible only so many seconds after capture."""
         self._post("ingest_delay", seconds=seconds)
 
+    def lagging_replica(self, seconds: float, match: str = "") -> None:
+        """Let queries whose name contains `match` see what was visible so many seconds ago; 0 ends it."""
+        self._post("lagging_replica", seconds=seconds, match=match)
+
+    def set_retention(
+        self,
+        months: int | None = None,
+        *,
+        floor: datetime | None = None,
+        enforced: bool = True,
+    ) -> None:
+        """Hide events older than so many months from every query, as PostHog's plans do.
+
+        With `floor` those at that moment or before it are hidden instead, and the project does not say how
+        many months it keeps; without both it is PostHog's seven years. With `enforced=False` the project
+        says so, and nothing is hidden.
+        """
+        self._post("retention", months=months, floor=_plain(floor), enforced=enforced)
+
     def scopes(self, *scopes: str) -> None:
         """Replace the scopes of the API key (`query:read`, …, `*`)."""
         self._post("scopes", scopes=scopes)

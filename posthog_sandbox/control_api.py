@@ -19,9 +19,10 @@ from posthog_sandbox.faults import Fault
 from posthog_sandbox.hogql_tables import instant, quoted
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
+from posthog_sandbox.retention import DEFAULT_MONTHS, Retention
 from posthog_sandbox.seeding import seed_traffic
 from posthog_sandbox.storage_schema import EVENT_SCHEMA
-from posthog_sandbox.world import Slowness, World
+from posthog_sandbox.world import Lag, Slowness, World
 
 Lever = Callable[[World, dict[str, Any]], dict[str, Any]]
 
@@ -123,6 +124,22 @@ def _ingest_delay(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _lag(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.lag = Lag(float(body["seconds"]), str(body["match"]))
+    return {}
+
+
+def _retention(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("floor"):
+        world.retention = Retention(None, bool(body["enforced"]), read_moment(body["floor"]))
+    else:
+        months = body.get("months")
+        world.retention = Retention(
+            DEFAULT_MONTHS if months is None else int(months), bool(body["enforced"])
+        )
+    return {}
+
+
 def _scopes(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.access.scopes = tuple(body["scopes"])
     return {}
@@ -208,6 +225,8 @@ def control_routes() -> list[Route]:
         _route("row_cost", _row_cost, "POST"),
         _route("slow_windows", _slow_windows, "POST"),
         _route("ingest_delay", _ingest_delay, "POST"),
+        _route("lagging_replica", _lag, "POST"),
+        _route("retention", _retention, "POST"),
         _route("scopes", _scopes, "POST"),
         _route("property_types", _property_types, "POST"),
         _route("persons/rename", _rename, "POST"),

@@ -58,6 +58,8 @@ class Context:
         has_overrides: whether any distinct id belongs to another person than when it was ingested.
         property_types: PostHog's property definitions.
         deleted_persons: who is in no table of persons any more.
+        visible_until: what became visible later is not there; by default `now`.
+        floor: events at this moment or before it are hidden by the plan's retention.
     """
 
     now: datetime
@@ -65,6 +67,8 @@ class Context:
     has_overrides: bool = False
     property_types: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
     deleted_persons: frozenset[str] = frozenset()
+    visible_until: datetime | None = None
+    floor: datetime | None = None
 
 
 def quoted(text: str) -> str:
@@ -151,8 +155,14 @@ def _events_sql(context: Context) -> str:
         f"created_at, {_person_id(context)} AS person_id, "
         f"{session.format('$session_id')} AS `$session_id`, "
         f"{session.format('$window_id')} AS `$window_id` "
-        f"FROM sandbox.events WHERE visible_at <= {instant(context.now)})"
+        f"FROM sandbox.events WHERE visible_at <= {instant(context.visible_until or context.now)}"
+        f"{_above_floor(context)})"
     )
+
+
+def _above_floor(context: Context) -> str:
+    """PostHog bounds every read of `events`, and of no other table, whatever the query says."""
+    return "" if context.floor is None else f" AND timestamp > {instant(context.floor)}"
 
 
 def _persons_sql(context: Context) -> str:

@@ -100,4 +100,5 @@ def _project(world: World) -> dict[str, Any]:
         "created_at": _CREATED_AT,
         "ingested_event": True,
         "week_start_day": 0,
+        **world.retention.public(),
     }

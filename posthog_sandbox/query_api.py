@@ -32,6 +32,7 @@ class _Asked:
     modifiers: dict[str, Any]
     calculates: bool
     key: str
+    name: str | None
 
 
 async def answer_query(request: Request) -> Response:
@@ -78,6 +79,7 @@ def _asked(body: bytes) -> _Asked:
         modifiers=parts[2],
         calculates=refresh is True or refresh in _ALWAYS_CALCULATED,
         key=f"cache_1_{digest.hexdigest()}",
+        name=asked.get("name"),
     )
 
 
@@ -86,7 +88,9 @@ async def _answer(world: World, asked: _Asked) -> tuple[CachedAnswer, bool]:
     if known is not None:
         return known, True
     in_utc = asked.modifiers.get("convertToProjectTimezone") is False
-    translation = translate(asked.query, asked.values, world.context(in_utc=in_utc))
+    translation = translate(
+        asked.query, asked.values, world.context(in_utc=in_utc, name=asked.name)
+    )
     async with world.gate.place():
         await _be_slow(world, translation)
         seconds = world.gate.limits.max_execution_seconds

@@ -5,6 +5,7 @@ Belongs here: the parts and their common reset. Does not belong here: what the p
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from posthog_sandbox.access import Access
@@ -15,6 +16,7 @@ from posthog_sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
 from posthog_sandbox.request_log import RequestLog
+from posthog_sandbox.retention import Retention
 from posthog_sandbox.storage import Rows, Storage
 
 _CACHE_BYTES = 32 * 1024 * 1024
@@ -70,6 +72,14 @@ class Slowness:
     most_rows: int | None = None
 
 
+@dataclass(frozen=True)
+class Lag:
+    """A replica that is behind, and answers the queries whose name contains `match`."""
+
+    seconds: float = 0.0
+    match: str = ""
+
+
 @dataclass
 class World:
     """A sandbox."""
@@ -84,6 +94,8 @@ class World:
     gate: Gate = field(default_factory=Gate)
     slowness: Slowness = field(default_factory=Slowness)
     ingest_delay_seconds: float = 0.0
+    lag: Lag = field(default_factory=Lag)
+    retention: Retention = field(default_factory=Retention)
     property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
@@ -105,14 +117,23 @@ class World:
         self.clock.held_at = None
         self.slowness = Slowness()
         self.ingest_delay_seconds = 0.0
+        self.lag = Lag()
+        self.retention = Retention()
         self.property_types = dict(DEFAULT_PROPERTY_TYPES)
         self.access.scopes = self.access.initial_scopes
         self.truth = None
 
-    def context(self, *, in_utc: bool) -> Context:
-        """What HogQL depends on now; `in_utc` is the modifier against the project's zone."""
+    def context(self, *, in_utc: bool, name: str | None = None) -> Context:
+        """What HogQL depends on now; `in_utc` is the modifier against the project's zone.
+
+        `name` is the query's: another replica may answer it.
+        """
+        now = self.clock.now()
+        is_behind = self.lag.seconds > 0 and self.lag.match in (name or "")
         return Context(
-            now=self.clock.now(),
+            now=now,
+            visible_until=now - timedelta(seconds=self.lag.seconds) if is_behind else now,
+            floor=self.retention.floor(now, self.project_timezone),
             timezone="UTC" if in_utc else self.project_timezone,
             has_overrides=self.people.has_overrides,
             property_types=self.property_types,

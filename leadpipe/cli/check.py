@@ -84,7 +84,7 @@ def _posthog(settings: Settings, found: list[Finding], closing: ExitStack) -> Po
     try:
         project = posthog.project()
     except ScopeMissing:
-        text = "name and time zone unknown: the key lacks project:read (optional)"
+        text = "name, time zone and retention unknown: the key lacks project:read (optional)"
         found.append(Finding("warning", "project", text))
     except PostHogError as error:
         found.append(Finding("wrong", "project", str(error)))

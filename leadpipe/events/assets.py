@@ -12,10 +12,11 @@ from pydantic import Field
 from leadpipe.automation import KIND_TAG, SYNC_TAG
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
-from leadpipe.events.days import DayState
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_text, verdict_of
+from leadpipe.events.vocabulary import event_names
 from leadpipe.events.wiping import wipe
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
@@ -103,14 +104,23 @@ def raw_events(
         report.ingested.duplicate,
         report.calls.api_calls,
     )
-    for day, state in report.days.items():
-        context.add_asset_metadata(_verdict(state), partition_key=day.isoformat())
+    for day, fewer in report.unsent.items():
+        context.log.warning("%s", unsent_text(day, fewer))
     with warehouse.get_connection() as connection:
+        names = event_names(settings)
+        judged = [
+            (facts, verdict_of(facts, names=names))
+            for facts in facts_of_days(connection, now=datetime.now(UTC), days=days)
+        ]
+        for facts, verdict in judged:
+            context.add_asset_metadata(
+                _shown(facts, verdict), partition_key=facts.event_date.isoformat()
+            )
         # What concerns the whole run is told once, with its last day: a year has 365 copies otherwise.
         context.add_asset_metadata(
             {
                 **_counts(report, days),
-                "verdict per day": _verdict_table(report),
+                "verdict per day": _verdict_table(judged),
                 "preview": preview(
                     connection,
                     "SELECT timestamp, event, listing_id, lead_type, rejected_reason FROM raw_events "
@@ -165,11 +175,11 @@ def audited_days(
     )
 
 
-def _verdict(state: DayState) -> dict[str, int | str]:
+def _shown(facts: DayFacts, verdict: Verdict) -> dict[str, int | str]:
     return {
-        "events": state.warehouse_events or 0,
-        "events in PostHog": state.posthog_events or 0,
-        "verdict": "complete" if state.is_complete else "INCOMPLETE",
+        "events": facts.warehouse_events or 0,
+        "events in PostHog": facts.posthog_events or 0,
+        "verdict": str(verdict),
     }
 
 
@@ -184,6 +194,7 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "events rejected": dg.MetadataValue.json(report.ingested.rejected),
         "days changed": dg.MetadataValue.int(len(report.ingested.changed_days)),
         "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
+        "days frozen by retention": dg.MetadataValue.int(len({*days} - {*report.days})),
         "days read again": dg.MetadataValue.int(len(report.reread_days)),
         "windows": dg.MetadataValue.int(report.windows),
         "API calls": dg.MetadataValue.int(report.calls.api_calls),
@@ -192,12 +203,13 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
     }
 
 
-def _verdict_table(report: LoadReport) -> dg.TableMetadataValue:
+def _verdict_table(judged: Sequence[tuple[DayFacts, Verdict]]) -> dg.TableMetadataValue:
     """Days that are wrong first, then the latest; a year of rows would only slow the UI."""
-    worst = sorted(
-        report.days.items(), key=lambda item: (item[1].is_complete, -item[0].toordinal())
-    )
+    worst = sorted(judged, key=lambda item: (not item[1].is_wrong, -item[0].event_date.toordinal()))
     return table(
         ("day", "events", "events in PostHog", "verdict"),
-        ((day.isoformat(), *_verdict(state).values()) for day, state in worst[:_MOST_VERDICTS]),
+        (
+            (facts.event_date.isoformat(), *_shown(facts, verdict).values())
+            for facts, verdict in worst[:_MOST_VERDICTS]
+        ),
     )

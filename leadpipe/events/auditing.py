@@ -6,6 +6,7 @@ A day that differs is read by the next sync; see `planning.py`.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from leadpipe.events import hidden_days, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.persons import compare_days
 from leadpipe.events.planning import RECOUNTED
@@ -56,13 +57,14 @@ def audit_days(
         checked = dict(
             connection.execute("SELECT event_date, checked_at FROM event_days").fetchall()
         )
+    floor = retention.current_floor(posthog, warehouse, now=now)
     last = now.astimezone(UTC).date() - RECOUNTED
     never = datetime.min.replace(tzinfo=UTC)
     waiting = sorted(
         (
             day
             for day, state in states.items()
-            if first_day <= day < last and state.read_until is not None
+            if first_day <= day < last and state.read_until is not None and not floor.freezes(day)
         ),
         key=lambda day: (states[day].names == names_key(names), checked[day] or never, day),
     )
@@ -74,9 +76,21 @@ def audit_days(
         days = sorted(span)[:_DAYS_A_QUESTION]
         waiting = [day for day in waiting if day not in {*days}]
         until = settled_until(posthog, now, config.settle)
-        theirs, _ = compare_days(posthog, warehouse, days, events=names, until=until)
+        theirs, ours = compare_days(posthog, warehouse, days, events=names, until=until)
+        floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
+        visible = {day: found for day, found in theirs.items() if not floor.freezes(day)}
+        waiting = [day for day in waiting if not floor.freezes(day)]
         with warehouse.transaction() as connection:
-            found = record_proof(connection, theirs, read=(), events=names, until=until, now=now)
-        compared += len(days)
+            found = record_proof(
+                connection,
+                visible,
+                read=(),
+                events=names,
+                until=until,
+                now=now,
+                unrecorded=doubtful,
+            )
+            hidden_days.question(connection, doubtful, now=now)
+        compared += len(visible)
         differing += [day for day, state in found.items() if not state.is_complete]
     return AuditReport(compared, tuple(sorted(differing)), len(waiting))

@@ -5,23 +5,19 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from leadpipe.events.assets import raw_events
+from leadpipe.events.settings import EventsSettings
+from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
+from leadpipe.events.vocabulary import event_names
 from leadpipe.partitions import DAILY
-from leadpipe.resources import WarehouseResource, preview
+from leadpipe.resources import WarehouseResource, preview, table
 
 _STALE_AFTER = timedelta(hours=13)
-# The days that were read, with what was counted then and the events that are there now: at least as many,
-# as a name that is no longer read may have rows still. PostHog counted a uuid of two events once.
-_DAYS_NOW = """
-    SELECT event_date, posthog_events + coalesce(shared, 0) AS posthog_events, warehouse_events, checked_at,
-           coalesce(events_now, 0) AS events_now, coalesce(shared, 0) AS shared,
-           event_days.posthog_events = warehouse_events AND posthog_checksum <> warehouse_checksum
-               AS has_others
+_MOST_SHOWN = 31
+# Days with fewer events than were counted: at least as many should be there, as a name that is no longer
+# read may have rows still.
+_LOST = """
+    SELECT event_date, warehouse_events - coalesce(events_now, 0) AS lost
     FROM event_days LEFT JOIN (
-        SELECT event_date, count(*) AS shared FROM shared_uuids WHERE NOT EXISTS (
-            FROM raw_events WHERE uuid = shared_uuids.uuid AND event = shared_uuids.event
-                AND distinct_id IS NOT DISTINCT FROM shared_uuids.distinct_id
-        ) GROUP BY event_date
-    ) USING (event_date) LEFT JOIN (
         SELECT event_date, count(*) AS events_now FROM (
             SELECT event_date, created_at FROM raw_events
             UNION ALL
@@ -30,48 +26,59 @@ _DAYS_NOW = """
         WHERE created_at IS NULL OR created_at <= read_until
         GROUP BY event_date
     ) USING (event_date)
-    WHERE checked_at IS NOT NULL
+    WHERE checked_at IS NOT NULL AND warehouse_events > coalesce(events_now, 0)
 """
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
-def every_day_is_complete(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+def every_day_is_complete(
+    warehouse: WarehouseResource, settings: dg.ResourceParam[EventsSettings]
+) -> dg.AssetCheckResult:
     """Each day read has exactly the events that PostHog has, and has them still.
 
     Red when some are missing, or others than PostHog's are here. A warning when we have more, as they were
-    deleted in PostHog afterwards, and when two events have one uuid, of which one is here.
+    deleted in PostHog afterwards, when two events have one uuid, of which one is here, and when a day was not
+    compared by event names that were added. Days that are frozen by retention are not compared.
     """
+    now, names = datetime.now(UTC), event_names(settings)
     with warehouse.get_connection() as connection:
-        missing, surplus, lost, others, shared, days = connection.execute(
-            f"""
-            SELECT coalesce(sum(greatest(posthog_events - shared - warehouse_events, 0)), 0),
-                   coalesce(sum(greatest(warehouse_events - posthog_events + shared, 0)), 0),
-                   coalesce(sum(greatest(warehouse_events - events_now, 0)), 0),
-                   count(*) FILTER (has_others),
-                   coalesce(sum(shared), 0),
-                   count(*)
-            FROM ({_DAYS_NOW})
-            """
-        ).fetchone() or (0, 0, 0, 0, 0, 0)
-        table = preview(
-            connection,
-            f"SELECT event_date, posthog_events, warehouse_events, events_now, checked_at FROM ({_DAYS_NOW}) "
-            "WHERE posthog_events <> warehouse_events OR events_now < warehouse_events OR has_others "
-            "ORDER BY event_date",
-        )
+        facts = facts_of_days(connection, now=now)
+        lost = dict(connection.execute(_LOST).fetchall())
+    judged = [(one, verdict_of(one, names=names)) for one in facts if one.checked_at]
+    differing = [one for one, verdict in judged if verdict.word == "differs"]
+    surplus = [one.events_surplus for one in differing]
+    missing = sum(max(-more, 0) for more in surplus)
+    others = sum(one.has_same_events is False and not one.events_surplus for one in differing)
+    wrong = [
+        (one, verdict) for one, verdict in judged if verdict.is_wrong or one.event_date in lost
+    ]
     return dg.AssetCheckResult(
-        passed=not (missing or surplus or lost or others or shared),
+        passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR
         if missing or lost or others
         else dg.AssetCheckSeverity.WARN,
         metadata={
-            "days checked": int(days),
-            "events missing here": int(missing),
-            "events missing in PostHog": int(surplus),
-            "events lost since they were counted": int(lost),
-            "days with other events than PostHog": int(others),
-            "events whose uuid another has": int(shared),
-            "days that differ": table,
+            "days checked": len(judged),
+            "events missing here": missing,
+            "events missing in PostHog": sum(max(more, 0) for more in surplus),
+            "events lost since they were counted": sum(lost.values()),
+            "days with other events than PostHog": others,
+            "events whose uuid another has": sum(one.shared_uuids for one in differing),
+            "days frozen by retention": sum(verdict.word == FROZEN for _, verdict in judged),
+            "days that differ": table(
+                ("day", "verdict", "events in PostHog", "events", "events lost since", "compared"),
+                (
+                    (
+                        one.event_date.isoformat(),
+                        str(verdict),
+                        one.posthog_events,
+                        one.warehouse_events,
+                        lost.get(one.event_date, 0),
+                        one.checked_at,
+                    )
+                    for one, verdict in wrong[:_MOST_SHOWN]
+                ),
+            ),
         },
     )
 

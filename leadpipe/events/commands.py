@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options
+from leadpipe.cli.output import console, emit, format_options, notes
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
+from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan
+from leadpipe.events.retention import Floor, floor_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
+from leadpipe.events.verdicts import FROZEN
 from leadpipe.events.wiping import wipe
 from leadpipe.published import reading
 from leadpipe.settings import Settings, load_settings
@@ -114,6 +117,9 @@ def runs(*, limit: int, output: str | None) -> None:
 def days(context: click.Context, /, *, incomplete: bool, limit: int, output: str | None) -> None:
     """Which days are proved to hold PostHog's events, and which differ, since when; the latest first.
 
+    A day is proved; differs (what, since when); is unproved for event names that were added to the settings
+    since it was compared; is frozen by retention, as PostHog no longer shows it; or was never read.
+
     \b
     Examples:
       leadpipe days
@@ -121,15 +127,32 @@ def days(context: click.Context, /, *, incomplete: bool, limit: int, output: str
     """
     if context.invoked_subcommand is not None:
         return
-    rows = reading.query(
-        load_settings(Settings).published_dir,
-        "SELECT event_date, verdict, posthog_events, warehouse_events, differs_since, is_complete, "
-        "read_until, checked_at "
-        "FROM event_days WHERE read_until IS NOT NULL AND (NOT $incomplete OR NOT is_complete) "
-        "ORDER BY event_date DESC LIMIT $limit",
-        {"incomplete": incomplete, "limit": limit},
+    found = read_days(load_settings(EventsSettings), now=datetime.now(UTC))[::-1]
+    chosen = [(one, verdict) for one, verdict in found if verdict.is_wrong or not incomplete]
+    rows = [
+        {
+            "event_date": one.event_date,
+            "verdict": verdict.word if output else str(verdict),
+            "detail": verdict.detail,
+            "posthog_events": one.posthog_events,
+            "warehouse_events": one.warehouse_events,
+            "differs_since": one.differs_since,
+            "is_complete": verdict.is_complete,
+            "read_until": one.read_until,
+            "checked_at": one.checked_at,
+        }
+        for one, verdict in chosen[:limit]
+    ]
+    columns = tuple(rows[0]) if rows else ()
+    emit(
+        Rows(columns, tuple(tuple(row.values()) for row in rows)),
+        output,
+        title="Days",
+        without=("is_complete", "detail"),
+        empty="No such day.",
     )
-    emit(rows, output, title="Days", without=("is_complete",), empty="No such day.")
+    if not output and (frozen := sum(verdict.word == FROZEN for _, verdict in found)):
+        notes.print(f"{frozen} days are {FROZEN}: PostHog no longer shows them; they are kept.")
 
 
 @days.command("accept")
@@ -146,8 +169,16 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
       leadpipe days accept 2026-11-20
     """
     chosen = sorted({date.date() for date in dates})
+    now = datetime.now(UTC)
     with open_warehouse(load_settings(Settings)).transaction() as connection:
-        accept(connection, chosen, author=author, now=datetime.now(UTC))
+        moment = floor_of(connection, now=now).moment
+        floor = Floor(moment=moment)
+        if frozen := [str(day) for day in chosen if floor.freezes(day)]:
+            raise ConfigurationError(
+                f"Nothing was accepted: {', '.join(frozen)} lie before {moment:%Y-%m-%d %H:%M}, from where "
+                "on the project's plan shows events. They were not deleted in PostHog, and are kept here."
+            )
+        accept(connection, chosen, author=author, now=now)
     console.print(f"Accepted {', '.join(map(str, chosen))}; the next sync follows PostHog there.")
 
 

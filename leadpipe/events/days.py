@@ -52,6 +52,16 @@ def names_key(events: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(events)).encode()).hexdigest()[:16]
 
 
+def remember_names(
+    connection: duckdb.DuckDBPyConnection, events: Sequence[str], *, now: datetime
+) -> None:
+    """Keep the names behind their `names_key`, and that they were asked for now."""
+    connection.execute("DELETE FROM compared_names WHERE names_key = ?", [names_key(events)])
+    connection.execute(
+        "INSERT INTO compared_names VALUES (?, ?, ?)", [names_key(events), sorted(events), now]
+    )
+
+
 def day_states(connection: duckdb.DuckDBPyConnection) -> dict[date, DayState]:
     """Every day that was ever read or brought by an event."""
     rows = connection.execute(
@@ -79,6 +89,7 @@ def record_proof(
     events: Sequence[str],
     until: datetime,
     now: datetime,
+    unrecorded: Collection[date] = (),
 ) -> dict[date, DayState]:
     """Compare days with PostHog's fingerprints and keep the outcome; run it with the rows' transaction.
 
@@ -89,13 +100,15 @@ def record_proof(
         events: the names that both sides were asked for.
         until: see `read_until`; a watermark that lies behind it in the future is set back.
         now: when (UTC).
+        unrecorded: days whose outcome is only returned: they may have lost events by retention.
 
     Returns:
         The days' new states.
     """
-    days = list(theirs)
-    ours = stored_of_days(connection, days, events=events, until=until)
+    ours = stored_of_days(connection, list(theirs), events=events, until=until)
     names = names_key(events)
+    remember_names(connection, events, now=now)
+    days = [day for day in theirs if day not in unrecorded]
     connection.execute(
         "INSERT INTO event_days (event_date, version) SELECT day, 0 FROM unnest($days::DATE[]) AS d(day) "
         "WHERE day NOT IN (SELECT event_date FROM event_days)",
@@ -140,7 +153,7 @@ def record_proof(
             "our_copies": [ours[day].copies for day in days],
         },
     )
-    return {day: DayState(until, theirs[day], ours[day], names) for day in days}
+    return {day: DayState(until, theirs[day], ours[day], names) for day in theirs}
 
 
 def mark_changed(

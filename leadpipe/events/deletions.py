@@ -2,8 +2,8 @@
 
 Guarded twice. What was not seen when its hours were read whole goes only if the day then has exactly
 PostHog's events: an answer that lacks rows takes nothing away. And when a larger share of a day than
-configured would go at once (a restricted key, a wrong project, retention), nothing goes until a person
-accepts it.
+configured would go at once (a restricted key, a wrong project), nothing goes until a person accepts it.
+What retention may hide is not given to `follow`, see `retention.py`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -130,6 +130,13 @@ def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowP
         )
 
 
+def explains(state: DayState, uuids: Collection[str]) -> bool:
+    """Whether a day that was compared just now has exactly PostHog's events without these."""
+    ours, theirs = state.warehouse or Fingerprint(), state.posthog or Fingerprint()
+    checksum = reduce(xor, (int(uuid.replace("-", "")[16:], 16) for uuid in uuids), 0)
+    return Fingerprint(ours.events - len(uuids), ours.checksum ^ checksum).has_the_events_of(theirs)
+
+
 def follow(
     connection: duckdb.DuckDBPyConnection,
     gone: Mapping[date, Collection[str]],
@@ -138,6 +145,7 @@ def follow(
     run_id: str,
     most_gone: float,
     now: datetime,
+    spared: Mapping[date, Collection[str]] | None = None,
 ) -> dict[date, int]:
     """Remove what is gone in PostHog, where both guards allow it; in a transaction.
 
@@ -150,6 +158,7 @@ def follow(
         run_id: the run that found it out.
         most_gone: the greatest share of a day that may go without a person's word, 0 to 1.
         now: when (UTC).
+        spared: further uuids that PostHog did not show, and that stay.
 
     Returns:
         How many events went, by day.
@@ -160,12 +169,9 @@ def follow(
     }
     removed: dict[date, int] = {}
     for day, uuids in gone.items():
-        state = states[day]
-        ours, theirs = state.warehouse or Fingerprint(), state.posthog or Fingerprint()
-        checksum = reduce(xor, (int(uuid.replace("-", "")[16:], 16) for uuid in uuids), 0)
-        left = Fingerprint(ours.events - len(uuids), ours.checksum ^ checksum)
-        is_small = len(uuids) <= most_gone * ours.events
-        if left.has_the_events_of(theirs) and (is_small or day in accepted):
+        is_small = len(uuids) <= most_gone * states[day].warehouse_events
+        unseen_there = [*uuids, *(spared or {}).get(day, ())]
+        if explains(states[day], unseen_there) and (is_small or day in accepted):
             _remove(connection, day, uuids, run_id=run_id, now=now)
             removed[day] = len(uuids)
     connection.execute(

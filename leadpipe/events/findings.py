@@ -7,20 +7,24 @@ from datetime import datetime, timedelta
 from leadpipe.cli.findings import Finding
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
+from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.verdicts import FROZEN, summary
 from leadpipe.events.vocabulary import event_names
 from leadpipe.events.windows import EPOCH
 from leadpipe.posthog import PostHog, utc_text
-from leadpipe.published import reading
 from leadpipe.settings import Settings
 from leadpipe.warehouse import read_sql
 
 
 def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> Iterator[Finding]:
     """What is right and wrong with it."""
+    events = settings.of(EventsSettings)
     if posthog is not None:
-        yield _sent(posthog, settings.of(EventsSettings), now)
+        yield _sent(posthog, events, now)
     yield from _warehouse(settings)
+    if settings.warehouse_path.exists():
+        yield from _days(events, now)
 
 
 def _sent(posthog: PostHog, settings: EventsSettings, now: datetime) -> Finding:
@@ -72,19 +76,33 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             f"it holds project {source[1]} of {source[0]}, but project {settings.posthog_project_id} of "
             f"{host} is configured; set LEADPIPE_DATA_DIR to another folder or `make clean`",
         )
+
+
+def _days(settings: EventsSettings, now: datetime) -> Iterator[Finding]:
+    """Whether the days hold PostHog's events, what retention takes, and what the next sync reads anew."""
     try:
-        wrong = reading.query(
-            settings.published_dir, "SELECT count(*) FROM event_days WHERE NOT is_complete"
-        ).rows[0][0]
-        yield Finding(
-            "warning" if wrong else "ok",
-            "completeness",
-            f"{wrong} days are not proved to hold PostHog's events; see `leadpipe days --incomplete`"
-            if wrong
-            else "every day read has the same events as PostHog",
-        )
+        judged = read_days(settings, now=now)
     except LeadpipeError as error:
         yield Finding("warning", "published tables", str(error))
+        return
+    wrong = [verdict for _, verdict in judged if verdict.is_wrong]
+    yield Finding(
+        "warning" if wrong else "ok",
+        "completeness",
+        f"{len(wrong)} days are not proved to hold PostHog's events ({summary(wrong)}); see "
+        "`leadpipe days --incomplete`"
+        if wrong
+        else "every day read has the same events as PostHog",
+    )
+    if frozen := [one.event_date for one, verdict in judged if verdict.word == FROZEN]:
+        yield Finding(
+            "ok",
+            "retention",
+            f"{len(frozen)} days up to {max(frozen)} are {FROZEN}: PostHog no longer shows them; what was "
+            "read of them is kept",
+        )
+    if changes := settings_changes(judged, names=event_names(settings)):
+        yield Finding("warning", "settings", f"the next sync {changes}")
 
 
 def _host(settings: Settings) -> str | None:

@@ -206,8 +206,8 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                END AS is_later_copy,
                stored.created_at,
                stored.person_id AS stored_person,
-               -- Of two sources the one that knows more of persons is right, of two queries the later one. The
-               -- copy may be another event under the uuid, of somebody else.
+               -- Of two sources the one that knows more of persons is right, of two queries the later one.
+               -- The copy may be another event under the uuid, of somebody else.
                CASE
                    WHEN staged.distinct_id IS DISTINCT FROM stored.distinct_id THEN is_later_copy
                    ELSE staged.person_id IS NOT NULL AND staged.person_rank >= stored.person_rank

@@ -5,13 +5,13 @@ reads the hours that differ once more, whole. Which days is `planning.py`'s busi
 and clock are arguments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from leadpipe.errors import LeadpipeError
-from leadpipe.events import ledger
+from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.deletions import follow, forget_copies, give_way, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
@@ -29,6 +29,7 @@ from leadpipe.events.proof import (
     stored_of_days,
     stored_of_hours,
 )
+from leadpipe.events.ruling import rule
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
@@ -42,13 +43,17 @@ _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did; `days` has the verdict of every day asked."""
+    """What a load did; `days` has the verdict of every day asked that is not frozen by retention.
+
+    `unsent` has the days of which PostHog counts more events than it sent, and how many more.
+    """
 
     ingested: IngestResult = field(default_factory=IngestResult)
     days: dict[date, DayState] = field(default_factory=dict)
     windows: int = 0
     reread_days: tuple[date, ...] = ()
     removed: Mapping[date, int] = field(default_factory=dict)
+    unsent: Mapping[date, int] = field(default_factory=dict)
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -71,7 +76,8 @@ def load_days(
     """Read days, commit them window by window, and compare each with PostHog by its events.
 
     A day that was read before is read from its watermark less the overlap on; `is_full` reads all of
-    it. Of a day that differs afterwards, the hours that differ are read whole. What was committed
+    it. Of a day that differs afterwards, the hours that differ are read whole. Days that are frozen by
+    retention are left as they are, see `retention.py`. What was committed
     before an interruption is not read again. Everything is entered in the ledger under `run`.
 
     Raises:
@@ -123,6 +129,8 @@ class _Loader:
         started_at: datetime,
     ) -> LoadReport:
         names = self.config.selection.events
+        floor = retention.current_floor(self.posthog, self.warehouse, now=started_at)
+        days = [day for day in days if not floor.freezes(day)]
         until = settled_until(self.posthog, started_at, self.config.settle)
         theirs = of_days(self.posthog, days, events=names, until=until)
         if (known := settled_until(self.posthog, started_at, self.config.settle)) != until:
@@ -130,6 +138,16 @@ class _Loader:
             theirs = of_days(self.posthog, days, events=names, until=until)
         with self.warehouse.connect() as connection:
             ours = stored_of_days(connection, days, events=names, until=until)
+        floor, doubtful = retention.examine(
+            self.posthog,
+            self.warehouse,
+            theirs,
+            ours,
+            unread=[day for day in days if day not in states or states[day].read_until is None],
+            now=started_at,
+        )
+        days = [day for day in days if not floor.freezes(day)]
+        theirs = {day: theirs[day] for day in days}
         starts: dict[date, datetime] = {}
         for day in days:
             read_until = states[day].read_until if day in states else None
@@ -145,11 +163,13 @@ class _Loader:
             for day in days
         }
         windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
-        report = self.read(windows, unread, theirs, until)
+        report = self.read(windows, unread, theirs, until, unrecorded=doubtful)
         report = self._follow_merges(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
+        with self.warehouse.transaction() as connection:
+            hidden_days.reopen(connection, [day for day in report.days if day not in wrong])
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
-            report = self._read_what_differs(wrong, report)
+            report = self._read_what_differs(wrong, report, started_at)
         return report
 
     def _follow_merges(
@@ -175,8 +195,10 @@ class _Loader:
             )
         return replace(report, days={**report.days, **days})
 
-    def _read_what_differs(self, wrong: Sequence[date], report: LoadReport) -> LoadReport:
-        """Read the hours that differ whole, or the day where no hour does."""
+    def _read_what_differs(
+        self, wrong: Sequence[date], report: LoadReport, started_at: datetime
+    ) -> LoadReport:
+        """Read the hours that differ whole, or the day where no hour does; follow what was deleted."""
         names = self.config.selection.events
         until = settled_until(self.posthog, self.clock(), self.config.settle)
         theirs = of_days(self.posthog, wrong, events=names, until=until)
@@ -190,35 +212,53 @@ class _Loader:
             ]
         unread = {day: fingerprint.events for day, fingerprint in theirs.items()}
         gone: dict[date, list[str]] = {}
-        again = self.read(windows, unread, theirs, until, gone=gone)
+        again = self.read(windows, unread, theirs, until, gone=gone, unrecorded=wrong)
         left = {day: uuids for day, uuids in gone.items() if not again.days[day].is_complete}
-        removed: dict[date, int] = {}
+        ruling = rule(
+            self.posthog,
+            self.warehouse,
+            left,
+            again.days,
+            events=names,
+            until=until,
+            since=started_at,
+            now=self.clock(),
+        )
         days = dict(again.days)
-        if left:
-            with self.warehouse.transaction() as connection:
-                removed = follow(
-                    connection,
-                    left,
-                    again.days,
-                    run_id=self.run.run_id,
-                    most_gone=self.config.most_gone,
-                    now=self.clock(),
-                )
-                # With an event its copies on other days went: their verdicts change, too.
-                days |= record_proof(
-                    connection,
-                    theirs,
-                    read=theirs,
-                    events=names,
-                    until=until,
-                    now=self.clock(),
-                )
+        with self.warehouse.transaction() as connection:
+            removed = follow(
+                connection,
+                ruling.gone,
+                again.days,
+                run_id=self.run.run_id,
+                most_gone=self.config.most_gone,
+                now=self.clock(),
+                spared=ruling.spared,
+            )
+            hidden_days.hide(connection, ruling.doubtful, looked_at=wrong, now=self.clock())
+            # With an event its copies on other days went: their verdicts change, too.
+            settled = [day for day in wrong if day in removed or day not in ruling.spared]
+            days |= record_proof(
+                connection,
+                {day: theirs[day] for day in settled},
+                read=settled,
+                events=names,
+                until=until,
+                now=self.clock(),
+            )
+            hidden_days.reopen(connection, [day for day in wrong if days[day].is_complete])
+        frozen = {*ruling.spared}
         return LoadReport(
             ingested=report.ingested + again.ingested,
-            days={**report.days, **days},
+            days={day: one for day, one in {**report.days, **days}.items() if day not in frozen},
             windows=report.windows + again.windows,
             reread_days=tuple(wrong),
             removed=removed,
+            unsent={
+                day: fewer
+                for day, state in sorted(days.items())
+                if (fewer := state.posthog_events - state.warehouse_events) > 0
+            },
         )
 
     def read(
@@ -229,10 +269,12 @@ class _Loader:
         until: datetime,
         *,
         gone: dict[date, list[str]] | None = None,
+        unrecorded: Collection[date] = (),
     ) -> LoadReport:
         """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in.
 
-        Where the windows are read whole, `gone` is given what is stored in them and was not among it.
+        Where the windows are read whole, `gone` is given what is stored in them and was not among it. The
+        outcome of `unrecorded` days is not kept.
         """
         missing = {day: sum(day in window.days for window in windows) for day in theirs}
         waiting: list[WindowPages] = []
@@ -263,6 +305,7 @@ class _Loader:
                     events=self.config.selection.events,
                     until=until,
                     now=self.clock(),
+                    unrecorded=unrecorded,
                 )
             for page in pages:
                 page.unlink()

@@ -4,13 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadpipe.errors import NotPublished
+from leadpipe.events.listing import days_of
+from leadpipe.events.settings import EventsSettings
+from leadpipe.events.verdicts import FROZEN
 from leadpipe.published import reading
 from leadpipe.settings import Settings
-from leadpipe.web.parts import Pages, Sync
+from leadpipe.web.parts import Look, Pages, Panel, Sync
 from leadpipe.web.state import Web
 
 _JOB = "sync"
 _SCHEDULE = "sync_every_six_hours"
+_MOST_DAYS = 5
 
 
 async def _start(web: Web) -> Sequence[str]:
@@ -38,7 +42,34 @@ def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
     return rows[0]
 
 
+def _days(look: Look) -> Mapping[str, Any] | None:
+    """How many days have which verdict, and the latest ones that are not proved."""
+    if not look.query("SELECT event_date FROM event_days LIMIT 1"):
+        return None
+    judged = days_of(look.query, look.web.settings.of(EventsSettings), now=look.now)
+    wrong = [(one, verdict) for one, verdict in judged[::-1] if verdict.is_wrong]
+    return {
+        "proved": sum(verdict.is_complete for _, verdict in judged),
+        "days": len(judged),
+        "frozen": sum(verdict.word == FROZEN for _, verdict in judged),
+        "wrong": len(wrong),
+        "latest": [
+            {"day": one.event_date, "verdict": str(verdict), "since": one.differs_since}
+            for one, verdict in wrong[:_MOST_DAYS]
+        ],
+    }
+
+
+def _wrong_days(look: Look) -> Mapping[str, Any] | None:
+    days = _days(look)
+    return days if days and days["wrong"] else None
+
+
 PAGES = Pages(
+    panels=[
+        Panel("facts", "events/days.html", _days),
+        Panel("notice", "events/notice.html", _wrong_days),
+    ],
     syncs=[
         Sync(
             job=_JOB,

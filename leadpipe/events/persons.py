@@ -40,22 +40,22 @@ def compare_days(
     events: Sequence[str],
     until: datetime,
     is_dry: bool = False,
-) -> tuple[dict[date, Fingerprint], set[date]]:
-    """PostHog's fingerprints of the days, and the days that differ although merges were followed.
+) -> tuple[dict[date, Fingerprint], dict[date, Fingerprint]]:
+    """PostHog's fingerprints of the days and ours, after merges were followed where only copies differ.
 
-    A dry comparison follows none, and counts days that lack nothing else as equal.
+    A dry comparison follows none, and takes such days as equal.
     """
     theirs = of_days(posthog, days, events=events, until=until)
     with warehouse.connect() as connection:
         ours = stored_of_days(connection, days, events=events, until=until)
     others = {day for day in days if has_other_copies(theirs[day], ours[day])}
-    differing = {day for day in days if theirs[day] != ours[day]}
-    if is_dry or not others:
-        return theirs, differing - others
-    follow_merges(posthog, warehouse)
-    with warehouse.connect() as connection:
-        ours = stored_of_days(connection, days, events=events, until=until)
-    return theirs, {day for day in days if theirs[day] != ours[day]}
+    if is_dry:
+        return theirs, {**ours, **{day: theirs[day] for day in others}}
+    if others:
+        follow_merges(posthog, warehouse)
+        with warehouse.connect() as connection:
+            ours = stored_of_days(connection, days, events=events, until=until)
+    return theirs, ours
 
 
 def follow_merges(posthog: PostHog, warehouse: Warehouse) -> tuple[date, ...]:

@@ -3,17 +3,21 @@
 Reading the days is `loading.py`'s business; when to plan is `leadpipe/automation.py`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TypeVar
+
+import duckdb
 
 from leadpipe.errors import QueryTooHeavy
-from leadpipe.events import ledger
+from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.persons import compare_days
 from leadpipe.events.proof import Fingerprint, settled_until
+from leadpipe.events.retention import Floor
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
@@ -24,6 +28,7 @@ _DAY = timedelta(days=1)
 RECOUNTED = timedelta(days=35)
 """Every plan compares the days of so long ago; `auditing.py` the others."""
 _OUTSIDE = "outside"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,9 @@ def plan_sync(
 
     Every plan compares the last 35 days by their events, and with them the days that were last compared
     by other event names. Days never read, days that differ, days that received events since the last
-    plan, days of an earlier plan that no run has read yet and today are read. Takes two queries to
-    PostHog, and none before the first load. A dry plan is not remembered.
+    plan, days of an earlier plan that no run has read yet and today are read; days that are frozen by
+    retention are none of these. Takes two queries to PostHog, and none before the first load. A dry plan
+    is not remembered.
 
     Raises:
         PostHogError, WarehouseLocked.
@@ -77,13 +83,18 @@ def plan_sync(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
         ).fetchall()
+    floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
     reasons = {
         day: "never read"
         for offset in range((today - first_day).days + 1)
-        if (day := first_day + timedelta(days=offset)) not in states
-        or states[day].read_until is None
+        if not floor.freezes(day := first_day + timedelta(days=offset))
+        and (day not in states or states[day].read_until is None)
     }
-    was_read = [day for day in states if first_day <= day <= today and day not in reasons]
+    was_read = [
+        day
+        for day in states
+        if first_day <= day <= today and day not in reasons and not floor.freezes(day)
+    ]
     reasons.update({day: "changed" for (day,) in pending if day in was_read})
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
@@ -98,7 +109,9 @@ def plan_sync(
             Window(start_of(first_day), start_of(today + _DAY), since),
             until,
         )
+        changed = _visible(changed, floor)
         reasons.update({day: "changed" for day in changed if day not in reasons})
+    doubtful: Collection[date] = ()
     compared = [
         day
         for day in was_read
@@ -106,12 +119,22 @@ def plan_sync(
     ]
     if compared:
         until = settled_until(posthog, now, config.settle)
-        theirs, differing = compare_days(
+        theirs, ours = compare_days(
             posthog, warehouse, compared, events=names, until=until, is_dry=is_dry
         )
-        reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
+        floor, doubtful = retention.examine(
+            posthog, warehouse, theirs, ours, now=now, is_dry=is_dry
+        )
+        theirs, was_read = _visible(theirs, floor), [*_visible(dict.fromkeys(was_read), floor)]
+        reasons = _visible(reasons, floor)
+        reasons |= {
+            day: "differs"
+            for day in sorted(theirs)
+            if theirs[day] != ours[day] and day not in reasons
+        }
+    questioned = _questioned(warehouse)
     for day in was_read:
-        if day not in theirs and not states[day].is_complete:
+        if day in questioned or (day not in theirs and not states[day].is_complete):
             reasons.setdefault(day, "differs")
     if reasons.get(today) != "never read":
         reasons[today] = "today"
@@ -119,17 +142,47 @@ def plan_sync(
     if is_dry:
         return plan
     with warehouse.transaction() as connection:
-        connection.executemany(
-            "INSERT INTO changed_days VALUES (?, ?, ?, ?, ?)",
-            [
-                [day, changed.get(day, 0), since or EPOCH, until, first_day]
-                for day in {*changed, today}
-            ],
+        _remember(
+            connection,
+            changed,
+            today=today,
+            first_day=first_day,
+            since=since or EPOCH,
+            until=until,
         )
-        record_proof(connection, theirs, read=(), events=names, until=until, now=now)
+        proved = {day: found for day, found in theirs.items() if day not in doubtful}
+        record_proof(connection, proved, read=(), events=names, until=until, now=now)
+        hidden_days.question(connection, doubtful, now=now)
     if outside and since is not None:
         _keep_outside(posthog, warehouse, config, first_day, today, since, now)
     return plan
+
+
+def _visible(of_days: Mapping[date, _T], floor: Floor) -> dict[date, _T]:
+    """Without the days that are frozen by retention."""
+    return {day: value for day, value in of_days.items() if not floor.freezes(day)}
+
+
+def _questioned(warehouse: Warehouse) -> frozenset[date]:
+    """Days whose events nobody has looked at since they lost some; known after all was compared."""
+    with warehouse.connect() as connection:
+        return hidden_days.questioned(connection)
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection,
+    changed: Mapping[date, int],
+    *,
+    today: date,
+    first_day: date,
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Keep which days were found changed, so that none is forgotten if no run follows."""
+    connection.executemany(
+        "INSERT INTO changed_days VALUES (?, ?, ?, ?, ?)",
+        [[day, changed.get(day, 0), since, until, first_day] for day in {*changed, today}],
+    )
 
 
 def _ask_changed_days(

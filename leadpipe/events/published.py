@@ -5,24 +5,12 @@ from datetime import datetime
 
 import duckdb
 
-from leadpipe.warehouse import Published
+from leadpipe.events.retention import floor_of
+from leadpipe.events.verdicts import facts_of_days, names_read, verdict_of
+from leadpipe.warehouse import Published, read_sql
 
 _QUERIES = {
     "runs": "SELECT * EXCLUDE (version, host, pid) FROM runs ORDER BY started_at, run_id",
-    "event_days": """
-        SELECT event_date, read_until, posthog_events, warehouse_events, checked_at,
-               verdict = 'proved' AS is_complete, verdict, differs_since
-        FROM (
-            SELECT *, CASE
-                WHEN read_until IS NULL THEN 'never read'
-                WHEN posthog_checksum IS NULL THEN 'unproved'
-                WHEN (posthog_events, posthog_checksum, coalesce(posthog_copies, 0))
-                    = (warehouse_events, warehouse_checksum, coalesce(warehouse_copies, 0)) THEN 'proved'
-                ELSE 'differs'
-            END AS verdict
-            FROM event_days
-        ) ORDER BY event_date
-    """,
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
@@ -36,12 +24,45 @@ _QUERIES = {
         ORDER BY events DESC, event, reason
     """,
 }
-TABLES = tuple(_QUERIES)
+_DAYS = """
+    SELECT event_date, read_until, posthog_events, warehouse_events, checked_at, is_complete, verdict,
+           detail, differs_since, event_names, has_same_events, has_same_copies, shared_uuids, hidden_events,
+           is_questioned, is_frozen
+    FROM ({facts}) JOIN (
+        SELECT unnest($days::DATE[]) AS event_date, unnest($verdicts::VARCHAR[]) AS verdict,
+               unnest($details::VARCHAR[]) AS detail, unnest($complete::BOOLEAN[]) AS is_complete,
+               unnest($frozen::BOOLEAN[]) AS is_frozen
+    ) USING (event_date) ORDER BY event_date
+"""
+_RETENTION = """
+    SELECT asked_at, months, is_enforced, problem, $frozen_before::DATE AS frozen_before
+    FROM (SELECT 1) LEFT JOIN posthog_retention ON true
+    WHERE asked_at IS NOT NULL OR $frozen_before::DATE IS NOT NULL
+"""
+TABLES = (*_QUERIES, "event_days", "retention")
 ASSETS = ("raw_events",)
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
     """The files to publish."""
-    del connection, now
     for name, query in _QUERIES.items():
         yield Published(name, query)
+    names = names_read(connection)
+    facts = facts_of_days(connection, now=now)
+    verdicts = [verdict_of(one, names=names) for one in facts]
+    yield Published(
+        "event_days",
+        _DAYS.format(facts=read_sql("events", "day_facts.sql")),
+        parameters={
+            "days": [one.event_date for one in facts],
+            "verdicts": [verdict.word for verdict in verdicts],
+            "details": [verdict.detail for verdict in verdicts],
+            "complete": [verdict.is_complete for verdict in verdicts],
+            "frozen": [one.is_frozen for one in facts],
+        },
+    )
+    yield Published(
+        "retention",
+        _RETENTION,
+        parameters={"frozen_before": floor_of(connection, now=now).frozen_before},
+    )

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -11,15 +11,19 @@ from rich.progress import Progress as ProgressBar
 
 from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
+from leadpipe.errors import NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import sync_config
+from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.verdicts import FROZEN, unsent_text
 from leadpipe.progress import Progress
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 
 _PATIENCE_SECONDS = 30.0
+_MOST_DAYS = 5
 
 
 def plan_now(settings: EventsSettings, now: datetime, *, is_dry: bool = False) -> SyncPlan:
@@ -65,6 +69,8 @@ def run_days(
             if outcome.error:
                 problems.append(f"{span}: {outcome.error}")
             problems += [f"{span}: check {name} failed" for name in outcome.failed_checks]
+            if "every_day_is_complete" in outcome.failed_checks:
+                problems += _wrong_days(settings, first, last)
     with open_warehouse(settings).connect() as connection:
         summary = ledger.runs_of(connection, run_ids)
     if as_json:
@@ -75,7 +81,33 @@ def run_days(
         emit(summary, None, title="Synced", without=("events_fetched",))
     for problem in problems:
         notes.print(f"✗ {problem}", markup=False, soft_wrap=True)
+    with suppress(NotPublished):
+        judged = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
+        frozen = [facts.event_date for facts, verdict in judged if verdict.word == FROZEN]
+        if skipped := {*frozen} & {*days}:
+            notes.print(
+                f"{len(skipped)} of the days are {FROZEN}, up to {max(skipped)}: PostHog no longer shows "
+                "them, and nothing of them was read or changed."
+            )
     return problems
+
+
+def _wrong_days(settings: Settings, first: date, last: date) -> list[str]:
+    """The days of a span that are not proved, a line each, with the next step."""
+    judged = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
+    wrong = [
+        (facts, verdict)
+        for facts, verdict in judged
+        if verdict.is_wrong and first <= facts.event_date <= last
+    ]
+    lines = [
+        unsent_text(facts.event_date, -facts.events_surplus)
+        if facts.events_surplus < 0
+        else f"{facts.event_date}: {verdict}; see `leadpipe days --incomplete`"
+        for facts, verdict in wrong[:_MOST_DAYS]
+    ]
+    left = len(wrong) - len(lines)
+    return lines + [f"and {left} more days; see `leadpipe days --incomplete`"] * bool(left)
 
 
 @contextmanager

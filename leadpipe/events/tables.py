@@ -15,6 +15,9 @@ TABLES = (
     "shared_uuids",
     "person_overrides",
     "deletions_to_wipe",
+    "compared_names",
+    "posthog_retention",
+    "hidden_days",
 )
 
 
@@ -140,4 +143,29 @@ def follow_persons(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, prove_by_checksum, follow_persons)
+def freeze_by_retention(connection: duckdb.DuckDBPyConnection) -> None:
+    """What PostHog hides by age is known, and the names behind the hash that days were compared by."""
+    connection.execute("""
+        CREATE TABLE compared_names (
+            names_key VARCHAR NOT NULL,
+            events VARCHAR[] NOT NULL,
+            used_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE posthog_retention (
+            asked_at TIMESTAMPTZ NOT NULL,
+            months INTEGER,
+            is_enforced BOOLEAN,
+            timezone VARCHAR,
+            problem VARCHAR
+        );
+        CREATE TABLE hidden_days (
+            event_date DATE NOT NULL,
+            hidden_until TIMESTAMPTZ,
+            events BIGINT NOT NULL,
+            since TIMESTAMPTZ NOT NULL,
+            is_told BOOLEAN NOT NULL
+        );
+    """)
+
+
+MIGRATIONS = (create_tables, prove_by_checksum, follow_persons, freeze_by_retention)

@@ -1,11 +1,11 @@
 """What `leadpipe demo` loads and shows of events."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from leadpipe.cli.output import console, print_table
+from leadpipe.events.listing import read_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
-from leadpipe.published import reading
 from leadpipe.settings import Settings
 
 _DAYS_A_LINE = 5
@@ -18,11 +18,12 @@ def load(settings: Settings, *, now: datetime) -> list[str]:
 
 def show(settings: Settings) -> None:
     """Each day beside PostHog's own count."""
-    verdicts = reading.query(
-        settings.published_dir,
-        "SELECT event_date, posthog_events, is_complete FROM event_days "
-        "WHERE read_until IS NOT NULL ORDER BY event_date",
-    ).rows
+    days = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
+    verdicts = [
+        (one.event_date, one.posthog_events or 0, verdict.is_complete)
+        for one, verdict in days
+        if one.read_until is not None
+    ]
     cells = [
         f"{day:%m-%d} {'✓' if is_complete else '✗'} {count:,}"
         for day, count, is_complete in verdicts
@@ -30,6 +31,6 @@ def show(settings: Settings) -> None:
     cells += [""] * (-len(cells) % _DAYS_A_LINE)
     lines = [cells[start : start + _DAYS_A_LINE] for start in range(0, len(cells), _DAYS_A_LINE)]
     print_table([""] * _DAYS_A_LINE, lines, title="Days (✓ PostHog's own count agrees, events)")
-    complete = sum(bool(is_complete) for _, _, is_complete in verdicts)
-    events = sum(int(str(count)) for _, count, _ in verdicts)
+    complete = sum(is_complete for _, _, is_complete in verdicts)
+    events = sum(count for _, count, _ in verdicts)
     console.print(f"{complete} of {len(verdicts)} days complete, {events:,} events.")

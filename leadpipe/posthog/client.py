@@ -128,7 +128,13 @@ class PostHog:
             read=functools.partial(results.parsed, results.ProjectBody),
             asked=self._asked("the project"),
         )
-        return Project(id=body.id, name=body.name, timezone=body.timezone)
+        return Project(
+            id=body.id,
+            name=body.name,
+            timezone=body.timezone,
+            retention_months=body.event_retention_months,
+            is_retention_enforced=body.events_retention_enforced,
+        )
 
     def key_scopes(self) -> tuple[str, ...]:
         """The scopes of the API key, `*` for all; wants none itself. Errors as for `query`."""

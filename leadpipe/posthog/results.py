@@ -25,11 +25,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Project:
-    """A PostHog project; `timezone` is the zone that naive date literals are read in."""
+    """A PostHog project.
+
+    Attributes:
+        id: its number.
+        name: its name.
+        timezone: the zone that naive date literals are read in.
+        retention_months: how long its plan shows events; None where PostHog does not say.
+        is_retention_enforced: whether older events are hidden; None where PostHog does not say.
+    """
 
     id: int
     name: str
     timezone: str
+    retention_months: int | None = None
+    is_retention_enforced: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,13 @@ class QueryBody(msgspec.Struct):
 
 
 class ProjectBody(msgspec.Struct):
-    """The parts of a project that are read."""
+    """The parts of a project that are read; a PostHog that hides nothing yet has no retention."""
 
     id: int
     name: str
     timezone: str
+    event_retention_months: int | None = None
+    events_retention_enforced: bool | None = False
 
 
 class KeyBody(msgspec.Struct):

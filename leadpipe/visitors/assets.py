@@ -80,6 +80,7 @@ def visitor_metrics(
                     "updated": len(report.updated),
                     "skipped": len(report.skipped),
                     "failed": len(report.failed),
+                    "frozen by retention": len(report.frozen),
                     "total": report.total,
                     "visitors per week": dg.MetadataValue.md(_plot(connection)),
                     "preview": preview(

@@ -34,7 +34,8 @@ def visitors() -> None:
 def sync_command(*, week: str | None, row: str | None, as_json: bool) -> None:
     """Compare weeks with PostHog's own count, and store what changed. Ends with 1 if a week failed.
 
-    Weeks counted by hand are never overwritten.
+    Weeks counted by hand are never overwritten, and weeks that PostHog's retention hides, wholly or partly,
+    stay as they were counted: `frozen` of the skipped ones.
 
     \b
     Examples:
@@ -57,7 +58,7 @@ def sync_weeks(
     outcome = run_job(settings, "visitors", min(weeks), max(weeks))
     statistics = reading.query(
         settings.published_dir,
-        "SELECT updated, skipped, failed, total FROM visitor_syncs WHERE run_id = $run_id",
+        "SELECT updated, skipped, failed, total, frozen FROM visitor_syncs WHERE run_id = $run_id",
         {"run_id": outcome.run_id},
     )
     if as_json:
@@ -66,6 +67,12 @@ def sync_weeks(
         click.echo(json.dumps({**counts, **problem, "run_id": outcome.run_id}, indent=1))
     else:
         emit(statistics, None, title="Visitors synced", empty="Nothing was synced.")
+        frozen = statistics.as_dicts()[0]["frozen"] if statistics.rows else 0
+        if frozen:
+            notes.print(
+                f"{frozen} weeks are frozen by retention: PostHog no longer shows them whole; they stay as "
+                "they were counted."
+            )
         if outcome.error:
             notes.print(f"✗ {outcome.error}", markup=False)
         for name in outcome.failed_checks:

@@ -1,6 +1,7 @@
 """The table `visitor_metrics`: compare each week with PostHog's own count, and keep what changed.
 
-A week counted by hand is never overwritten. Client, warehouse and clock are arguments; when a sync runs
+A week counted by hand is never overwritten, and a week that PostHog hides by its retention, wholly or partly,
+stays as it was counted. Client, warehouse and clock are arguments; when a sync runs
 is `leadpipe/automation.py`'s business, how a file of weeks is read is `imports.py`'s.
 """
 
@@ -12,12 +13,15 @@ from typing import Literal
 import duckdb
 
 from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
+from leadpipe.events.retention import Floor, asked_floor, current_floor
 from leadpipe.events.vocabulary import PAGEVIEW_EVENT
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
 from leadpipe.warehouse import Warehouse, read_sql
 
 Source = Literal["posthog", "manual"]
+Stored = tuple[Source, "WeekCounts"]
+_WEEKS_BEFORE = 4
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,15 @@ class WeekCounts:
 
 @dataclass(frozen=True)
 class VisitorSyncReport:
-    """What a sync did: `updated` weeks changed or are new, `skipped` ones did not or are by hand."""
+    """What a sync did: `updated` weeks changed or are new, `skipped` ones did not or are by hand.
+
+    Of the skipped ones `frozen` are those that PostHog's retention hides, wholly or partly.
+    """
 
     updated: tuple[date, ...] = ()
     skipped: tuple[date, ...] = ()
     failed: Mapping[date, str] = field(default_factory=dict)
+    frozen: tuple[date, ...] = ()
 
     @property
     def total(self) -> int:
@@ -61,7 +69,9 @@ def sync_visitors(
     """Ask PostHog for the weeks in one query, and store those whose counts differ.
 
     A range that is too heavy for PostHog is asked in halves; a single week that is too heavy counts as
-    failed and keeps its row. Every sync leaves a row in `visitor_syncs`, also one that fails.
+    failed and keeps its row. A week that begins before PostHog's retention floor is not asked for. Where the
+    oldest weeks lost events and nobody can tell why, they keep their rows. Every sync leaves a row in
+    `visitor_syncs`, also one that fails.
 
     Args:
         posthog: the client.
@@ -79,7 +89,14 @@ def sync_visitors(
     wanted = sorted(set(weeks))
     note(f"asking PostHog for {len(wanted)} weeks")
     try:
-        counts, failed = count_weeks(posthog, wanted, signup_event=signup_event)
+        floor = current_floor(posthog, warehouse, now=started_at)
+        asked = [week for week in wanted if not floor.freezes(week)]
+        counts, failed = count_weeks(posthog, asked, signup_event=signup_event)
+        with warehouse.connect() as connection:
+            known = stored_weeks(connection)
+        hidden = _hidden_weeks(
+            posthog, warehouse, counts, known, signup_event=signup_event, now=started_at
+        )
     except LeadpipeError as error:
         with warehouse.transaction() as connection:
             report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
@@ -88,10 +105,13 @@ def sync_visitors(
     note("comparing them with the stored ones")
     with warehouse.transaction() as connection:
         stored = stored_weeks(connection)
-        updated, skipped = [], []
+        frozen = sorted({*wanted} - {*asked} | {*hidden})
+        updated, skipped = [], list(frozen)
         for week, found in sorted(counts.items()):
             source, before = stored.get(week, (None, None))
             is_empty = before is None and found == WeekCounts()
+            if week in hidden:
+                continue
             if source == "manual" or found == before or is_empty:
                 skipped.append(week)
                 continue
@@ -99,13 +119,57 @@ def sync_visitors(
                 connection, week, found, before, source="posthog", run_id=run_id, now=clock()
             )
             updated.append(week)
-        report = VisitorSyncReport(tuple(updated), tuple(skipped), failed)
+        report = VisitorSyncReport(tuple(updated), tuple(sorted(skipped)), failed, tuple(frozen))
         problem = None
         if failed:
             problem = f"{len(failed)} weeks failed; {week_name(min(failed))}: {failed[min(failed)]}"
         record_sync(connection, run_id, report, started_at, clock(), error=problem)
     note(f"{len(updated)} weeks updated, {len(skipped)} unchanged, {len(failed)} failed")
+    if frozen:
+        note(
+            f"{len(frozen)} of the unchanged weeks are frozen by retention, up to {week_name(frozen[-1])}: "
+            "PostHog no longer shows them whole, and they stay as they were counted"
+        )
     return report
+
+
+def _hidden_weeks(
+    posthog: PostHog,
+    warehouse: Warehouse,
+    counts: Mapping[date, WeekCounts],
+    stored: Mapping[date, Stored],
+    *,
+    signup_event: str,
+    now: datetime,
+) -> frozenset[date]:
+    """Weeks that lost events from the beginning of what PostHog shows, unless they were surely deleted."""
+    edge = _lost_at_the_edge(counts, stored)
+    if not edge:
+        return frozenset()
+    floor: Floor = asked_floor(posthog, warehouse, now=now, since=now)
+    if floor.is_told(now):
+        return frozenset(week for week in counts if floor.freezes(week))
+    before = [week for week in sorted(stored) if week < min(edge)][-_WEEKS_BEFORE:]
+    shown, _ = count_weeks(posthog, before, signup_event=signup_event)
+    if any(found != WeekCounts() for found in shown.values()):
+        return frozenset()
+    return frozenset(edge) | {week for week in counts if week < max(edge)}
+
+
+def _lost_at_the_edge(
+    counts: Mapping[date, WeekCounts], stored: Mapping[date, Stored]
+) -> list[date]:
+    lost: list[date] = []
+    for week, found in sorted(counts.items()):
+        source, before = stored.get(week, ("manual", WeekCounts()))
+        is_fewer = (found.pageviews or 0) < (
+            before.pageviews or 0
+        ) or found.signups < before.signups
+        if source == "posthog" and is_fewer:
+            lost.append(week)
+        if found != WeekCounts():
+            break
+    return lost
 
 
 def count_weeks(
@@ -184,7 +248,7 @@ def store_week(
     )
 
 
-def stored_weeks(connection: duckdb.DuckDBPyConnection) -> dict[date, tuple[Source, WeekCounts]]:
+def stored_weeks(connection: duckdb.DuckDBPyConnection) -> dict[date, Stored]:
     """The stored weeks by their Mondays."""
     return {
         week: (source, WeekCounts(visitors, pageviews, signups))
@@ -206,10 +270,10 @@ def record_sync(
     """Enter a sync in `visitor_syncs`; a run that Dagster repeats has one row."""
     connection.execute("DELETE FROM visitor_syncs WHERE run_id = ?", [run_id])
     connection.execute(
-        "INSERT INTO visitor_syncs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO visitor_syncs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *(run_id, "failed" if error else "succeeded"),
             *(len(report.updated), len(report.skipped), len(report.failed), report.total),
-            *(error, started_at, finished_at),
+            *(error, started_at, finished_at, len(report.frozen)),
         ],
     )

@@ -49,4 +49,9 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def count_frozen_weeks(connection: duckdb.DuckDBPyConnection) -> None:
+    """A sync tells how many weeks PostHog's retention hides."""
+    connection.execute("ALTER TABLE visitor_syncs ADD COLUMN frozen INTEGER DEFAULT 0")
+
+
+MIGRATIONS = (create_tables, count_frozen_weeks)

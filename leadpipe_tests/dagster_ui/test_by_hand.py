@@ -91,7 +91,7 @@ def test_one_day_shows_what_was_loaded(posthog, live, forgotten, today):
         "API calls": 2,
     }
     assert records(metadata["verdict per day"]) == [
-        {"day": str(day), "events": 3, "events in PostHog": 3, "verdict": "complete"}
+        {"day": str(day), "events": 3, "events in PostHog": 3, "verdict": "proved"}
     ]
     preview = records(metadata["preview"])
     assert [list(row) for row in preview] == [
@@ -160,7 +160,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
             "leads": 1,
         },
         "listings": {"dagster/row_count": 1},
-        "published_tables": {"publication": "v000001", "files written": 28},
+        "published_tables": {"publication": "v000001", "files written": 29},
     }
     assert records(found["listings"]["preview"])[0] | {"last_activity_at": ""} == {
         "listing_id": "listing-1",

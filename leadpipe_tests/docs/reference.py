@@ -60,7 +60,8 @@ def settings_page() -> str:
     lines += [
         "## The key",
         "",
-        "The key needs the scope `query:read`. With `project:read` as well, `leadpipe check` shows the",
+        "The key needs the scope `query:read`. With `project:read` as well, leadpipe knows from",
+        "when on PostHog shows events, and `leadpipe check` shows the",
         "project's name and time zone. Draws need [further scopes](operations.md#scopes). How to make a",
         "key: [operations](operations.md#a-real-project).",
         "",

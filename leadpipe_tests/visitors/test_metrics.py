@@ -178,3 +178,61 @@ def test_a_sync_that_fails_is_on_record(settings, warehouse):
 def test_weeks_are_those_of_iso_8601():
     """The first days of January may belong to the last week of the year before."""
     assert week_of(date(2027, 1, 3)) == date(2026, 12, 28)
+
+
+@pytest.mark.parametrize("scopes", [("*",), ("query:read",)], ids=["told by the project", "seen"])
+def test_a_week_before_the_retention_floor_is_never_lowered(settings, sandbox, warehouse, scopes):
+    """Hidden wholly or partly, it stays as it was counted, and the sync says so; the weeks after it go on."""
+    sandbox.control.insert(
+        [
+            *pageviews(EMPTY_WEEK, "a", "b"),
+            *pageviews(LAST_WEEK, "a", "b", "c"),
+            *pageviews(LAST_WEEK, "d", day=5),
+            *pageviews(THIS_WEEK, "a"),
+        ]
+    )
+    synced(settings, warehouse)
+    before = stored(warehouse)
+    sandbox.control.scopes(*scopes)
+    sandbox.control.set_retention(floor=at(LAST_WEEK + timedelta(days=3)))
+    sandbox.control.insert(pageviews(THIS_WEEK, "new"))
+    report = synced(settings, warehouse, run_id="run-2")
+    assert (report.updated, report.frozen, report.total) == (
+        (THIS_WEEK,),
+        (EMPTY_WEEK, LAST_WEEK),
+        3,
+    )
+    assert stored(warehouse)[:2] == before[:2]
+    assert rows(
+        warehouse,
+        "SELECT updated, skipped, frozen, total FROM visitor_syncs WHERE run_id = 'run-2'",
+    ) == [(1, 2, 2, 3)]
+
+
+def test_weeks_before_the_plans_months_are_not_asked_for(settings, sandbox, warehouse):
+    """The floor falls in last week: it and the ones before keep their numbers, the day's events or not."""
+    weeks = [THIS_WEEK - timedelta(days=7 * number) for number in range(7)]
+    sandbox.control.insert([view for week in weeks for view in pageviews(week, "a", "b", day=4)])
+    synced(settings, warehouse, *weeks)
+    before = stored(warehouse)
+    sandbox.control.set_retention(1)
+    report = synced(settings, warehouse, *weeks, run_id="run-2")
+    assert report.frozen == (weeks[6], weeks[5], weeks[4])
+    sandbox.control.insert(pageviews(weeks[4], "hidden", day=6))
+    report = synced(settings, warehouse, *weeks, run_id="run-3")
+    assert (report.updated, report.frozen) == ((), (weeks[6], weeks[5], weeks[4]))
+    assert stored(warehouse) == before
+
+
+def test_one_week_alone_is_not_lowered_unless_earlier_ones_are_shown(settings, sandbox, warehouse):
+    """`--week` asks for the weeks before it too, before it believes that events were deleted."""
+    sandbox.control.insert(
+        [view for week in (EMPTY_WEEK, LAST_WEEK) for view in pageviews(week, "a", "b")]
+    )
+    synced(settings, warehouse)
+    sandbox.control.reset()
+    sandbox.control.scopes("query:read")
+    sandbox.control.insert(pageviews(LAST_WEEK, "a"))
+    assert synced(settings, warehouse, LAST_WEEK, run_id="run-2").frozen == (LAST_WEEK,)
+    sandbox.control.insert(pageviews(EMPTY_WEEK, "a", "b"))
+    assert synced(settings, warehouse, LAST_WEEK, run_id="run-3").updated == (LAST_WEEK,)
