@@ -7,6 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from posthog_sandbox.backlogs import Backlog
 from posthog_sandbox.clock import read_moment
+from posthog_sandbox.deletions import Deletion, delete
 from posthog_sandbox.faults import Fault
-from posthog_sandbox.hogql_tables import instant
+from posthog_sandbox.hogql_sources import visible
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
 from posthog_sandbox.seeding import seed_traffic
@@ -107,6 +110,39 @@ def _ingest_delay(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _backlog(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    least = timedelta(hours=body["hours"])
+    most = timedelta(hours=body["most_hours"]) if body.get("most_hours") is not None else least
+    backlog = Backlog(
+        read_moment(body["start"]), read_moment(body["end"]), least, most, body["seed"]
+    )
+    world.storage.backlogs = (*world.storage.backlogs, backlog)
+    return {}
+
+
+def _native_json(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.has_native_json = bool(body["on"])
+    return {}
+
+
+def _squash(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"overrides": world.people.squash()}
+
+
+def _delete_events(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    deletion = Deletion(
+        uuids=body.get("uuids"),
+        person_id=body.get("person_id"),
+        distinct_id=body.get("distinct_id"),
+        before=read_moment(body["before"]) if body.get("before") else None,
+        share_now=float(body["share_now"]),
+        after=timedelta(seconds=body["after_seconds"]),
+        a_month=timedelta(seconds=body["month_seconds"]),
+        seed=body["seed"],
+    )
+    return {"rows": delete(world.storage, deletion, world.clock.now())}
+
+
 def _scopes(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.access.scopes = tuple(body["scopes"])
     return {}
@@ -144,13 +180,11 @@ def _clear_requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stats(world: World, _: dict[str, Any]) -> dict[str, Any]:
-    visible = f"visible_at <= {instant(world.clock.now())}"
+    seen_now = visible(world.clock.now())
     ((rows, seen, distinct),) = world.storage.values(
-        f"SELECT count(), countIf({visible}), uniqExact(uuid) FROM sandbox.events"
+        f"SELECT count(), countIf({seen_now}), uniqExact(uuid) FROM sandbox.events"
     )
-    grouped = (
-        f"SELECT {{}} AS key, count() FROM sandbox.events WHERE {visible} GROUP BY key ORDER BY key"
-    )
+    grouped = f"SELECT {{}} AS key, count() FROM sandbox.events WHERE {seen_now} GROUP BY key ORDER BY key"
     by_event = world.storage.values(grouped.format("event"))
     by_day = world.storage.values(grouped.format("toString(toDate(timestamp))"))
     return {
@@ -191,6 +225,10 @@ def control_routes() -> list[Route]:
         _route("row_cost", _row_cost, "POST"),
         _route("slow_windows", _slow_windows, "POST"),
         _route("ingest_delay", _ingest_delay, "POST"),
+        _route("backlog", _backlog, "POST"),
+        _route("native_json", _native_json, "POST"),
+        _route("squash", _squash, "POST"),
+        _route("events/delete", _delete_events, "POST"),
         _route("scopes", _scopes, "POST"),
         _route("property_types", _property_types, "POST"),
         _route("persons/rename", _rename, "POST"),

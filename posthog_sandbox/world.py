@@ -11,7 +11,7 @@ from posthog_sandbox.access import Access
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.faults import Faults
-from posthog_sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
+from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
 from posthog_sandbox.request_log import RequestLog
@@ -85,6 +85,7 @@ class World:
     slowness: Slowness = field(default_factory=Slowness)
     ingest_delay_seconds: float = 0.0
     property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
+    has_native_json: bool = False
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
@@ -96,6 +97,7 @@ class World:
     def reset(self) -> None:
         """As it was when it started without events."""
         self.storage.clear()
+        self.storage.backlogs = ()
         self.people.clear()
         self.cohorts.clear()
         self.faults.clear()
@@ -105,6 +107,7 @@ class World:
         self.clock.held_at = None
         self.slowness = Slowness()
         self.ingest_delay_seconds = 0.0
+        self.has_native_json = False
         self.property_types = dict(DEFAULT_PROPERTY_TYPES)
         self.access.scopes = self.access.initial_scopes
         self.truth = None
@@ -117,4 +120,6 @@ class World:
             has_overrides=self.people.has_overrides,
             property_types=self.property_types,
             deleted_persons=self.people.deleted,
+            has_native_json=self.has_native_json,
+            team_id=int(project) if (project := self.access.project_id).isdigit() else 1,
         )
