@@ -2,10 +2,9 @@
 
 Whatever is retried, overlapped, replayed or delivered twice, in whatever order: the stored row of a
 uuid is the copy that PostHog received last (greatest `created_at`): a correction is the event. Of copies
-received at one moment it is the one with more properties, then by content, read so that PostHog may print
-it otherwise. The row is stamped with the run that first brought the uuid. So the outcome does not depend
-on the order of deliveries. Where the rows come from (query pages, webhook inbox, exported files) is not
-this module's business.
+received at one moment it is the one that says more, however PostHog prints it (`contents.sql`). The row is
+stamped with the run that first brought the uuid. So the outcome does not depend on the order of deliveries.
+Where the rows come from (query pages, webhook inbox, exported files) is not this module's business.
 """
 
 import json
@@ -27,19 +26,6 @@ _COLUMNS = (
 )
 # Which of two copies is the event: the one PostHog received last. A webhook does not say when.
 _RECEIVED = "coalesce({0}.created_at, '-infinity'::TIMESTAMPTZ)"
-# Of copies received at one moment: more properties, then in the order of names, numbers as numbers.
-_CONTENT = """
-    CASE WHEN json_valid({0}.properties) THEN row(
-        len(json_keys({0}.properties)),
-        list_sort(list_transform(json_keys({0}.properties), lambda name: row(name,
-            coalesce(
-                CAST(try_cast({0}.properties ->> ('$."' || name || '"') AS DOUBLE) AS VARCHAR),
-                {0}.properties ->> ('$."' || name || '"')
-            )
-        ))),
-        {0}.timestamp, {0}.event, {0}.distinct_id
-    ) END
-"""
 
 
 @dataclass(frozen=True)
@@ -96,7 +82,8 @@ def ingest(
     merged = _merge(connection, run_id)
     _note_copies_on_other_days(connection)
     connection.execute(
-        "DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; DROP TABLE identities"
+        "DROP VIEW copies; DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; "
+        "DROP TABLE identities"
     )
     result = IngestResult(rejected=unreadable) + IngestResult(
         fetched=fetched,
@@ -163,11 +150,16 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE identities AS
         SELECT DISTINCT uuid, event, distinct_id, event_date FROM staged
         WHERE uuid IN (SELECT uuid FROM sightings);
+        CREATE OR REPLACE TEMP VIEW copies AS
+        SELECT rowid AS copy, properties, timestamp, event, distinct_id FROM staged
+        WHERE uuid IN (SELECT uuid FROM sightings);
         DELETE FROM staged WHERE uuid IN (SELECT uuid FROM sightings) AND rowid NOT IN (
-            SELECT rowid FROM staged WHERE uuid IN (SELECT uuid FROM sightings)
+            SELECT staged.rowid
+            FROM staged LEFT JOIN ({read_sql("events", "contents.sql")}) AS said ON staged.rowid = said.copy
+            WHERE uuid IN (SELECT uuid FROM sightings)
             QUALIFY row_number() OVER (
                 PARTITION BY uuid
-                ORDER BY {_RECEIVED.format("staged")} DESC, {_CONTENT.format("staged")} DESC NULLS LAST
+                ORDER BY {_RECEIVED.format("staged")} DESC, said.content DESC NULLS LAST
             ) = 1
         );
     """)
@@ -183,14 +175,16 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                        THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
                    WHEN staged.properties IS NOT DISTINCT FROM stored.properties
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
-                   ELSE coalesce({_CONTENT.format("staged")} > {_CONTENT.format("stored")}, false)
-               END AS is_later_copy,
+               END AS is_later_copy,  -- null: received at one moment, so what they say decides
                -- A query knows of merges; a webhook says who somebody was when the event came in.
                coalesce(staged.person_id, stored.person_id) AS person_id,
                staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
                    AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
+    """)
+    _settle_ties(connection, first, last)
+    connection.execute("""
         INSERT INTO sightings
         SELECT uuid, unnest([known.event_date, staged.event_date])
         FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date;
@@ -202,6 +196,38 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                unnest([known.distinct_id, staged.distinct_id]), unnest([known.event_date, staged.event_date])
         FROM known JOIN staged USING (uuid)
         WHERE known.event <> staged.event OR known.distinct_id IS DISTINCT FROM staged.distinct_id
+    """)
+
+
+def _settle_ties(
+    connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None
+) -> None:
+    """Let `known.is_later_copy` be what the copies say, where both were received at one moment."""
+    if not _count(connection, "SELECT count(*) FROM known WHERE is_later_copy IS NULL"):
+        return
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP VIEW copies AS
+        SELECT {{'uuid': uuid, 'is_staged': true}} AS copy, properties, timestamp, event, distinct_id
+        FROM staged
+        WHERE uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL)
+        UNION ALL
+        SELECT {{'uuid': uuid, 'is_staged': false}}, properties, timestamp, event, distinct_id
+        FROM raw_events
+        WHERE event_date BETWEEN {_date(first)} AND {_date(last)}
+            AND uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL);
+        CREATE OR REPLACE TEMP TABLE said AS {read_sql("events", "contents.sql")};
+        UPDATE known SET is_later_copy = tie.is_later_copy FROM (
+            SELECT known.uuid, coalesce(
+                ours.content < theirs.content,
+                ours.content IS NULL AND coalesce(theirs.content.number, 0) > 0
+            ) AS is_later_copy
+            FROM known
+            LEFT JOIN said AS ours ON ours.copy = {{'uuid': known.uuid, 'is_staged': false}}
+            LEFT JOIN said AS theirs ON theirs.copy = {{'uuid': known.uuid, 'is_staged': true}}
+            WHERE known.is_later_copy IS NULL
+        ) AS tie
+        WHERE known.uuid = tie.uuid;
+        DROP TABLE said
     """)
 
 
