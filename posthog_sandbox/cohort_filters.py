@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from posthog_sandbox.hogql_tables import Context, instant, quoted
+from posthog_sandbox.hogql_literals import instant, quoted
+from posthog_sandbox.hogql_sources import Context
 from posthog_sandbox.refusals import invalid
 
 _NUMERIC = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from posthog_sandbox.cohort_filters import condition_sql
-from posthog_sandbox.hogql_tables import Context, persons_sql
+from posthog_sandbox.hogql_sources import Context, persons_sql
 from posthog_sandbox.storage import Storage
 
 IdType = Literal["distinct_id", "person_id", "email"]

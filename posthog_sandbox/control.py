@@ -76,16 +76,6 @@ class SandboxControl:
         uuids: list[str] = self._post("insert", events=rows)["uuids"]
         return uuids
 
-    def delete_events(self, uuids: Sequence[str] = (), distinct_ids: Sequence[str] = ()) -> int:
-        """Erase every copy of the events named and all events of the distinct ids; return how many rows.
-
-        As PostHog does for a person who is deleted with their events, once its quiet hour has come.
-        """
-        erased: int = self._post("delete", uuids=list(uuids), distinct_ids=list(distinct_ids))[
-            "rows"
-        ]
-        return erased
-
     def generate(
         self, events: int, days: int = 60, end: datetime | None = None, seed: int = 1
     ) -> Truth:
@@ -168,6 +158,82 @@ class SandboxControl:
         says so, and nothing is hidden.
         """
         self._post("retention", months=months, floor=_plain(floor), enforced=enforced)
+
+    def backlog(
+        self,
+        start: datetime,
+        end: datetime,
+        hours: float,
+        *,
+        most_hours: float | None = None,
+        seed: int = 1,
+    ) -> None:
+        """Let events received from `start` until before `end` show only so many hours after that.
+
+        It holds for what is captured, inserted or generated from now on. With `most_hours` each row waits
+        for a time of its own between both, the same for the same uuid and seed. A row that would show later
+        anyway, by `visible_at` or another backlog, does.
+        """
+        self._post(
+            "backlog",
+            start=_plain(start),
+            end=_plain(end),
+            hours=hours,
+            most_hours=most_hours,
+            seed=seed,
+        )
+
+    def native_json(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - it is one switch
+        """Move the project to the native-JSON events table, or back.
+
+        From then on `properties` is rebuilt for every query, see `native_json.py`.
+        """
+        self._post("native_json", on=on)
+
+    def squash(self) -> int:
+        """Write the overrides of persons into the events, as PostHog's job does; how many there were.
+
+        What queries say of persons stays the same; `person_distinct_id_overrides` is empty.
+        """
+        return int(self._post("squash")["overrides"])
+
+    def delete_events(
+        self,
+        *,
+        uuids: Sequence[str] | None = None,
+        person_id: str | None = None,
+        distinct_id: str | None = None,
+        before: datetime | None = None,
+        share_now: float = 1.0,
+        after_seconds: float = 0.0,
+        month_seconds: float = 0.0,
+        seed: int = 1,
+    ) -> int:
+        """Delete the visible events for which all that is given holds; how many rows that are.
+
+        Args:
+            uuids: all copies of these.
+            person_id: the events whose own row names the person; a merge shows there after `squash`.
+            distinct_id: the events of one.
+            before: exclusive, on timestamp.
+            share_now: the part that goes at once, rows chosen by the seed.
+            after_seconds: when the rest goes, by the server's clock.
+            month_seconds: how much later each month of timestamps is begun than the one before it.
+            seed: of the choice.
+        """
+        return int(
+            self._post(
+                "events/delete",
+                uuids=None if uuids is None else list(uuids),
+                person_id=person_id,
+                distinct_id=distinct_id,
+                before=_plain(before),
+                share_now=share_now,
+                after_seconds=after_seconds,
+                month_seconds=month_seconds,
+                seed=seed,
+            )["rows"]
+        )
 
     def scopes(self, *scopes: str) -> None:
         """Replace the scopes of the API key (`query:read`, …, `*`)."""

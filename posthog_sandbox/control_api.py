@@ -7,6 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from posthog_sandbox.backlogs import Backlog
 from posthog_sandbox.clock import read_moment
+from posthog_sandbox.deletions import Deletion, delete
 from posthog_sandbox.faults import Fault
-from posthog_sandbox.hogql_tables import instant, quoted
+from posthog_sandbox.hogql_sources import visible
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
 from posthog_sandbox.retention import DEFAULT_MONTHS, Retention
@@ -36,22 +39,6 @@ def _insert(world: World, body: dict[str, Any]) -> dict[str, Any]:
     rows = [_row(event) for event in body["events"]]
     world.storage.insert(pa.Table.from_pylist(rows, EVENT_SCHEMA))
     return {"uuids": [row["uuid"] for row in rows]}
-
-
-def _delete(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    named = {"toString(uuid)": body["uuids"], "distinct_id": body["distinct_ids"]}
-    chosen = " OR ".join(
-        f"{column} IN ({', '.join(map(quoted, values))})"
-        for column, values in named.items()
-        if values
-    )
-    if not chosen:
-        return {"rows": 0}
-    [[count]] = world.storage.values(f"SELECT count() FROM sandbox.events WHERE {chosen}")
-    world.storage.write(
-        f"ALTER TABLE sandbox.events DELETE WHERE {chosen} SETTINGS mutations_sync = 1"
-    )
-    return {"rows": count}
 
 
 def _row(event: dict[str, Any]) -> dict[str, Any]:
@@ -140,6 +127,39 @@ def _retention(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _backlog(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    least = timedelta(hours=body["hours"])
+    most = timedelta(hours=body["most_hours"]) if body.get("most_hours") is not None else least
+    backlog = Backlog(
+        read_moment(body["start"]), read_moment(body["end"]), least, most, body["seed"]
+    )
+    world.storage.backlogs = (*world.storage.backlogs, backlog)
+    return {}
+
+
+def _native_json(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.has_native_json = bool(body["on"])
+    return {}
+
+
+def _squash(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"overrides": world.people.squash()}
+
+
+def _delete_events(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    deletion = Deletion(
+        uuids=body.get("uuids"),
+        person_id=body.get("person_id"),
+        distinct_id=body.get("distinct_id"),
+        before=read_moment(body["before"]) if body.get("before") else None,
+        share_now=float(body["share_now"]),
+        after=timedelta(seconds=body["after_seconds"]),
+        a_month=timedelta(seconds=body["month_seconds"]),
+        seed=body["seed"],
+    )
+    return {"rows": delete(world.storage, deletion, world.clock.now())}
+
+
 def _scopes(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.access.scopes = tuple(body["scopes"])
     return {}
@@ -177,13 +197,11 @@ def _clear_requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stats(world: World, _: dict[str, Any]) -> dict[str, Any]:
-    visible = f"visible_at <= {instant(world.clock.now())}"
+    seen_now = visible(world.clock.now())
     ((rows, seen, distinct),) = world.storage.values(
-        f"SELECT count(), countIf({visible}), uniqExact(uuid) FROM sandbox.events"
+        f"SELECT count(), countIf({seen_now}), uniqExact(uuid) FROM sandbox.events"
     )
-    grouped = (
-        f"SELECT {{}} AS key, count() FROM sandbox.events WHERE {visible} GROUP BY key ORDER BY key"
-    )
+    grouped = f"SELECT {{}} AS key, count() FROM sandbox.events WHERE {seen_now} GROUP BY key ORDER BY key"
     by_event = world.storage.values(grouped.format("event"))
     by_day = world.storage.values(grouped.format("toString(toDate(timestamp))"))
     return {
@@ -215,7 +233,6 @@ def control_routes() -> list[Route]:
     return [
         _route("reset", _reset, "POST", in_thread=False),
         _route("insert", _insert, "POST"),
-        _route("delete", _delete, "POST"),
         _route("generate", _generate, "POST"),
         _route("truth", _truth, "GET"),
         _route("clock", _clock, "POST"),
@@ -227,6 +244,10 @@ def control_routes() -> list[Route]:
         _route("ingest_delay", _ingest_delay, "POST"),
         _route("lagging_replica", _lag, "POST"),
         _route("retention", _retention, "POST"),
+        _route("backlog", _backlog, "POST"),
+        _route("native_json", _native_json, "POST"),
+        _route("squash", _squash, "POST"),
+        _route("events/delete", _delete_events, "POST"),
         _route("scopes", _scopes, "POST"),
         _route("property_types", _property_types, "POST"),
         _route("persons/rename", _rename, "POST"),

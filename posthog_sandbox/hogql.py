@@ -7,19 +7,15 @@ Belongs here: FROM, columns, CTEs, UNION, limits. Does not belong here: the gram
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from posthog_sandbox.hogql_expressions import Expressions, Scope
 from posthog_sandbox.hogql_grammar import Node, parse_select
-from posthog_sandbox.hogql_tables import (
-    EVENT_STAR,
-    Context,
-    Printed,
-    Source,
-    identifier,
-    table,
-    unresolved,
-)
+from posthog_sandbox.hogql_literals import identifier
+from posthog_sandbox.hogql_sources import Context
+from posthog_sandbox.hogql_tables import Printed, Source, star, table, unresolved
+from posthog_sandbox.hogql_windows import window_sql
 from posthog_sandbox.refusals import invalid_query
 
 DEFAULT_ROWS = 100
@@ -123,13 +119,15 @@ class _Printer(Expressions):
         return replace(selected, sql=f"({selected.sql})")
 
     def _select(self, node: Node, outer: Scope, *, top: bool, extra: int = 0) -> _Selected:
-        for key, name in (("array_join_op", "ARRAY JOIN"), ("window_exprs", "WINDOW")):
-            if node.get(key):
-                raise invalid_query(f"The sandbox does not know {name}.")
+        if node.get("qualify"):
+            raise invalid_query("The sandbox does not know QUALIFY.")
         scope = Scope(ctes=outer.ctes | _ctes(node), arguments=outer.arguments)
         for name, cte in _ctes(node, kind="column").items():
             scope.aliases[name] = self._expression(cte["expr"], scope)
+        self._windows = node.get("window_exprs") or {}
         from_sql = self._from(node.get("select_from"), scope)
+        if node.get("array_join_op"):
+            from_sql += f" {node['array_join_op']} {self._arrays(node['array_join_list'], scope)}"
         select, columns, names = self._columns(node["select"], scope, top=top)
         if self._matched is None and from_sql:
             spelt_out = replace(scope, aliases={**scope.aliases, **columns})
@@ -142,6 +140,7 @@ class _Printer(Expressions):
             clauses.append(f"FROM {from_sql}")
         clauses += self._where(node, scope)
         clauses += self._grouping(node, scope)
+        clauses += self._ordering(node, scope)
         clauses += self._limit(node, scope, top=top, extra=extra)
         return _Selected(" ".join(clauses), columns, names)
 
@@ -155,6 +154,16 @@ class _Printer(Expressions):
             clauses.append(f"GROUP BY {self._list(node['group_by'], scope)}")
         if node.get("having"):
             clauses.append(f"HAVING {self._sql(node['having'], scope)}")
+        if node.get("window_exprs"):
+            windows = (
+                f"{identifier(name)} AS ({window_sql(window, partial(self._sql, scope=scope))})"
+                for name, window in node["window_exprs"].items()
+            )
+            clauses.append(f"WINDOW {', '.join(windows)}")
+        return clauses
+
+    def _ordering(self, node: Node, scope: Scope) -> list[str]:
+        clauses = []
         if node.get("order_by"):
             ordered = (f"{self._sql(o['expr'], scope)} {o['order']}" for o in node["order_by"])
             clauses.append(f"ORDER BY {', '.join(ordered)}")
@@ -181,8 +190,6 @@ class _Printer(Expressions):
                 raise invalid_query(
                     "The FINAL keyword is not supported in HogQL as it causes slow queries"
                 )
-            if join.get("sample"):
-                raise invalid_query("The sandbox does not know SAMPLE.")
             source, name = self._source(join, scope)
             alias = join.get("alias") or name or f"source{len(scope.sources)}"
             if alias in scope.sources:
@@ -200,6 +207,15 @@ class _Printer(Expressions):
             join = join.get("next_join")
         return " ".join(parts)
 
+    def _arrays(self, nodes: Sequence[Node], scope: Scope) -> str:
+        """The arrays of an ARRAY JOIN, whose aliases are columns from here on."""
+        arrays = []
+        for node in nodes:
+            printed = self._expression(node["expr"], scope)
+            scope.aliases[node["alias"]] = Printed(identifier(node["alias"]))
+            arrays.append(f"{printed.sql} AS {identifier(node['alias'])}")
+        return ", ".join(arrays)
+
     def _source(self, join: Node, scope: Scope) -> tuple[Source, str | None]:
         node = join["table"]
         if node["node"] == "Field":
@@ -208,8 +224,12 @@ class _Printer(Expressions):
                 visible = {key: cte for key, cte in scope.ctes.items() if key != name}
                 sql, columns = self._query(scope.ctes[name]["expr"], Scope(ctes=visible))
                 return Source(f"({sql})", columns), name
-            return table(name, self._context), name
+            if join.get("table_args") is not None:
+                raise invalid_query(f"Table '{name}' does not accept arguments")
+            return table(name, self._context, _sample(join.get("sample"))), name
         if node["node"] in {"SelectQuery", "SelectSetQuery"}:
+            if _sample(join.get("sample")):
+                raise invalid_query("Illegal SAMPLE: a subquery doesn't support sampling")
             sql, columns = self._query(node, Scope(ctes=scope.ctes))
             return Source(f"({sql})", columns), None
         raise invalid_query("Only selecting from a table or a subquery is supported.")
@@ -245,6 +265,23 @@ class _Printer(Expressions):
         return self._text[node["start"]["offset"] : node["end"]["offset"]]
 
 
+def _sample(node: Node | None) -> tuple[float, float] | None:
+    """The share of a table that is wanted, and where it begins; None for all."""
+    if node is None:
+        return None
+    share, offset = _ratio(node["sample_value"]), _ratio(node.get("offset_value"))
+    if share > 1:
+        raise invalid_query("The sandbox does not know SAMPLE by a number of rows.")
+    return None if (share, offset) == (1, 0) else (share, offset)
+
+
+def _ratio(node: Node | None) -> float:
+    if node is None:
+        return 0.0
+    right = node.get("right")
+    return float(node["left"]["value"]) / (float(right["value"]) if right else 1.0)
+
+
 def _ctes(node: Node, kind: str = "subquery") -> dict[str, Node]:
     ctes = node.get("ctes") or []
     if isinstance(ctes, dict):
@@ -265,6 +302,5 @@ def _unstarred(nodes: Sequence[Node], scope: Scope) -> list[Node]:
             if alias not in scope.sources:
                 raise unresolved(str(alias))
             source = scope.sources[alias]
-            names = EVENT_STAR if source.is_events else tuple(source.columns)
-            found += [{"node": "Field", "chain": [alias, name]} for name in names]
+            found += [{"node": "Field", "chain": [alias, name]} for name in star(source)]
     return found

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from posthog_sandbox import hogql_functions as functions
 from posthog_sandbox.hogql_grammar import Node
-from posthog_sandbox.hogql_tables import Context, Kind, Printed, instant, quoted
+from posthog_sandbox.hogql_literals import instant, quoted
+from posthog_sandbox.hogql_signatures import Signature
+from posthog_sandbox.hogql_sources import Context
+from posthog_sandbox.hogql_tables import Kind, Printed
 from posthog_sandbox.refusals import invalid_query
 
 COMPARISONS = {
@@ -63,9 +66,11 @@ CAST_CALLS = {
 }
 """What `CAST(x AS type)` calls."""
 
+_IN_A_ZONE = frozenset({"to_char", "make_timestamp"})
+
 _FRACTION = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}")
 _SECONDS = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
-_OF_FIRST_ARGUMENT = frozenset({"max", "min", "any", "argMax", "argMin", "coalesce", "ifNull"})
+_OF_FIRST_ARGUMENT = frozenset({"max", "min", "any", "argMax", "argMin", "coalesce", "ifnull"})
 
 
 def literal(value: object) -> Printed:
@@ -109,7 +114,7 @@ def call_nullable(name: str, args: Sequence[Printed]) -> bool:
         return True
     if name in functions.NEVER_NULLABLE:
         return False
-    if name in {"coalesce", "ifNull"}:
+    if name in {"coalesce", "ifnull"}:
         return all(arg.nullable for arg in args)
     return any(arg.nullable for arg in args)
 
@@ -121,6 +126,39 @@ def call_kind(name: str, args: Sequence[Printed]) -> Kind:
     if name in functions.NUMERIC:
         return "number"
     return args[0].kind if args and name in _OF_FIRST_ARGUMENT else "other"
+
+
+def check_array_reduce(called: str, nodes: Sequence[Node]) -> None:
+    """Refuse what PostHog does not let `arrayReduce` do.
+
+    Raises:
+        Refusal: 400.
+    """
+    if not nodes:
+        raise invalid_query(f"Missing arguments in function '{called}'")
+    first = nodes[0]
+    if first["node"] != "Constant" or not isinstance(first.get("value"), str):
+        raise invalid_query(
+            f"Expected constant string as first arg in function '{called}', got {first['node']}"
+        )
+    if first["value"] not in functions.IN_ARRAY_REDUCE:
+        raise invalid_query(
+            f"Invalid parametric function in '{called}', '{first['value']}' is not supported."
+        )
+
+
+def arguments(
+    found: Signature, nodes: Sequence[Node], args: Sequence[Printed], context: Context
+) -> list[str]:
+    """The arguments of a call as PostHog prints them."""
+    sql = [arg.sql for arg in args]
+    if found.name == "concat":
+        return [text_argument(node, arg) for node, arg in zip(nodes, args, strict=True)]
+    if found.name == "toStartOfWeek" and len(sql) == 1:
+        return [*sql, "0"]  # the project's week starts on Sunday
+    if found.name in _IN_A_ZONE and len(sql) != found.arguments.most:
+        return [*sql, quoted(context.timezone)]
+    return sql
 
 
 def text_argument(node: Node, printed: Printed) -> str:
@@ -135,16 +173,10 @@ def text_argument(node: Node, printed: Printed) -> str:
 def special_call(
     name: str, nodes: Sequence[Node], args: Sequence[Printed], context: Context
 ) -> Printed:
-    """A call of one of `hogql_functions.SPECIAL`.
-
-    Raises:
-        Refusal: 400, an argument is missing.
-    """
+    """A call of one of `hogql_functions.SPECIAL`, with as many arguments as it may have."""
     zone = quoted(context.timezone)
     if name in _CLOCKS:
         return Printed(_CLOCKS[name](context, args[0].sql if args else zone), "time")
-    if not args:
-        raise invalid_query(f"Function '{name}' expects at least 1 argument, found 0")
     if name in functions.CASTS:
         called = f"accurateCastOrNull({args[0].sql}, '{functions.CASTS[name]}')"
         return Printed(called, "text" if name == "toNullableString" else "number", nullable=True)
@@ -162,7 +194,9 @@ _CLOCKS: Mapping[str, Callable[[Context, str], str]] = {
 
 def _to_decimal(_: Sequence[Node], args: Sequence[Printed], zone: str) -> Printed:
     del zone
-    scale = int(args[1].sql) if len(args) > 1 and args[1].sql.isdigit() else 0
+    if not args[1].sql.isdigit():
+        raise invalid_query("Suffix argument 'Decimal64({0})' expects ast.Constant arguments")
+    scale = int(args[1].sql)
     return Printed(f"accurateCastOrNull({args[0].sql}, 'Decimal64({scale})')", nullable=True)
 
 
@@ -214,8 +248,6 @@ def _parsed_us(_: Sequence[Node], args: Sequence[Printed], zone: str) -> Printed
 
 
 def _parsed_by_form(_: Sequence[Node], args: Sequence[Printed], zone: str) -> Printed:
-    if len(args) == 1:
-        raise invalid_query("Function 'parseDateTime' expects at least 2 arguments, found 1")
     zone = args[2].sql if len(args) > 2 else zone  # noqa: PLR2004
     called = f"parseDateTimeOrNull({args[0].sql}, {args[1].sql}, {zone})"
     return Printed(called, "time", nullable=True)

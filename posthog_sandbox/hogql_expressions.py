@@ -8,20 +8,17 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from posthog_sandbox import hogql_calls as calls
 from posthog_sandbox import hogql_functions as functions
 from posthog_sandbox.hogql_grammar import Node
-from posthog_sandbox.hogql_tables import (
-    Context,
-    Kind,
-    Printed,
-    Source,
-    field_of,
-    identifier,
-    unresolved,
-)
+from posthog_sandbox.hogql_literals import identifier
+from posthog_sandbox.hogql_signatures import Signature, signature
+from posthog_sandbox.hogql_sources import Context
+from posthog_sandbox.hogql_tables import Kind, Printed, Source, field_of, is_joined, unresolved
+from posthog_sandbox.hogql_windows import window_sql
 from posthog_sandbox.refusals import Refusal, invalid_query
 
 _ARITHMETIC = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
@@ -36,12 +33,14 @@ class Scope:
         aliases: of the SELECT's columns so far.
         ctes: that FROM may name.
         arguments: of the lambdas around.
+        aggregation: the one around, as the query spells it.
     """
 
     sources: dict[str, Source] = field(default_factory=dict)
     aliases: dict[str, Printed] = field(default_factory=dict)
     ctes: dict[str, Node] = field(default_factory=dict)
     arguments: frozenset[str] = frozenset()
+    aggregation: str | None = None
 
 
 class Expressions(ABC):
@@ -50,6 +49,7 @@ class Expressions(ABC):
     def __init__(self, values: Mapping[str, Any], context: Context) -> None:
         self._values = values
         self._context = context
+        self._windows: dict[str, Node] = {}
 
     @abstractmethod
     def _query(self, node: Node, scope: Scope) -> tuple[str, dict[str, Printed]]:
@@ -84,6 +84,10 @@ class Expressions(ABC):
 
     def _print_Placeholder(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
         del scope
+        return calls.literal(self._value_of(node))
+
+    def _value_of(self, node: Node) -> object:
+        """What is bound to a placeholder."""
         expression = node["expr"]
         if expression["node"] != "Field":
             raise invalid_query("Placeholder expressions are not yet supported")
@@ -96,11 +100,14 @@ class Expressions(ABC):
                 f"Placeholder {{{name}}} is not available in this context. "
                 f"You can use the following: {known}"
             )
-        return calls.literal(self._values[name])
+        value: object = self._values[name]
+        return value
 
     def _print_Field(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
         chain = node["chain"]
         name = str(chain[0])
+        for part in chain[1:]:
+            _check_index(part, "array.1")
         if name in scope.arguments:
             return Printed(".".join([identifier(name), *(str(part) for part in chain[1:])]))
         if chain == ["*"]:
@@ -112,7 +119,7 @@ class Expressions(ABC):
         having = [
             alias
             for alias, source in scope.sources.items()
-            if name in source.columns or (source.is_events and name == "person")
+            if name in source.columns or is_joined(source, name)
         ]
         if len(having) > 1:
             raise invalid_query(f"Ambiguous query. Found multiple sources for field: {name}")
@@ -162,6 +169,7 @@ class Expressions(ABC):
         return Printed(f"[{self._list(node['exprs'], scope)}]")
 
     def _print_TupleAccess(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
+        _check_index(int(node["index"]), "array.1")
         if self._is_property(node["tuple"], scope):
             chain = [*node["tuple"]["chain"], int(node["index"])]
             return self._print_Field({"node": "Field", "chain": chain}, scope)
@@ -169,6 +177,10 @@ class Expressions(ABC):
 
     def _print_ArrayAccess(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
         key = node["property"]
+        if key["node"] == "Placeholder":
+            _check_index(self._value_of(key), "array[1]")
+        if key["node"] == "Constant":
+            _check_index(key.get("value"), "array[1]")
         if key["node"] == "Constant" and self._is_property(node["array"], scope):
             chain = [*node["array"]["chain"], key["value"]]
             return self._print_Field({"node": "Field", "chain": chain}, scope)
@@ -196,25 +208,71 @@ class Expressions(ABC):
         return self._call(name, {"args": [node["expr"]]}, scope)
 
     def _print_Call(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
-        name = functions.known_name(node["name"])
-        if name in calls.CALLED_COMPARISONS and len(node["args"]) == 2:  # noqa: PLR2004
+        name = node["name"]
+        if name in calls.CALLED_COMPARISONS:
+            if len(node["args"]) != 2:  # noqa: PLR2004
+                raise invalid_query(f"Comparison '{name}' requires exactly two arguments")
             left, right = (self._expression(arg, scope) for arg in node["args"])
             return calls.comparison(calls.CALLED_COMPARISONS[name], left, right)
         return self._call(name, node, scope)
 
-    def _call(self, name: str, node: Node, scope: Scope) -> Printed:
+    def _call(self, called: str, node: Node, scope: Scope) -> Printed:
+        found = signature(called)
+        for key, clause in (("within_group", "WITHIN GROUP"), ("order_by", "ORDER BY in a call")):
+            if node.get(key):
+                raise invalid_query(f"The sandbox does not know {clause}.")
+        params = node.get("params")
+        if found.name == "arrayReduce":
+            calls.check_array_reduce(called, node["args"])
+        found.check(called, len(node["args"]), None if params is None else len(params))
+        if found.is_aggregation:
+            # PostHog looks no further at a call that it writes out.
+            if scope.aggregation is not None and "{" not in found.clickhouse:
+                raise invalid_query(
+                    f"Aggregation '{called}' cannot be nested inside another aggregation "
+                    f"'{scope.aggregation}'."
+                )
+            scope = replace(scope, aggregation=called)
         args = [self._expression(arg, scope) for arg in node["args"]]
-        if name in functions.SPECIAL:
-            return calls.special_call(name, node["args"], args, self._context)
-        sql = [arg.sql for arg in args]
-        if name == "concat":
-            pairs = zip(node["args"], args, strict=True)
-            sql = [calls.text_argument(inner, arg) for inner, arg in pairs]
-        if name == "toStartOfWeek" and len(sql) == 1:
-            sql.append("0")  # the project's week starts on Sunday
+        if found.name in functions.SPECIAL:
+            return calls.special_call(found.name, node["args"], args, self._context)
+        sql = calls.arguments(found, node["args"], args, self._context)
+        printed = self._printed_call(found, node, sql, scope)
+        kind = calls.call_kind(found.name, args)
+        return Printed(printed, kind, calls.call_nullable(found.name, args))
+
+    def _printed_call(self, found: Signature, node: Node, args: Sequence[str], scope: Scope) -> str:
+        if "{" in found.clickhouse:
+            return found.clickhouse.format(*args)
         distinct = "DISTINCT " if node.get("distinct") else ""
         params = f"({self._list(node['params'], scope)})" if node.get("params") else ""
-        called = f"{functions.clickhouse_name(name)}{params}({distinct}{', '.join(sql)})"
+        called = f"{found.clickhouse}{params}({distinct}{', '.join(args)})"
         if node.get("filter_expr"):
             called += f" FILTER (WHERE {self._sql(node['filter_expr'], scope)})"
-        return Printed(called, calls.call_kind(name, args), calls.call_nullable(name, args))
+        return called
+
+    def _print_WindowFunction(self, node: Node, scope: Scope) -> Printed:  # noqa: N802
+        """A call over a window; its numbers of arguments are left to ClickHouse, as PostHog does."""
+        name = node["name"]
+        found = signature(name)
+        exprs = [self._expression(expr, scope) for expr in node.get("exprs") or []]
+        args = [expr.sql for expr in exprs]
+        window = node.get("over_expr")
+        if name in {"lag", "lead"}:
+            args[:1] = [f"toNullable({arg})" for arg in args[:1]]
+            window = window or self._windows.get(node.get("over_identifier", ""))
+        over = node.get("over_identifier")
+        if window or not over:
+            is_framed = name in {"lag", "lead"}
+            over = f"({window_sql(window or {}, partial(self._sql, scope=scope), is_framed=is_framed)})"
+        else:
+            over = identifier(over)
+        second = f"({self._list(node['args'], scope)})" if node.get("args") else ""
+        sql = f"{found.clickhouse}({', '.join(args)}){second} OVER {over}"
+        nullable = name in {"lag", "lead"} or calls.call_nullable(found.name, exprs)
+        return Printed(sql, calls.call_kind(found.name, exprs), nullable)
+
+
+def _check_index(index: object, example: str) -> None:
+    if index == 0 and not isinstance(index, bool):
+        raise invalid_query(f"SQL indexes start from one, not from zero. E.g: {example}")

@@ -1,32 +1,19 @@
-"""The tables of HogQL, as ClickHouse sub-selects over what the sandbox stores.
+"""The tables of HogQL: their columns, and what a field of one is.
 
-Belongs here: columns, their kinds, visibility, persons resolved at query time, property casts. Does
-not belong here: syntax (`hogql.py`), storage (`storage.py`).
+Belongs here: columns, their kinds, property casts. Does not belong here: syntax (`hogql.py`), the rows behind
+a table (`hogql_sources.py`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Literal
 
+from posthog_sandbox import hogql_sources as sources
+from posthog_sandbox.hogql_literals import identifier, quoted
+from posthog_sandbox.hogql_sources import Context
 from posthog_sandbox.refusals import Refusal, invalid_query
 
 Kind = Literal["text", "time", "number", "json", "other"]
-
-DEFAULT_PROPERTY_TYPES: Mapping[str, str] = {
-    "$screen_height": "Numeric",
-    "$screen_width": "Numeric",
-    "$viewport_height": "Numeric",
-    "$viewport_width": "Numeric",
-    "$browser_version": "Numeric",
-    "$is_identified": "Boolean",
-    "amount": "Numeric",
-    "is_logged_in": "Boolean",
-    "price": "Numeric",
-    "recharged_at": "DateTime",
-    "loggedAt": "DateTime",
-}
-"""What PostHog guesses from the first values it sees."""
 
 
 @dataclass(frozen=True)
@@ -40,161 +27,135 @@ class Printed:
 
 @dataclass(frozen=True)
 class Source:
-    """A table, sub-select or CTE in FROM; `columns` maps names to their kind and nullability."""
+    """A table, sub-select or CTE in FROM.
+
+    Attributes:
+        sql: what stands in FROM.
+        columns: names with their kind and nullability.
+        is_table: times are shown in the query's zone.
+        is_events: has what only events have.
+        has_person: `person.…` is that of its `person_id`.
+    """
 
     sql: str
     columns: Mapping[str, Printed]
     is_table: bool = False
     is_events: bool = False
+    has_person: bool = False
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a query's meaning depends on besides its text.
-
-    Attributes:
-        now: the server's clock, aware, in UTC.
-        timezone: zone of the project, or UTC if the query's modifiers say so.
-        has_overrides: whether any distinct id belongs to another person than when it was ingested.
-        property_types: PostHog's property definitions.
-        deleted_persons: who is in no table of persons any more.
-        visible_until: what became visible later is not there; by default `now`.
-        floor: events at this moment or before it are hidden by the plan's retention.
-    """
-
-    now: datetime
-    timezone: str = "UTC"
-    has_overrides: bool = False
-    property_types: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
-    deleted_persons: frozenset[str] = frozenset()
-    visible_until: datetime | None = None
-    floor: datetime | None = None
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-def quoted(text: str) -> str:
-    """The text as a ClickHouse string literal."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0")
-    return f"'{escaped}'"
-
-
-def identifier(name: str) -> str:
-    """The name as a ClickHouse identifier."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def instant(moment: datetime) -> str:
-    """The moment as a ClickHouse DateTime64 in UTC."""
-    return f"toDateTime64('{moment:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
-
-
-_EVENT_COLUMNS: Mapping[str, Printed] = {
-    "uuid": Printed(""),
-    "event": Printed("", "text"),
-    "properties": Printed("", "json"),
-    "timestamp": Printed("", "time"),
-    "distinct_id": Printed("", "text"),
-    "elements_chain": Printed("", "text"),
-    "created_at": Printed("", "time"),
-    "person_id": Printed(""),
-    "$session_id": Printed("", "text", nullable=True),
-    "$window_id": Printed("", "text", nullable=True),
-}
-_PERSON_COLUMNS: Mapping[str, Printed] = {
-    "id": Printed(""),
-    "created_at": Printed("", "time"),
-    "properties": Printed("", "json"),
-    "is_identified": Printed(""),
-}
-EVENT_STAR = (
-    "uuid",
-    "event",
-    "properties",
-    "timestamp",
-    "distinct_id",
-    "elements_chain",
-    "created_at",
+_TEXT, _TIME, _NUMBER, _OTHER = (
+    Printed("", "text"),
+    Printed("", "time"),
+    Printed("", "number"),
+    Printed(""),
 )
+_EVENT_COLUMNS: Mapping[str, Printed] = {
+    "uuid": _OTHER,
+    "event": _TEXT,
+    "properties": Printed("", "json"),
+    "timestamp": _TIME,
+    "team_id": _NUMBER,
+    "distinct_id": _TEXT,
+    "elements_chain": _TEXT,
+    "created_at": _TIME,
+    "$session_id": _TEXT,
+    "$session_id_uuid": _OTHER,
+    "$window_id": _TEXT,
+    "person_mode": _TEXT,
+    **{f"$group_{number}": _TEXT for number in range(5)},
+    "elements_chain_href": _TEXT,
+    "elements_chain_texts": _OTHER,
+    "elements_chain_ids": _OTHER,
+    "elements_chain_elements": _OTHER,
+    "person_id": _OTHER,
+}
+_NOT_IN_STAR = frozenset({"team_id", "$session_id_uuid", "person_id"})
+EVENT_STAR = tuple(name for name in _EVENT_COLUMNS if name not in _NOT_IN_STAR)
+_PERSON_COLUMNS: Mapping[str, Printed] = {
+    "id": _OTHER,
+    "created_at": _TIME,
+    "team_id": _NUMBER,
+    "properties": Printed("", "json"),
+    "is_identified": _OTHER,
+}
+_DISTINCT_ID_COLUMNS: Mapping[str, Printed] = {
+    "team_id": _NUMBER,
+    "distinct_id": _TEXT,
+    "person_id": _OTHER,
+}
+_COHORT_COLUMNS: Mapping[str, Printed] = {"cohort_id": _NUMBER, "person_id": _OTHER}
+_MISSING_TABLES = _words(
+    """
+    sessions raw_sessions groups raw_groups session_replay_events raw_session_replay_events heatmaps
+    person_overrides raw_person_overrides raw_persons raw_person_distinct_ids
+    raw_person_distinct_id_overrides raw_cohort_people log_entries console_logs_log_entries
+    batch_export_log_entries query_log app_metrics numbers
+    """
+)
+"""PostHog's that the sandbox does not have."""
+_MISSING_FIELDS = frozenset(
+    ("pdi", "session", *(f"{name}_{number}" for name in ("goe", "group") for number in range(5)))
+)
+"""Of events: joins that the sandbox does not have."""
 
 
-def table(name: str, context: Context) -> Source:
-    """A table of HogQL.
+def table(name: str, context: Context, sample: tuple[float, float] | None = None) -> Source:
+    """A table of HogQL; `sample` is the share of it, and where it begins.
 
     Raises:
-        Refusal: 400, there is no such table.
+        Refusal: 400, there is no such table, or it has no samples.
     """
     if name == "events":
-        return Source(_events_sql(context), _EVENT_COLUMNS, is_table=True, is_events=True)
+        condition = sources.sample_condition(*sample) if sample else None
+        return Source(
+            sources.events_sql(context, condition),
+            _EVENT_COLUMNS,
+            is_table=True,
+            is_events=True,
+            has_person=True,
+        )
+    found = _table(name, context)
+    if sample:
+        raise invalid_query(
+            f"Illegal SAMPLE: table {name} doesn't support sampling", "sampling_not_supported"
+        )
+    return found
+
+
+def _table(name: str, context: Context) -> Source:
     if name == "persons":
-        return Source(_persons_sql(context), _PERSON_COLUMNS, is_table=True)
+        return Source(sources.persons_sql(context), _PERSON_COLUMNS, is_table=True)
     if name == "person_distinct_ids":
-        columns = {"distinct_id": Printed("", "text"), "person_id": Printed("")}
-        return Source(_distinct_ids_sql(context), columns, is_table=True)
+        sql = sources.distinct_ids_sql(context)
+        return Source(sql, _DISTINCT_ID_COLUMNS, is_table=True, has_person=True)
     if name == "person_distinct_id_overrides":
-        columns = {"distinct_id": Printed("", "text"), "person_id": Printed("")}
-        overrides = "(SELECT distinct_id, person_id FROM sandbox.overrides)"
-        return Source(overrides, columns, is_table=True)
+        sql = sources.overrides_sql(context)
+        return Source(sql, _DISTINCT_ID_COLUMNS, is_table=True, has_person=True)
     if name in {"cohort_people", "static_cohort_people"}:
-        wanted = "is_static" if name == "static_cohort_people" else "NOT is_static"
-        members = f"(SELECT cohort_id, person_id FROM sandbox.cohort_people WHERE {wanted})"
-        columns = {"cohort_id": Printed("", "number"), "person_id": Printed("")}
-        return Source(members, columns, is_table=True)
+        sql = sources.cohort_people_sql(is_static=name == "static_cohort_people")
+        return Source(sql, _COHORT_COLUMNS, is_table=True)
+    if name in _MISSING_TABLES:
+        raise invalid_query(f"The sandbox does not know the table '{name}'; PostHog does.")
     raise invalid_query(f"Unknown table `{name}`.")
 
 
-def _person_id(context: Context) -> str:
-    if not context.has_overrides:
-        return "stored_person_id"
-    found = "joinGetOrNull('sandbox.overrides', 'person_id', distinct_id)"
-    return f"ifNull({found}, stored_person_id)"
+def is_joined(source: Source, name: str) -> bool:
+    """Whether the name leads from the table to another one's fields."""
+    if source.has_person and name == "person":
+        return True
+    return source.is_events and (name == "poe" or name in _MISSING_FIELDS)
 
 
-def _events_sql(context: Context) -> str:
-    session = "nullIf(JSONExtractString(properties, '{}'), '')"
-    return (
-        "(SELECT uuid, event, properties, timestamp, distinct_id, '' AS elements_chain, "
-        f"created_at, {_person_id(context)} AS person_id, "
-        f"{session.format('$session_id')} AS `$session_id`, "
-        f"{session.format('$window_id')} AS `$window_id` "
-        f"FROM sandbox.events WHERE visible_at <= {instant(context.visible_until or context.now)}"
-        f"{_above_floor(context)})"
-    )
-
-
-def _above_floor(context: Context) -> str:
-    """PostHog bounds every read of `events`, and of no other table, whatever the query says."""
-    return "" if context.floor is None else f" AND timestamp > {instant(context.floor)}"
-
-
-def _persons_sql(context: Context) -> str:
-    columns = ", ".join(_PERSON_COLUMNS)
-    return f"(SELECT {columns} FROM {persons_sql(context)})"
-
-
-def persons_sql(context: Context) -> str:
-    """All persons that a query sees: HogQL's columns, and `distinct_ids`."""
-    return (
-        f"(SELECT {_person_id(context)} AS id, min(sandbox.events.created_at) AS created_at, "
-        "any(joinGet('sandbox.person_properties', 'properties', "
-        f"{_person_id(context)})) AS properties, "
-        "countIf(event = '$identify') > 0 AS is_identified, "
-        "arraySort(groupUniqArray(distinct_id)) AS distinct_ids "
-        f"FROM sandbox.events WHERE visible_at <= {instant(context.now)} "
-        f"{_not_deleted(context)}GROUP BY id)"
-    )
-
-
-def _distinct_ids_sql(context: Context) -> str:
-    return (
-        "(SELECT distinct_id, id AS person_id "
-        f"FROM {persons_sql(context)} ARRAY JOIN distinct_ids AS distinct_id)"
-    )
-
-
-def _not_deleted(context: Context) -> str:
-    if not context.deleted_persons:
-        return ""
-    listed = ", ".join(f"toUUID({quoted(one)})" for one in sorted(context.deleted_persons))
-    return f"AND {_person_id(context)} NOT IN ({listed}) "
+def star(source: Source) -> tuple[str, ...]:
+    """The columns that `*` stands for."""
+    if source.is_events:
+        return EVENT_STAR
+    return tuple(name for name in source.columns if name != "team_id" or not source.is_table)
 
 
 def field_of(source: Source, alias: str, chain: Sequence[str | int], context: Context) -> Printed:
@@ -204,8 +165,14 @@ def field_of(source: Source, alias: str, chain: Sequence[str | int], context: Co
         Refusal: 400, the source has no such field.
     """
     name, rest = str(chain[0]), chain[1:]
-    if source.is_events and name == "person":
+    if source.has_person and name == "person":
         return _person_field(alias, rest, context)
+    if source.is_events and name == "poe":
+        return _ingested_person_field(alias, rest)
+    if source.is_events and name in _MISSING_FIELDS:
+        raise invalid_query(
+            f"The sandbox does not know the field '{name}' of events; PostHog does."
+        )
     column = source.columns.get(name)
     if column is None:
         raise unresolved(name)
@@ -231,6 +198,23 @@ def _person_field(alias: str, rest: Sequence[str | int], context: Context) -> Pr
         if len(rest) == 1:
             return Printed(f"if(empty({stored}), '{{}}', {stored})", "json")
         return _property(stored, rest[1:], {}, context)
+    if rest[0] in _PERSON_COLUMNS:
+        raise invalid_query(
+            f"The sandbox does not know the field '{rest[0]}' of an event's person; PostHog does."
+        )
+    raise unresolved(str(rest[0]))
+
+
+def _ingested_person_field(alias: str, rest: Sequence[str | int]) -> Printed:
+    """`poe`: the person that the event itself holds, whoever merged since."""
+    if not rest:
+        raise invalid_query("Can't select a table when a column is expected: poe")
+    if rest[0] == "id" and len(rest) == 1:
+        return Printed(f"{identifier(alias)}.stored_person_id")
+    if rest[0] in _PERSON_COLUMNS:
+        raise invalid_query(
+            f"The sandbox does not know the field '{rest[0]}' of poe; PostHog does."
+        )
     raise unresolved(str(rest[0]))
 
 

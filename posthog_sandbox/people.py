@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from posthog_sandbox.hogql_tables import quoted
+from posthog_sandbox.hogql_literals import quoted
 from posthog_sandbox.storage import Storage
 
 _NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22")
@@ -100,6 +100,19 @@ class People:
             self.resolve([distinct_id])
             self._assign(distinct_id, str(uuid.UUID(person_id)))
             self._override([distinct_id])
+
+    def squash(self) -> int:
+        """Write the overrides into the events and forget them; returns how many there were."""
+        with self._lock:
+            ((count,),) = self._storage.values("SELECT count() FROM sandbox.overrides")
+            if count:
+                found = "joinGetOrNull('sandbox.overrides', 'person_id', distinct_id)"
+                self._storage.rewrite(
+                    f"stored_person_id = ifNull({found}, stored_person_id)", f"isNotNull({found})"
+                )
+                self._storage.empty("overrides")
+            self.has_overrides = False
+            return int(count)
 
     def update_properties(
         self,

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from posthog_sandbox import refusals
 from posthog_sandbox.form import read_form
-from posthog_sandbox.hogql_tables import quoted
+from posthog_sandbox.hogql_literals import quoted
 from posthog_sandbox.paging import asked_page, page_of
 from posthog_sandbox.person_list import list_persons
 from posthog_sandbox.refusals import Refusal

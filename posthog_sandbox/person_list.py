@@ -7,7 +7,7 @@ Belongs here: selecting persons and their shape in JSON. Does not belong here: w
 import json
 from typing import Any
 
-from posthog_sandbox.hogql_tables import persons_sql
+from posthog_sandbox.hogql_sources import persons_sql
 from posthog_sandbox.world import World
 
 

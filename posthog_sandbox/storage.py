@@ -21,7 +21,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from posthog_sandbox import refusals
+from posthog_sandbox import native_json, refusals
+from posthog_sandbox.backlogs import Backlog, delayed
 from posthog_sandbox.refusals import Refusal
 
 _TABLES = (
@@ -30,9 +31,12 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS sandbox.events (
         uuid UUID, event String, properties String CODEC(LZ4), distinct_id String,
         stored_person_id UUID, timestamp DateTime64(6, 'UTC'), created_at DateTime64(6, 'UTC'),
-        visible_at DateTime64(6, 'UTC')
+        visible_at DateTime64(6, 'UTC'), gone_at DateTime64(6, 'UTC') DEFAULT '2299-01-01 00:00:00'
     ) ENGINE = MergeTree PARTITION BY toYYYYMM(timestamp)
     ORDER BY (toDate(timestamp), event, cityHash64(distinct_id), cityHash64(uuid))""",
+    # A directory of an earlier version has no deletions.
+    """ALTER TABLE sandbox.events ADD COLUMN IF NOT EXISTS
+    gone_at DateTime64(6, 'UTC') DEFAULT '2299-01-01 00:00:00'""",
     """CREATE TABLE IF NOT EXISTS sandbox.overrides (distinct_id String, person_id UUID)
     ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.person_properties (id UUID, properties String)
@@ -46,7 +50,7 @@ _TABLES = (
 _SETTINGS = (
     "output_format_json_quote_64bit_integers = 0, output_format_json_escape_forward_slashes = 0, "
     "output_format_json_named_tuples_as_objects = 0, date_time_output_format = 'iso', "
-    "transform_null_in = 1, session_timezone = 'UTC', max_threads = 2"
+    f"transform_null_in = 1, session_timezone = 'UTC', max_threads = 2, {native_json.SETTINGS}"
 )
 # Rows as JSON arrays with commas between, ready for the answer; only a newline tells them apart.
 _AS_ROWS = (
@@ -106,6 +110,7 @@ class Storage:
         self._path = directory or Path(tempfile.mkdtemp(prefix="posthog-sandbox-"))
         self._connections: list[Any] = []
         self._writing = threading.Lock()
+        self.backlogs: tuple[Backlog, ...] = ()
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             self._path.mkdir(parents=True, exist_ok=True)
@@ -122,10 +127,12 @@ class Storage:
             raise
 
     def insert(self, events: pa.Table) -> None:
-        """Add rows of `storage_schema.EVENT_SCHEMA`, as they are."""
+        """Add rows of `storage_schema.EVENT_SCHEMA`, as they are but for the backlogs."""
         if events.num_rows:
             with self._writing:
-                self._insert(events, "events", _EVENT_SELECT)
+                self._insert(
+                    delayed(events, self.backlogs), f"events ({_EVENT_COLUMNS})", _EVENT_SELECT
+                )
 
     def set_person_properties(self, persons: pa.Table) -> None:
         """Replace the properties (JSON text) of persons; columns `id`, `properties`."""
@@ -151,6 +158,19 @@ class Storage:
         with self._writing:
             self._writer.query(statement)
         del source  # chdb found it by its name
+
+    def rewrite(self, assignment: str, condition: str) -> None:
+        """Change rows of events in place, as a mutation of ClickHouse does; done when it returns."""
+        with self._writing:
+            self._writer.query(
+                f"ALTER TABLE sandbox.events UPDATE {assignment} WHERE {condition} "
+                "SETTINGS mutations_sync = 2"
+            )
+
+    def empty(self, table: str) -> None:
+        """Remove all rows of a table."""
+        with self._writing:
+            self._writer.query(f"TRUNCATE TABLE sandbox.{table}")
 
     def clear(self) -> None:
         """Remove all rows."""
@@ -206,6 +226,9 @@ class Storage:
             shutil.rmtree(self._path, ignore_errors=True)
 
 
+_EVENT_COLUMNS = (
+    "uuid, event, properties, distinct_id, stored_person_id, timestamp, created_at, visible_at"
+)
 _EVENT_SELECT = (
     "SELECT toUUID(assumeNotNull(uuid)), assumeNotNull(event), assumeNotNull(properties), "
     "assumeNotNull(distinct_id), toUUID(assumeNotNull(person_id)), assumeNotNull(timestamp), "

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from posthog_sandbox.hogql_tables import instant
+from posthog_sandbox.hogql_literals import instant
 from posthog_sandbox.world import World
 
 _LOOK_SECONDS = 0.5

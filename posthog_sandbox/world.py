@@ -12,7 +12,7 @@ from posthog_sandbox.access import Access
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.faults import Faults
-from posthog_sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
+from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
 from posthog_sandbox.request_log import RequestLog
@@ -97,6 +97,7 @@ class World:
     lag: Lag = field(default_factory=Lag)
     retention: Retention = field(default_factory=Retention)
     property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
+    has_native_json: bool = False
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
@@ -108,6 +109,7 @@ class World:
     def reset(self) -> None:
         """As it was when it started without events."""
         self.storage.clear()
+        self.storage.backlogs = ()
         self.people.clear()
         self.cohorts.clear()
         self.faults.clear()
@@ -119,6 +121,7 @@ class World:
         self.ingest_delay_seconds = 0.0
         self.lag = Lag()
         self.retention = Retention()
+        self.has_native_json = False
         self.property_types = dict(DEFAULT_PROPERTY_TYPES)
         self.access.scopes = self.access.initial_scopes
         self.truth = None
@@ -138,4 +141,6 @@ class World:
             has_overrides=self.people.has_overrides,
             property_types=self.property_types,
             deleted_persons=self.people.deleted,
+            has_native_json=self.has_native_json,
+            team_id=int(project) if (project := self.access.project_id).isdigit() else 1,
         )

@@ -2,10 +2,10 @@
 
 Whatever is retried, overlapped, replayed or delivered twice, in whatever order: the stored row of a
 uuid is the copy that PostHog received last (greatest `created_at`): a correction is the event. Of copies
-received at one moment it is the one with more properties, then by content, read so that PostHog may print
-it otherwise. Whose it is says the source that knows persons best (`persons.py`). The row is stamped with the
-run that first brought the uuid. So the outcome does not depend on the order of deliveries. Where the rows
-come from (query pages, webhook inbox, exported files) is not this module's business.
+received at one moment it is the one that says more, however PostHog prints it (`contents.sql`). Whose it is
+says the source that knows persons best (`persons.py`). The row is stamped with the run that first brought the
+uuid. So the outcome does not depend on the order of deliveries. Where the rows come from (query pages,
+webhook inbox, exported files) is not this module's business.
 """
 
 import json
@@ -29,19 +29,6 @@ _COLUMNS = (
 )
 # Which of two copies is the event: the one PostHog received last. A webhook does not say when.
 _RECEIVED = "coalesce({0}.created_at, '-infinity'::TIMESTAMPTZ)"
-# Of copies received at one moment: more properties, then in the order of names, numbers as numbers.
-_CONTENT = """
-    CASE WHEN json_valid({0}.properties) THEN row(
-        len(json_keys({0}.properties)),
-        list_sort(list_transform(json_keys({0}.properties), lambda name: row(name,
-            coalesce(
-                CAST(try_cast({0}.properties ->> ('$."' || name || '"') AS DOUBLE) AS VARCHAR),
-                {0}.properties ->> ('$."' || name || '"')
-            )
-        ))),
-        {0}.timestamp, {0}.event, {0}.distinct_id
-    ) END
-"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,8 @@ def ingest(
     merged = _merge(connection, run_id)
     _note_copies_on_other_days(connection)
     connection.execute(
-        "DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; DROP TABLE identities"
+        "DROP VIEW copies; DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; "
+        "DROP TABLE identities"
     )
     result = IngestResult(rejected=unreadable) + IngestResult(
         fetched=fetched,
@@ -182,11 +170,16 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE identities AS
         SELECT DISTINCT uuid, event, distinct_id, event_date FROM staged
         WHERE uuid IN (SELECT uuid FROM sightings);
+        CREATE OR REPLACE TEMP VIEW copies AS
+        SELECT rowid AS copy, properties, timestamp, event, distinct_id FROM staged
+        WHERE uuid IN (SELECT uuid FROM sightings);
         DELETE FROM staged WHERE uuid IN (SELECT uuid FROM sightings) AND rowid NOT IN (
-            SELECT rowid FROM staged WHERE uuid IN (SELECT uuid FROM sightings)
+            SELECT staged.rowid
+            FROM staged LEFT JOIN ({read_sql("events", "contents.sql")}) AS said ON staged.rowid = said.copy
+            WHERE uuid IN (SELECT uuid FROM sightings)
             QUALIFY row_number() OVER (
                 PARTITION BY uuid
-                ORDER BY {_RECEIVED.format("staged")} DESC, {_CONTENT.format("staged")} DESC NULLS LAST
+                ORDER BY {_RECEIVED.format("staged")} DESC, said.content DESC NULLS LAST
             ) = 1
         );
     """)
@@ -202,22 +195,28 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                        THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
                    WHEN staged.properties IS NOT DISTINCT FROM stored.properties
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
-                   ELSE coalesce({_CONTENT.format("staged")} > {_CONTENT.format("stored")}, false)
-               END AS is_later_copy,
+               END AS is_later_copy,  -- null: received at one moment, so what they say decides
                stored.created_at,
                stored.person_id AS stored_person,
-               -- Of two sources the one that knows more of persons is right, of two queries the later one.
-               -- The copy may be another event under the uuid, of somebody else.
-               CASE
-                   WHEN staged.distinct_id IS DISTINCT FROM stored.distinct_id THEN is_later_copy
-                   ELSE staged.person_id IS NOT NULL AND staged.person_rank >= stored.person_rank
-               END AS takes_person,
-               if(takes_person, staged.person_id, stored.person_id) AS person_now,
-               if(takes_person, staged.person_rank, stored.person_rank) AS rank_now,
-               person_now IS DISTINCT FROM stored.person_id AS is_new_person,
-               rank_now IS DISTINCT FROM stored.person_rank AS is_new_rank
+               stored.person_rank AS stored_rank
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
+    """)
+    _settle_ties(connection, first, last)
+    connection.execute("""
+        -- Of two sources the one that knows more of persons is right, of two queries the later one. The copy
+        -- may be another event under the uuid, of somebody else.
+        CREATE OR REPLACE TEMP TABLE known AS
+        SELECT known.*,
+               CASE
+                   WHEN staged.distinct_id IS DISTINCT FROM known.distinct_id THEN is_later_copy
+                   ELSE staged.person_id IS NOT NULL AND staged.person_rank >= stored_rank
+               END AS takes_person,
+               if(takes_person, staged.person_id, stored_person) AS person_now,
+               if(takes_person, staged.person_rank, stored_rank) AS rank_now,
+               person_now IS DISTINCT FROM stored_person AS is_new_person,
+               rank_now IS DISTINCT FROM stored_rank AS is_new_rank
+        FROM known JOIN staged USING (uuid);
         INSERT INTO sightings
         SELECT uuid, unnest([known.event_date, staged.event_date]),
                unnest([known.created_at, staged.created_at]),
@@ -232,6 +231,38 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                unnest([known.distinct_id, staged.distinct_id]), unnest([known.event_date, staged.event_date])
         FROM known JOIN staged USING (uuid)
         WHERE known.event <> staged.event OR known.distinct_id IS DISTINCT FROM staged.distinct_id
+    """)
+
+
+def _settle_ties(
+    connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None
+) -> None:
+    """Let `known.is_later_copy` be what the copies say, where both were received at one moment."""
+    if not _count(connection, "SELECT count(*) FROM known WHERE is_later_copy IS NULL"):
+        return
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP VIEW copies AS
+        SELECT {{'uuid': uuid, 'is_staged': true}} AS copy, properties, timestamp, event, distinct_id
+        FROM staged
+        WHERE uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL)
+        UNION ALL
+        SELECT {{'uuid': uuid, 'is_staged': false}}, properties, timestamp, event, distinct_id
+        FROM raw_events
+        WHERE event_date BETWEEN {_date(first)} AND {_date(last)}
+            AND uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL);
+        CREATE OR REPLACE TEMP TABLE said AS {read_sql("events", "contents.sql")};
+        UPDATE known SET is_later_copy = tie.is_later_copy FROM (
+            SELECT known.uuid, coalesce(
+                ours.content < theirs.content,
+                ours.content IS NULL AND coalesce(theirs.content.number, 0) > 0
+            ) AS is_later_copy
+            FROM known
+            LEFT JOIN said AS ours ON ours.copy = {{'uuid': known.uuid, 'is_staged': false}}
+            LEFT JOIN said AS theirs ON theirs.copy = {{'uuid': known.uuid, 'is_staged': true}}
+            WHERE known.is_later_copy IS NULL
+        ) AS tie
+        WHERE known.uuid = tie.uuid;
+        DROP TABLE said
     """)
 
 

@@ -4,6 +4,7 @@
 -- rejected_reason says why an event cannot be used by the table it belongs to; unreadable_reason says
 -- why it cannot even be stored as an event (no uuid, name or time).
 -- An identifier is a text of 1 to 200 characters or a number; the first of its spellings that is one counts.
+-- The number 7.0 is 7, as PostHog prints it in some of its answers; the text 7.0 stays one.
 -- A price in words such as ₦450,000.50: the last separator is the decimal one if 1 or 2 digits follow it, and
 -- stands between thousands if groups of three do. What cannot be read so is no price, and no sale.
 WITH fields AS (
@@ -37,9 +38,12 @@ read_properties AS (
                 '$.action', '$.price'                                                  -- 19, 20
             ]
         ) AS raw,
-        -- Whether {3F2504E0-…} is an object or a text; asked for only where some text begins so.
+        -- Whether {3F2504E0-…} is an object or a text, and 7.0 a number or one; asked for only where some are.
         CASE
-            WHEN properties_problem IS NULL AND (contains(properties, '"{') OR contains(properties, '"['))
+            WHEN properties_problem IS NULL AND (
+                contains(properties, '"{') OR contains(properties, '"[')
+                OR contains(properties, '.0') AND regexp_matches(properties, ':\s*-?\d+\.0+\s*[,}]')
+            )
                 THEN json_type(
                     properties,
                     [
@@ -70,6 +74,7 @@ cleaned AS (
                 lambda value, place: CASE
                     WHEN length(value) > 200 THEN NULL
                     WHEN value[1] IN ('{', '[') AND types[place] IS DISTINCT FROM 'VARCHAR' THEN NULL
+                    WHEN types[place] = 'DOUBLE' THEN regexp_replace(value, '\.0+$', '')
                     ELSE nullif(trim(replace(value, chr(0), '')), '')
                 END
             )

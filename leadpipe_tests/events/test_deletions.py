@@ -169,7 +169,7 @@ def test_a_copy_that_posthog_lost_is_forgotten(sandbox, sync, warehouse):
     sandbox.control.insert([ann, {**ben, "created_at": NOW - timedelta(hours=1)}])
     sync(NOW, "first")
     assert verdict(warehouse) == (1, 1, True, True)
-    sandbox.control.delete_events(distinct_ids=["ann"])
+    sandbox.control.delete_events(distinct_id="ann")
     _, report = sync()
     assert (report.incomplete_days, report.removed) == ((), {})
     assert verdict(warehouse) == (0, 0, True, True)
@@ -183,7 +183,8 @@ def test_what_is_left_under_a_uuid_is_the_event(sandbox, sync, warehouse):
     others = [lead(1, "10:30:00"), lead(2)]
     sandbox.control.insert([{**lead(0), "distinct_id": "ann"}, later, *others])
     sync(NOW, "first")
-    sandbox.control.delete_events([_UUID.format(1)], ["ben"])
+    sandbox.control.delete_events(uuids=[_UUID.format(1)])
+    sandbox.control.delete_events(distinct_id="ben")
     _, report = sync()
     assert (report.incomplete_days, report.removed) == ((), {_DAY: 1})
     found = rows(warehouse, "SELECT uuid, distinct_id, run_id FROM raw_events ORDER BY uuid")
@@ -204,7 +205,7 @@ def test_with_an_event_its_copies_on_other_days_go(sandbox, sync, warehouse, set
     of_today = [{**one, "timestamp": NOW - timedelta(hours=3)} for one in (lead(3), lead(4))]
     sandbox.control.insert([lead(0), moved, *others, *of_today])
     sync(NOW, "first")
-    sandbox.control.delete_events([_UUID.format(0)])
+    sandbox.control.delete_events(uuids=[_UUID.format(0)])
     _, report = sync()
     assert (report.incomplete_days, report.removed) == ((), {TODAY: 1})
     assert verdict(warehouse) == (2, 2, True, True)

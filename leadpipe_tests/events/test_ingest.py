@@ -53,17 +53,48 @@ def test_the_copy_received_last_is_the_event(warehouse, tmp_path):
         '{"viewed_from": "home", "n": 10, "listing_id": "L", "empty": ""}',
         '{"viewed_from":"home","n":10.0,"listing_id":"L"}',
         '{"listing_id":"L","n":10}',
+        '{"a":{"b":[1,{"c":1,"d":"é"}]},"listing_id":"L","n":10,"viewed_from":"home"}',
+        '{"listing_id":"L","n":10,"viewed_from":"home","$active_feature_flags":["x"],"a":{"b":[1,{"c":1,"d":"é"}]}}',
     ],
-    ids=["other order and numbers", "empty values left out", "old keys gone"],
+    ids=["other order and numbers", "empty values left out", "old keys gone", "nested", "flags"],
 )
 def test_what_posthog_prints_otherwise_rewrites_nothing(warehouse, tmp_path, reprinted):
     """The same copy read again, with its properties printed anew, is no change."""
-    first = '{"listing_id":"L","n":10.0,"empty":"","viewed_from":"home"}'
+    first = (
+        '{"listing_id":"L","n":10.0,"empty":"","viewed_from":"home",'
+        '"a":{"e":null,"b":[1.0,{"d":"\\u00e9","c":1}]},"$set":{"z":1}}'
+    )
     copy = event("property_view", "10:00:00", uuid=_UUIDS[0], properties=first)
     take_in(warehouse, tmp_path, [copy])
     result = take_in(warehouse, tmp_path, [{**copy, "properties": reprinted}], run_id="run-2")
     assert (result.duplicate, result.changed_days) == (1, ())
     assert rows(warehouse, "SELECT properties FROM raw_events") == [(first,)]
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ('{"listing_id":"L"}', '{"listing_id":"L","n":0}'),
+        ('{"listing_id":"L","n":{"a":2}}', '{"listing_id":"L","n":{"a":3}}'),
+        ('{"listing_id":"L","n":"10"}', '{"listing_id":"L","n":10.5}'),
+        ('{"listing_id":"L","n":{"a":1,"b":2}}', '{"listing_id":"L","n":{"a":2,"b":1}}'),
+        ("no JSON", '{"n":1}'),
+    ],
+    ids=["one more", "another nested", "text and number", "values swapped", "unreadable"],
+)
+@pytest.mark.parametrize("is_one_batch", [True, False])
+def test_of_copies_received_at_one_moment_the_one_that_says_more_is_the_event(
+    warehouse, tmp_path, less, more, is_one_batch
+):
+    """Whichever comes first, and however deep in the properties the difference is."""
+    copies = [
+        event("recharge", "10:00:00", uuid=_UUIDS[0], properties=text) for text in (less, more)
+    ]
+    for number, order in enumerate((copies, copies[::-1])):
+        one = Warehouse(tmp_path / f"{number}.duckdb")
+        for batch in [order] if is_one_batch else [[copy] for copy in order]:
+            take_in(one, tmp_path, batch)
+        assert rows(one, "SELECT properties FROM raw_events") == [(more,)]
 
 
 @pytest.mark.parametrize("is_one_batch", [True, False])

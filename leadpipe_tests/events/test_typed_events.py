@@ -195,6 +195,9 @@ def test_what_is_no_event_goes_to_rejected_events(warehouse, tmp_path, row, reas
     [
         (42, "42"),
         (4.5, "4.5"),
+        (7.0, "7"),
+        (-7.00, "-7"),
+        ("7.0", "7.0"),
         ("ünï🏠", "ünï🏠"),
         ("a\u0000b", "ab"),
         (" x ", "x"),

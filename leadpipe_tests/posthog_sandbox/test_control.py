@@ -59,20 +59,6 @@ def test_a_uuid_given_twice_stays_twice(sandbox: SandboxProcess) -> None:
     assert rows(sandbox, "SELECT count(), uniqExact(uuid) FROM events") == [[3, 1]]
 
 
-def test_erased_events_are_gone_with_all_their_copies(sandbox: SandboxProcess) -> None:
-    """By uuid, or by distinct id; whoever is not named stays."""
-    names = ("anna", "anna", "ben", "cleo")
-    uuids = [str(uuid.UUID(int=number)) for number in (1, 2, 3, 4)]
-    events = [
-        {"event": "e", "timestamp": _AT, "uuid": one, "distinct_id": name}
-        for one, name in zip(uuids, names, strict=True)
-    ]
-    sandbox.control.insert([*events, events[2]])
-    assert sandbox.control.delete_events() == 0
-    assert sandbox.control.delete_events([uuids[2]], ["anna"]) == 4
-    assert rows(sandbox, "SELECT distinct_id FROM events LIMIT 9") == [["cleo"]]
-
-
 def test_naive_moments_are_utc(sandbox: SandboxProcess) -> None:
     """And other zones are converted."""
     sandbox.control.insert(

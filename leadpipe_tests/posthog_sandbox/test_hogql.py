@@ -8,7 +8,7 @@ import pytest
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.posthog_sandbox.asking import ask, refusal, rows
 from posthog_sandbox.hogql import translate
-from posthog_sandbox.hogql_tables import Context
+from posthog_sandbox.hogql_sources import Context
 from posthog_sandbox.process import SandboxProcess
 from posthog_sandbox.refusals import Refusal
 
@@ -73,7 +73,10 @@ def _printed(expression: str, **values: Any) -> str:
          "toIntervalDay(1))")),
         ("today()", "toDate('2026-11-21')"),
         ("coalesce(properties.x, '') = 'a'", f"equals(coalesce({_PROPERTY}, ''), 'a')"),
-        ("max2(1, 2)", "greatest(1, 2)"),
+        ("max2(1, 2)", "max2(1, 2)"),
+        ("left(event, 2)", "leftUTF8(`events`.`event`, 2)"),
+        ("md5(event)", "hex(MD5(`events`.`event`))"),
+        ("timezone('UTC', timestamp)", "toTimeZone(toTimeZone(`events`.`timestamp`, 'UTC'), 'UTC')"),
     ],
 )  # fmt: skip
 def test_expressions_are_printed(expression: str, sql: str) -> None:
@@ -264,6 +267,18 @@ def test_star_is_posthogs_list_of_columns(sandbox: SandboxProcess) -> None:
         "distinct_id",
         "elements_chain",
         "created_at",
+        "$session_id",
+        "$window_id",
+        "person_mode",
+        "$group_0",
+        "$group_1",
+        "$group_2",
+        "$group_3",
+        "$group_4",
+        "elements_chain_href",
+        "elements_chain_texts",
+        "elements_chain_ids",
+        "elements_chain_elements",
     ]
 
 

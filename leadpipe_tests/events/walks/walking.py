@@ -193,9 +193,9 @@ class Walker:
             case Corrected(number) if number in self.rows:
                 self._correct(step)
             case EventErased(number) if number in self.rows:
-                self.control.delete_events([self.rows.pop(number)["uuid"]])
+                self.control.delete_events(uuids=[self.rows.pop(number)["uuid"]])
             case PersonErased(person):
-                self.control.delete_events(distinct_ids=[person])
+                self.control.delete_events(distinct_id=person)
                 gone = [n for n, row in self.rows.items() if row["distinct_id"] == person]
                 self.rows = {n: row for n, row in self.rows.items() if n not in gone}
             case PersonsMerged(kept, merged):
