@@ -13,6 +13,7 @@ from datetime import date, datetime
 import duckdb
 
 from leadpipe.events.proof import Fingerprint, stored_of_days
+from leadpipe.events.unconfirmed import note_unseen
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,6 @@ def record_proof(
             "our_checksums": [ours[day].checksum for day in days],
         },
     )
+    proved = [day for day in days if theirs[day] == ours[day]]
+    note_unseen(connection, proved, events=events, until=until)
     return {day: DayState(until, theirs[day], ours[day], names) for day in days}

@@ -244,9 +244,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
             "WHERE uuid NOT IN (SELECT uuid FROM known)",
             {"run_id": run_id},
         )
-        connection.execute(  # what was gone and is there again
-            "DELETE FROM gone_events WHERE uuid IN (SELECT uuid FROM staged)"
-        )
+        for table in ("gone_events", "unconfirmed_events"):  # what is there again
+            connection.execute(f"DELETE FROM {table} WHERE uuid IN (SELECT uuid FROM staged)")
     if changed:
         updates = ", ".join(f"{column} = copy.{column}" for column in _COLUMNS.split(", "))
         connection.execute(f"""

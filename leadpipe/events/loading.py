@@ -27,6 +27,7 @@ from leadpipe.events.proof import (
     stored_of_hours,
 )
 from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.unconfirmed import set_aside
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
@@ -39,13 +40,14 @@ _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did; `days` has the verdict of every day asked."""
+    """What a load did; `days` has the verdict of every day asked, `unconfirmed` what was set aside."""
 
     ingested: IngestResult = field(default_factory=IngestResult)
     days: dict[date, DayState] = field(default_factory=dict)
     windows: int = 0
     reread_days: tuple[date, ...] = ()
     removed: Mapping[date, int] = field(default_factory=dict)
+    unconfirmed: int = 0
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -84,6 +86,7 @@ def load_days(
             states = day_states(connection)
         loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
         error: str | None = None
+        unconfirmed = 0
         try:
             report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
         except LeadpipeError as failure:
@@ -95,6 +98,8 @@ def load_days(
         finally:
             calls = posthog.stats.snapshot() - before
             with warehouse.transaction() as connection:
+                if error is None:
+                    unconfirmed = set_aside(connection, patience=config.patience, now=clock())
                 ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
     return LoadReport(
         ingested=report.ingested,
@@ -102,6 +107,7 @@ def load_days(
         windows=report.windows,
         reread_days=report.reread_days,
         removed=report.removed,
+        unconfirmed=unconfirmed,
         calls=calls,
     )
 
