@@ -10,6 +10,7 @@ from typing import Any
 from posthog_sandbox.access import Access
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
+from posthog_sandbox.destinations import Destinations
 from posthog_sandbox.faults import Faults
 from posthog_sandbox.hogql_tables import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
@@ -88,16 +89,19 @@ class World:
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
+    destinations: Destinations = field(init=False)
 
     def __post_init__(self) -> None:
         self.people = People(self.storage)
         self.cohorts = Cohorts(self.storage)
+        self.destinations = Destinations(self.clock.now)
 
     def reset(self) -> None:
         """As it was when it started without events."""
         self.storage.clear()
         self.people.clear()
         self.cohorts.clear()
+        self.destinations.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()
