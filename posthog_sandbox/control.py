@@ -54,7 +54,7 @@ class Stats(TypedDict):
 
 
 class Attempt(TypedDict):
-    """One request of a webhook: `status` or `error`, what headers it had, `next_in_seconds` before the next."""
+    """One request of a webhook: its `status` or `error`, its headers, and the wait before the next."""
 
     status: int | None
     error: str | None
@@ -64,7 +64,7 @@ class Attempt(TypedDict):
 
 
 class Delivery(TypedDict):
-    """An event on its way to a destination; `outcome` is `delivered`, `failed`, `given up` or `not sent: …`."""
+    """An event on its way; its `outcome` is `delivered`, `failed`, `given up` or `not sent: …`."""
 
     uuid: str
     event: str
@@ -232,14 +232,18 @@ class SandboxControl:
         )
         return cast("Delivery", sent)
 
-    def deliveries(self, destination: str, *, within_seconds: float = 60.0) -> list[Delivery]:
-        """What became of everything sent to a destination, once nothing is on its way any more.
+    def deliveries(
+        self, destination: str, *, until_settled: bool = True, within_seconds: float = 60.0
+    ) -> list[Delivery]:
+        """What became of everything sent to a destination, once nothing is on its way, or as it is now.
 
         Raises:
             TimeoutError: something is on its way still.
         """
         end = time.monotonic() + within_seconds
-        while (state := self._post("destinations/deliveries", id=destination))["waiting"]:
+        while (state := self._post("destinations/deliveries", id=destination))[
+            "waiting"
+        ] and until_settled:
             if time.monotonic() > end:
                 raise TimeoutError(f"{state['waiting']} webhooks are still on their way.")
             time.sleep(_LOOK_SECONDS)

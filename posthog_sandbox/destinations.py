@@ -110,7 +110,10 @@ class Destinations:
         self, destination: Destination, delivery: Delivery, *, most_attempts: int | None = None
     ) -> None:
         address = destination.address
-        async with self._room, httpx.AsyncClient(trust_env=False, timeout=None) as client:
+        async with (
+            self._room,
+            httpx.AsyncClient(trust_env=False, timeout=address.timeout_seconds) as client,
+        ):
             await send(delivery, address, client, now=self._now, most_attempts=most_attempts)
 
 

@@ -1,7 +1,7 @@
 """How PostHog sends a webhook: signed anew at each attempt, tried again by status, never redirected.
 
-Belongs here: one delivery from its first attempt to its last. Does not belong here: which events are delivered
-where (`destinations.py`), and their bodies (`webhooks.py`).
+Belongs here: one delivery from its first attempt to its last. Does not belong here: which events go where
+(`destinations.py`), and their bodies (`webhooks.py`).
 """
 
 import asyncio

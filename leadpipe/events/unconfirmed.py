@@ -1,10 +1,9 @@
 """Events that only a webhook brought and that PostHog's queries do not show: set aside, and told.
 
-A destination's test button makes up uuids, a body may be forged or sent again, an event may be deleted before
-any query read it. Whatever brought it, the event is set aside when two things are true: its day was proved to
-hold exactly PostHog's events, and what PostHog received up to a day after the webhook's arrival was asked for.
-Nothing is set aside because nothing was asked. If a query brings it later, it is an event again; a webhook
-alone brings it back no more.
+A destination's test button makes up uuids, a body may be forged or sent again, an event may be deleted
+before any query read it. It is set aside when its day was proved to hold exactly PostHog's events, of all
+that PostHog had received up to a day after the webhook's arrival: never because nothing was asked. If a
+query brings it later, it is an event again; a webhook alone brings it back no more.
 
 `webhook_arrivals` has the events that wait for it; it is empty when all are confirmed.
 """
@@ -20,7 +19,8 @@ from leadpipe.events.ingest import mark_changed
 def withheld(connection: duckdb.DuckDBPyConnection, uuids: Collection[str]) -> frozenset[str]:
     """Those uuids that PostHog did not show when it was asked: only a query or file brings them back."""
     rows = connection.execute(
-        "SELECT CAST(uuid AS VARCHAR) FROM (SELECT uuid FROM unconfirmed_events UNION SELECT uuid FROM gone_events) "
+        "SELECT CAST(uuid AS VARCHAR) FROM "
+        "(SELECT uuid FROM unconfirmed_events UNION SELECT uuid FROM gone_events) "
         "WHERE uuid IN (SELECT unnest($uuids::UUID[]))",
         {"uuids": list(uuids)},
     ).fetchall()

@@ -1,4 +1,4 @@
-"""`leadpipe inbox`: what the webhook brought and could not be used. `leadpipe webhook`: the secret, the unconfirmed."""
+"""`leadpipe inbox`: what could not be used. `leadpipe webhook`: a secret; what only it brought."""
 
 import json
 from datetime import UTC, datetime
@@ -122,9 +122,8 @@ def secret() -> None:
     Nothing is changed: only the secret goes to the output, what to do with it to the screen.
 
     \b
-    Examples:
+    Example:
       leadpipe webhook secret
-      echo "POSTHOG_WEBHOOK_SECRET=$(leadpipe webhook secret)" >> .env
     """
     click.echo(fresh_secret())
     notes.print(

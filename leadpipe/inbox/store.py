@@ -167,10 +167,14 @@ class Inbox:
         )
         return [
             Waiting(
-                *row[:2],
-                date.fromisoformat(row[2]),
-                *row[3:7],
-                datetime.fromisoformat(row[7]),
+                number=row[0],
+                event=row[1],
+                day=date.fromisoformat(row[2]),
+                person_id=row[3],
+                distinct_id=row[4],
+                wire=row[5],
+                uuid=row[6],
+                received_at=datetime.fromisoformat(row[7]),
             )
             for row in rows
         ]

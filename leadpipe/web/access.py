@@ -1,4 +1,4 @@
-"""Who may call what: shared secrets, sessions, and a brake on wrong guesses; signatures are in `signing.py`."""
+"""Who may call what: shared secrets, sessions, a brake on wrong guesses. Signatures are in `signing.py`."""
 
 import hmac
 import ipaddress

@@ -80,5 +80,5 @@ def _unzipped(body: bytes, most_bytes: int) -> bytes:
     if len(text) > most_bytes:
         raise _too_large(most_bytes, text)
     if not unzip.eof:
-        raise Refusal(400, "the gzip body is cut off", body=text)
+        raise Refusal(400, "the gzip body is cut off", body=text or body)
     return text

@@ -48,7 +48,7 @@ async def secured_body(web: Web, request: Request, secret: SecretStr | None, nam
     A stranger's body is not read: without the secret, or a signature of these minutes, it costs no memory.
 
     Raises:
-        Refusal: as `check_secret`, `check_type` and `read_body`; it has a `body` only if that is the sender's.
+        Refusal: as `check_secret`, `check_type` and `read_body`; with a `body` only if it is the sender's.
     """
     headers = request.headers
     most_bytes = web.settings.of(WebSettings).webhook_max_bytes

@@ -229,7 +229,7 @@ def test_notes_of_people_outlive_the_lead(sandbox, deliver, sync, warehouse, set
     [(notes,)] = reading.query(
         settings.published_dir, "SELECT notes FROM grouped_leads WHERE seeker_id = 'person-2'"
     ).rows
-    assert "called" in notes
+    assert "called" in str(notes)
 
 
 def test_the_copy_of_another_day_is_looked_for_there(sandbox, deliver, sync, warehouse):
