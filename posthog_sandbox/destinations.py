@@ -92,7 +92,13 @@ class Destinations:
         destination = self.get(destination_id)
         delivery = _delivery(body)
         destination.deliveries.append(delivery)
-        await self._send(destination, delivery, most_attempts=1)
+        await self._send(destination.address, delivery, most_attempts=1)
+        return delivery
+
+    def start(self, address: Address, body: Mapping[str, Any]) -> Delivery:
+        """Send a body to an address that is no destination of these, and go on."""
+        delivery = _delivery(body)
+        self._begin(address, delivery)
         return delivery
 
     def _pass_on(self) -> None:
@@ -102,14 +108,16 @@ class Destinations:
                 if destination.events is None or body["event"]["event"] in destination.events:
                     delivery = _delivery(body)
                     destination.deliveries.append(delivery)
-                    task = asyncio.create_task(self._send(destination, delivery))
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._begin(destination.address, delivery)
+
+    def _begin(self, address: Address, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._send(address, delivery))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _send(
-        self, destination: Destination, delivery: Delivery, *, most_attempts: int | None = None
+        self, address: Address, delivery: Delivery, *, most_attempts: int | None = None
     ) -> None:
-        address = destination.address
         async with (
             self._room,
             httpx.AsyncClient(trust_env=False, timeout=address.timeout_seconds) as client,

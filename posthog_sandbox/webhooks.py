@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from posthog_sandbox.destinations import Destination
 from posthog_sandbox.hogql_tables import instant
 from posthog_sandbox.webhook_sender import Address
 from posthog_sandbox.world import World
@@ -82,7 +81,6 @@ def body_of(world: World, row: Mapping[str, Any]) -> dict[str, Any]:
 
 async def post_live(world: World, url: str) -> None:
     """Send each page view when its time comes, also those stored ahead, from now on, until cancelled."""
-    world.destinations.add(Destination(Address(url), frozenset({_EVENT})))
     start = world.clock.now()
     posted: dict[tuple[str, datetime], datetime] = {}
     while True:
@@ -93,7 +91,7 @@ async def post_live(world: World, url: str) -> None:
             delivery = (row["uuid"], row["created_at"])
             if delivery not in posted:
                 posted[delivery] = until
-                world.destinations.offer([await asyncio.to_thread(body_of, world, row)])
+                world.destinations.start(Address(url), await asyncio.to_thread(body_of, world, row))
         posted = {each: at for each, at in posted.items() if at >= until - 2 * _LOOK_BACK}
 
 
