@@ -188,12 +188,15 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                -- A query knows of merges; a webhook says who somebody was when the event came in.
                coalesce(staged.person_id, stored.person_id) AS person_id,
                staged.person_id IS NOT NULL AND staged.person_id IS DISTINCT FROM stored.person_id
-                   AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person
+                   AND (staged.created_at IS NOT NULL OR stored.created_at IS NULL) AS is_new_person,
+               -- A webhook's word on the day is no copy that PostHog has there.
+               staged.created_at IS NOT NULL AND stored.created_at IS NOT NULL AS are_posthogs
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
         INSERT INTO sightings
         SELECT uuid, unnest([known.event_date, staged.event_date])
-        FROM known JOIN staged USING (uuid) WHERE known.event_date <> staged.event_date;
+        FROM known JOIN staged USING (uuid)
+        WHERE known.event_date <> staged.event_date AND are_posthogs;
         INSERT INTO identities
         SELECT uuid, known.event, known.distinct_id, known.event_date FROM known
         WHERE uuid IN (SELECT uuid FROM identities);

@@ -260,3 +260,23 @@ def test_events_of_an_earlier_version_are_looked_at_too(sandbox, deliver, sync, 
         (_UUID.format(2), NOW)
     ]
     assert sync(25).unconfirmed == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["webhook first", "query first"])
+def test_a_webhooks_word_on_the_day_proves_nothing(sandbox, deliver, sync, warehouse, is_first):
+    """Only PostHog's own copies are expected on a day: a body with another time makes no day differ."""
+    sandbox.control.insert([lead(1), lead(2)])
+    moved = {**lead(2), "timestamp": lead(2)["timestamp"] + timedelta(days=1)}
+    if is_first:
+        deliver(moved)
+        sync(1)
+    else:
+        sync(-1)
+        deliver(moved)
+    sync(7)
+    assert rows(warehouse, "SELECT * FROM event_copies") == []
+    assert rows(warehouse, "SELECT event_date, count(*) FROM raw_events GROUP BY ALL") == [
+        (_DAY, 2)
+    ]
+    differing = "SELECT event_date FROM event_days WHERE posthog_checksum <> warehouse_checksum"
+    assert rows(warehouse, differing) == []
