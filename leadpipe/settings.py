@@ -110,8 +110,8 @@ class Settings(BaseSettings):
     )
     posthog_webhook_secret: SecretStr | None = Field(
         None,
-        description="What PostHog's webhook must send as `Authorization: Bearer …`, or what it signs with. "
-        "Without it the web application listens on loopback only.",
+        description="What PostHog's webhook signs with, or sends as `Authorization: Bearer …`; "
+        "`leadpipe webhook secret` makes one. Without it the web application listens on loopback only.",
     )
     alert_to: Annotated[SecretStr | None, AfterValidator(_addresses)] = Field(
         None,

@@ -21,6 +21,7 @@ from posthog_sandbox.capture_body import CaptureBody, Undecodable, read_body
 from posthog_sandbox.capture_time import event_time
 from posthog_sandbox.people import UNMERGEABLE
 from posthog_sandbox.storage_schema import EVENT_SCHEMA
+from posthog_sandbox.webhooks import offer
 from posthog_sandbox.world import World
 
 LARGEST_EVENT_BYTES = 1024 * 1024
@@ -111,6 +112,7 @@ def _ingest(world: World, body: CaptureBody, sent_at: str | None) -> dict[str, d
     for row in rows:
         _introduce(world, row)
     world.people.store_properties()
+    offer(world, rows)
     return verdicts
 
 

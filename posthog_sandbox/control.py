@@ -4,13 +4,15 @@ Belongs here: what tests and demos do to the sandbox behind PostHog's API. Does 
 the levers do (`control_api.py`), and PostHog's own API.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self, TypedDict
+from typing import Any, Self, TypedDict, cast
 
 import httpx
 
 _TIMEOUT_SECONDS = 120.0
+_LOOK_SECONDS = 0.02
 
 
 class LoggedRequest(TypedDict):
@@ -49,6 +51,27 @@ class Stats(TypedDict):
     distinct: int
     by_event: dict[str, int]
     by_day: dict[str, int]
+
+
+class Attempt(TypedDict):
+    """One request of a webhook: its `status` or `error`, its headers, and the wait before the next."""
+
+    status: int | None
+    error: str | None
+    headers: dict[str, str]
+    answer: str
+    next_in_seconds: float | None
+
+
+class Delivery(TypedDict):
+    """An event on its way; its `outcome` is `delivered`, `failed`, `given up` or `not sent: …`."""
+
+    uuid: str
+    event: str
+    body: str
+    webhook_id: str
+    attempts: list[Attempt]
+    outcome: str | None
 
 
 class SandboxControl:
@@ -254,6 +277,72 @@ class SandboxControl:
     def cohort_calculation(self, seconds: float = 0.0, failures: int = 0) -> None:
         """Let cohorts be calculated only so many seconds after a change, and fail so many times."""
         self._post("cohorts/calculation", seconds=seconds, failures=failures)
+
+    def add_destination(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        signing_secret: str | None = None,
+        wait_scale: float = 1.0,
+        timeout_seconds: float = 10.0,
+    ) -> str:
+        """Add an HTTP webhook destination: what is captured or inserted from now on is sent there.
+
+        Args:
+            url: where to.
+            events: names; None for all.
+            method: what the destination is set to.
+            headers: beside `Content-Type` and `Accept`.
+            signing_secret: signs each attempt; one that PostHog cannot sign with sends nothing.
+            wait_scale: what the waits between attempts (1 s, 2 s, …, or `Retry-After`) are multiplied by.
+            timeout_seconds: of an attempt.
+
+        Returns:
+            Its id.
+        """
+        added = self._post(
+            "destinations",
+            url=url,
+            events=None if events is None else list(events),
+            method=method,
+            headers=dict(headers or {}),
+            signing_secret=signing_secret,
+            wait_scale=wait_scale,
+            timeout_seconds=timeout_seconds,
+        )
+        return str(added["id"])
+
+    def test_destination(
+        self,
+        destination: str,
+        event: str = "$pageview",
+        properties: Mapping[str, Any] | None = None,
+    ) -> Delivery:
+        """Press the test button: an event with a made-up uuid, sent once and stored nowhere."""
+        sent = self._post(
+            "destinations/test", id=destination, event=event, properties=dict(properties or {})
+        )
+        return cast("Delivery", sent)
+
+    def deliveries(
+        self, destination: str, *, until_settled: bool = True, within_seconds: float = 60.0
+    ) -> list[Delivery]:
+        """What became of everything sent to a destination, once nothing is on its way, or as it is now.
+
+        Raises:
+            TimeoutError: something is on its way still.
+        """
+        end = time.monotonic() + within_seconds
+        while (state := self._post("destinations/deliveries", id=destination))[
+            "waiting"
+        ] and until_settled:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{state['waiting']} webhooks are still on their way.")
+            time.sleep(_LOOK_SECONDS)
+        return cast("list[Delivery]", state["deliveries"])
 
     def requests(self) -> list[LoggedRequest]:
         """Requests since the last reset or `clear_requests`, in order of arrival."""

@@ -7,6 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from posthog_sandbox.backlogs import Backlog
 from posthog_sandbox.clock import read_moment
 from posthog_sandbox.deletions import Deletion, delete
+from posthog_sandbox.destinations import Destination
 from posthog_sandbox.faults import Fault
 from posthog_sandbox.hogql_sources import visible
 from posthog_sandbox.limits import QueryLimits
@@ -25,6 +27,8 @@ from posthog_sandbox.people import person_of
 from posthog_sandbox.retention import DEFAULT_MONTHS, Retention
 from posthog_sandbox.seeding import seed_traffic
 from posthog_sandbox.storage_schema import EVENT_SCHEMA
+from posthog_sandbox.webhook_sender import Address
+from posthog_sandbox.webhooks import made_up, offer
 from posthog_sandbox.world import Lag, Slowness, World
 
 Lever = Callable[[World, dict[str, Any]], dict[str, Any]]
@@ -38,6 +42,7 @@ def _reset(world: World, _: dict[str, Any]) -> dict[str, Any]:
 def _insert(world: World, body: dict[str, Any]) -> dict[str, Any]:
     rows = [_row(event) for event in body["events"]]
     world.storage.insert(pa.Table.from_pylist(rows, EVENT_SCHEMA))
+    offer(world, rows)
     return {"uuids": [row["uuid"] for row in rows]}
 
 
@@ -187,6 +192,28 @@ def _cohort_calculation(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _add_destination(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    events = body.pop("events", None)
+    wanted = None if events is None else frozenset(events)
+    return {"id": world.destinations.add(Destination(Address(**body), wanted))}
+
+
+def _deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return world.destinations.get(body["id"]).public()
+
+
+async def _test_destination(request: Request) -> Response:
+    """The only lever that waits for somebody else, so it is pulled in the loop."""
+    world: World = request.app.state.world
+    asked = await request.json()
+    try:
+        body = made_up(world, asked["event"], asked["properties"])
+        delivery = await world.destinations.test(asked["id"], body)
+    except (KeyError, TypeError, ValueError) as error:
+        return PlainTextResponse(f"{type(error).__name__}: {error}", 400)
+    return JSONResponse(asdict(delivery))
+
+
 def _requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
     return {"requests": [entry.public() for entry in list(world.log.entries)]}
 
@@ -253,6 +280,9 @@ def control_routes() -> list[Route]:
         _route("persons/rename", _rename, "POST"),
         _route("persons/merge", _merge, "POST"),
         _route("cohorts/calculation", _cohort_calculation, "POST"),
+        _route("destinations", _add_destination, "POST", in_thread=False),
+        _route("destinations/deliveries", _deliveries, "POST", in_thread=False),
+        Route("/_sandbox/destinations/test", _test_destination, methods=["POST"]),
         _route("requests", _requests, "GET"),
         _route("requests/clear", _clear_requests, "POST"),
         _route("stats", _stats, "GET"),

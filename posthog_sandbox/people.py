@@ -163,6 +163,11 @@ class People:
             for person, text in stored:
                 self._properties[person] = json.loads(text or "{}")
 
+    def properties_of(self, person_id: str) -> dict[str, Any]:
+        """A person's properties now."""
+        with self._lock:
+            return dict(self._known(person_id))
+
     def _known(self, person: str) -> dict[str, Any]:
         self.remember([person])
         return self._properties[person]

@@ -33,7 +33,7 @@ from posthog_sandbox.process import PROJECT_API_KEY, READY_PREFIX
 from posthog_sandbox.query_api import answer_query, query_status
 from posthog_sandbox.seeding import seed_traffic
 from posthog_sandbox.storage import Storage
-from posthog_sandbox.webhooks import post_webhooks
+from posthog_sandbox.webhooks import post_live
 from posthog_sandbox.world import World
 
 _PARENT_POLL_SECONDS = 0.5
@@ -65,12 +65,13 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        tasks = []
+        tasks = [asyncio.create_task(world.destinations.run())]
         if settings.live_per_minute > 0:
             tasks.append(asyncio.create_task(keep_live(world, settings.live_per_minute)))
         if settings.webhook:
-            tasks.append(asyncio.create_task(post_webhooks(world, settings.webhook)))
+            tasks.append(asyncio.create_task(post_live(world, settings.webhook)))
         yield
+        world.destinations.clear()
         for task in tasks:
             task.cancel()
 

@@ -11,6 +11,7 @@ from typing import Any
 from posthog_sandbox.access import Access
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
+from posthog_sandbox.destinations import Destinations
 from posthog_sandbox.faults import Faults
 from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
@@ -101,10 +102,12 @@ class World:
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
+    destinations: Destinations = field(init=False)
 
     def __post_init__(self) -> None:
         self.people = People(self.storage)
         self.cohorts = Cohorts(self.storage)
+        self.destinations = Destinations(self.clock.now)
 
     def reset(self) -> None:
         """As it was when it started without events."""
@@ -112,6 +115,7 @@ class World:
         self.storage.backlogs = ()
         self.people.clear()
         self.cohorts.clear()
+        self.destinations.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()

@@ -15,8 +15,8 @@ from leadpipe.domains import HasFindings, parts
 from leadpipe.errors import LeadpipeError, PostHogError, PostHogRefused, ScopeMissing
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings, load_settings
-from leadpipe.web.access import check_signing_secret
 from leadpipe.web.settings import WebSettings
+from leadpipe.web.signing import can_sign, check_posthog_secret
 
 _LEAST_FREE_GB = 2.0
 _SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "wrong": "[red]✗[/red]"}
@@ -101,14 +101,20 @@ def _secrets(settings: WebSettings) -> Finding:
         "CRON_SECRET": settings.cron_secret,
     }
     try:
-        for name, secret in secrets.items():
-            check_signing_secret(name, secret)
+        check_posthog_secret("POSTHOG_WEBHOOK_SECRET", settings.posthog_webhook_secret)
     except LeadpipeError as error:
         return Finding("wrong", "web page", str(error))
     missing = [name for name, secret in secrets.items() if secret is None]
     if missing:
         return Finding("ok", "web page", f"answers this machine only: {', '.join(missing)} not set")
-    return Finding("ok", "web page", "webhook and cron are secured")
+    text = "webhook and cron are secured"
+    if settings.posthog_webhook_secret is not None and not can_sign(
+        settings.posthog_webhook_secret
+    ):
+        text += (
+            "; PostHog can send the webhook's secret, not sign with it (`leadpipe webhook secret`)"
+        )
+    return Finding("ok", "web page", text)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -21,13 +21,13 @@ from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import BadPartnerEvent, DeliveryError, LeadpipeError, NotPublished
 from leadpipe.settings import Settings
 from leadpipe.text import mended_json
-from leadpipe.web.access import check_signing_secret
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Look, Pages, Panel
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import only_logged_in
+from leadpipe.web.signing import check_signing_secret
 from leadpipe.web.state import Web, state_of
 
 PANEL = "/admin/delivery"

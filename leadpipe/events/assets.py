@@ -192,6 +192,7 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "events new": dg.MetadataValue.int(report.ingested.new),
         "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
         "events rejected": dg.MetadataValue.json(report.ingested.rejected),
+        "events set aside as unconfirmed": dg.MetadataValue.int(report.unconfirmed),
         "days changed": dg.MetadataValue.int(len(report.ingested.changed_days)),
         "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
         "days frozen by retention": dg.MetadataValue.int(len({*days} - {*report.days})),

@@ -125,6 +125,35 @@ def every_uuid_is_one_event(warehouse: WarehouseResource) -> dg.AssetCheckResult
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
+def webhook_events_are_confirmed(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """What PostHog's webhook brought, its queries show; what they do not was set aside and counts nowhere.
+
+    A test of the destination is such an event, and so is a forged one. Yellow until `leadpipe webhook seen`.
+    """
+    with warehouse.get_connection() as connection:
+        found = connection.execute(
+            "SELECT count(*) FILTER (seen_at IS NULL), count(*), (SELECT count(*) FROM webhook_arrivals) "
+            "FROM unconfirmed_events"
+        ).fetchone()
+        latest = preview(
+            connection,
+            "SELECT arrived_at, event, event_date, uuid FROM unconfirmed_events "
+            "WHERE seen_at IS NULL ORDER BY set_aside_at DESC, uuid",
+        )
+    unseen, ever, waiting = (int(number) for number in found or (0, 0, 0))
+    return dg.AssetCheckResult(
+        passed=not unseen,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "events set aside, not seen yet": unseen,
+            "events set aside so far": ever,
+            "webhook events that wait for a query": waiting,
+            "latest": latest,
+        },
+    )
+
+
+@dg.asset_check(asset=raw_events, pool="warehouse")
 def events_are_fresh(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """Today was read within the last 13 hours: two schedules and an hour."""
     with warehouse.get_connection() as connection:

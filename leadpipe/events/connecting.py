@@ -22,4 +22,5 @@ def sync_config(settings: EventsSettings) -> SyncConfig:
         overlap=timedelta(seconds=settings.overlap_seconds),
         workers=settings.fetch_workers,
         most_gone=settings.most_gone_percent / 100,
+        patience=timedelta(hours=settings.confirm_hours),
     )

@@ -13,6 +13,7 @@ from datetime import date, datetime
 import duckdb
 
 from leadpipe.events.proof import Fingerprint, stored_of_days
+from leadpipe.events.unconfirmed import note_unseen
 
 
 @dataclass(frozen=True)
@@ -153,25 +154,6 @@ def record_proof(
             "our_copies": [ours[day].copies for day in days],
         },
     )
+    proved = [day for day in days if theirs[day].has_the_events_of(ours[day])]
+    note_unseen(connection, proved, events=events, until=until)
     return {day: DayState(until, theirs[day], ours[day], names) for day in theirs}
-
-
-def mark_changed(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date], runs: Sequence[str]
-) -> None:
-    """Raise the version of days and runs, so that marts know what to build again."""
-    if not (days or runs):
-        return
-    connection.execute(
-        "INSERT INTO event_days (event_date, version) SELECT day, 0 FROM unnest($days::DATE[]) AS d(day) "
-        "WHERE day NOT IN (SELECT event_date FROM event_days)",
-        {"days": list(days)},
-    )
-    connection.execute(
-        "UPDATE event_days SET version = version + 1 WHERE event_date IN (SELECT unnest($days::DATE[]))",
-        {"days": list(days)},
-    )
-    connection.execute(
-        "UPDATE runs SET version = version + 1 WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
-        {"runs": list(runs)},
-    )

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.events.days import DayState, mark_changed
+from leadpipe.events.days import DayState
 from leadpipe.events.extraction import WindowPages, rows_of
 from leadpipe.events.proof import Fingerprint
+from leadpipe.events.versions import mark_changed
 from leadpipe.events.windows import Window
 from leadpipe.events.wiping import note_deletion
 

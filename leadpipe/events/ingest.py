@@ -16,9 +16,9 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.events.days import mark_changed
 from leadpipe.events.extraction import rows_of
 from leadpipe.events.persons import PersonRank
+from leadpipe.events.versions import mark_changed
 from leadpipe.warehouse import read_sql
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
@@ -306,9 +306,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
             "WHERE uuid NOT IN (SELECT uuid FROM known)",
             {"run_id": run_id},
         )
-        connection.execute(  # what was gone and is there again
-            "DELETE FROM gone_events WHERE uuid IN (SELECT uuid FROM staged)"
-        )
+        for table in ("gone_events", "unconfirmed_events"):  # what is there again
+            connection.execute(f"DELETE FROM {table} WHERE uuid IN (SELECT uuid FROM staged)")
     if changed:
         updates = ", ".join(f"{column} = copy.{column}" for column in _COLUMNS.split(", "))
         connection.execute(f"""

@@ -31,6 +31,7 @@ from leadpipe.events.proof import (
 )
 from leadpipe.events.ruling import rule
 from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.unconfirmed import set_aside
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
@@ -45,7 +46,8 @@ _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
 class LoadReport:
     """What a load did; `days` has the verdict of every day asked that is not frozen by retention.
 
-    `unsent` has the days of which PostHog counts more events than it sent, and how many more.
+    `unsent` has the days of which PostHog counts more events than it sent, and how many more; `unconfirmed`
+    says how many events were set aside that only a webhook brought.
     """
 
     ingested: IngestResult = field(default_factory=IngestResult)
@@ -54,6 +56,7 @@ class LoadReport:
     reread_days: tuple[date, ...] = ()
     removed: Mapping[date, int] = field(default_factory=dict)
     unsent: Mapping[date, int] = field(default_factory=dict)
+    unconfirmed: int = 0
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -93,6 +96,7 @@ def load_days(
             states = day_states(connection)
         loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
         error: str | None = None
+        unconfirmed = 0
         try:
             report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
         except LeadpipeError as failure:
@@ -104,8 +108,10 @@ def load_days(
         finally:
             calls = posthog.stats.snapshot() - before
             with warehouse.transaction() as connection:
+                if error is None:
+                    unconfirmed = set_aside(connection, patience=config.patience, now=clock())
                 ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
-    return replace(report, calls=calls)
+    return replace(report, unconfirmed=unconfirmed, calls=calls)
 
 
 @dataclass

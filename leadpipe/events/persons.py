@@ -12,8 +12,8 @@ from enum import IntEnum
 import duckdb
 
 from leadpipe.errors import QueryTooHeavy
-from leadpipe.events.days import mark_changed
 from leadpipe.events.proof import Fingerprint, has_other_copies, of_days, stored_of_days
+from leadpipe.events.versions import mark_changed
 from leadpipe.posthog import PostHog
 from leadpipe.warehouse import Warehouse, read_sql
 

@@ -14,6 +14,10 @@ _QUERIES = {
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
+    "unconfirmed_events": """
+        SELECT uuid, event, event_date, run_id, arrived_at, set_aside_at, seen_at
+        FROM unconfirmed_events ORDER BY set_aside_at, uuid
+    """,
     "rejected_events": """
         SELECT event, rejected_reason AS reason, count(*) AS events, min(timestamp) AS first_at,
                max(timestamp) AS last_at

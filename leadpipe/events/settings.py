@@ -54,6 +54,14 @@ class EventsSettings(Settings):
         description="What was deleted in PostHog is deleted here, unless a larger share of a day's events "
         "would go at once; then `leadpipe days accept` decides.",
     )
+    confirm_hours: int = Field(
+        24,
+        ge=1,
+        le=720,
+        alias="LEADPIPE_CONFIRM_HOURS",
+        description="How long PostHog's queries may take to show an event that its webhook brought. One that "
+        "they do not show by then is set aside: it counts nowhere, and is told.",
+    )
 
 
 SECTION = EventsSettings

@@ -21,6 +21,7 @@ class SyncConfig:
     overlap: timedelta = timedelta(hours=1)
     workers: int = 3
     most_gone: float = 0.5
+    patience: timedelta = timedelta(days=1)
 
 
 def claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:

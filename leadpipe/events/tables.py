@@ -18,6 +18,8 @@ TABLES = (
     "compared_names",
     "posthog_retention",
     "hidden_days",
+    "webhook_arrivals",
+    "unconfirmed_events",
 )
 
 
@@ -168,4 +170,35 @@ def freeze_by_retention(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, prove_by_checksum, follow_persons, freeze_by_retention)
+def await_confirmation(connection: duckdb.DuckDBPyConnection) -> None:
+    """Events that only a webhook brought wait for PostHog's queries to show them; earlier ones do, too."""
+    connection.execute("""
+        CREATE TABLE webhook_arrivals (
+            uuid UUID NOT NULL,
+            event VARCHAR NOT NULL,
+            event_date DATE NOT NULL,
+            arrived_at TIMESTAMPTZ NOT NULL,
+            unseen_until TIMESTAMPTZ
+        );
+        CREATE TABLE unconfirmed_events (
+            uuid UUID NOT NULL,
+            event VARCHAR NOT NULL,
+            event_date DATE NOT NULL,
+            run_id VARCHAR NOT NULL,
+            arrived_at TIMESTAMPTZ NOT NULL,
+            set_aside_at TIMESTAMPTZ NOT NULL,
+            seen_at TIMESTAMPTZ
+        );
+        INSERT INTO webhook_arrivals
+        SELECT uuid, event, event_date, coalesce(started_at, timestamp), NULL
+        FROM raw_events LEFT JOIN runs USING (run_id) WHERE created_at IS NULL;
+    """)
+
+
+MIGRATIONS = (
+    create_tables,
+    prove_by_checksum,
+    follow_persons,
+    freeze_by_retention,
+    await_confirmation,
+)

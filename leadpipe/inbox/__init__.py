@@ -6,4 +6,5 @@ belong here: HTTP and secrets (`leadpipe.web`), what an event means (`leadpipe.e
 
 COMMANDS = {
     "inbox": "Webhook events that wait, and those that could not be used.",
+    "webhook": "A secret for PostHog's webhook; what only it brought.",
 }

@@ -52,6 +52,7 @@ def webhook_events(
             "events moved": report.moved,
             "events new": report.ingested.new,
             "events duplicate": report.ingested.duplicate,
+            "events left out, as PostHog's queries do not show them": report.withheld,
             "dead letters made": report.buried,
             "dead letters in all": state.dead_letters,
             "still waiting": state.waiting,

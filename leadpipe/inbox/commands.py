@@ -1,16 +1,21 @@
-"""`leadpipe inbox`: what the webhook brought and could not be used."""
+"""`leadpipe inbox`: what could not be used. `leadpipe webhook`: a secret; what only it brought."""
 
 import json
 from datetime import UTC, datetime
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options
+from leadpipe.cli.output import console, emit, format_options, notes
+from leadpipe.connections import open_warehouse
 from leadpipe.errors import LeadpipeError
+from leadpipe.events.unconfirmed import mark_seen
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.inbox.settings import InboxSettings
-from leadpipe.settings import load_settings
-from leadpipe.warehouse import Rows
+from leadpipe.published import reading
+from leadpipe.published.tables import publish_tables
+from leadpipe.settings import Settings, load_settings
+from leadpipe.warehouse import Rows, transaction
+from leadpipe.web.signing import fresh_secret
 
 _MOST = 10_000
 
@@ -105,4 +110,71 @@ def forget(*, numbers: tuple[int, ...], as_json: bool) -> None:
         console.print(f"{count} dead letters removed.")
 
 
-COMMANDS = (inbox,)
+@click.group()
+def webhook() -> None:
+    """A secret for PostHog's webhook; what only it brought."""
+
+
+@webhook.command()
+def secret() -> None:
+    """Print a fresh secret that PostHog can send as a header and sign with, and where to put it.
+
+    Nothing is changed: only the secret goes to the output, what to do with it to the screen.
+
+    \b
+    Example:
+      leadpipe webhook secret
+    """
+    click.echo(fresh_secret())
+    notes.print(
+        "1. Here: put it into .env as POSTHOG_WEBHOOK_SECRET, and start the page again.\n"
+        "2. In PostHog, at the HTTP Webhook destination: as its signing secret, or as a header "
+        "Authorization with the value Bearer and the secret.",
+        markup=False,
+    )
+
+
+@webhook.command()
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows.")
+@format_options
+def unconfirmed(*, limit: int, output: str | None) -> None:
+    """Events that only the webhook brought and PostHog does not have: they count nowhere; the latest first.
+
+    A test of the destination is one. Others were forged, or deleted in PostHog before a sync read them.
+
+    \b
+    Examples:
+      leadpipe webhook unconfirmed
+      leadpipe webhook unconfirmed --csv
+    """
+    rows = reading.query(
+        load_settings(Settings).published_dir,
+        "SELECT event, event_date, arrived_at, set_aside_at, seen_at, uuid FROM unconfirmed_events "
+        "ORDER BY set_aside_at DESC, uuid LIMIT $limit",
+        {"limit": limit},
+    )
+    emit(
+        rows,
+        output,
+        title="Unconfirmed events",
+        empty="PostHog has everything its webhook brought.",
+    )
+
+
+@webhook.command()
+def seen() -> None:
+    """Note that somebody has looked at the unconfirmed events: nothing warns of them any more.
+
+    \b
+    Example:
+      leadpipe webhook seen
+    """
+    settings = load_settings(Settings)
+    with open_warehouse(settings).connect() as connection:
+        with transaction(connection):
+            count = mark_seen(connection, now=datetime.now(UTC))
+        publish_tables(connection, settings.published_dir)
+    console.print(f"{count} unconfirmed events noted as seen.")
+
+
+COMMANDS = (inbox, webhook)

@@ -16,6 +16,7 @@ from leadpipe.events import ledger
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
 from leadpipe.events.persons import PersonRank
+from leadpipe.events.unconfirmed import note_arrivals, withheld
 from leadpipe.inbox.store import Inbox, Waiting
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts
@@ -30,11 +31,16 @@ _BROKEN_BY_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.Conver
 
 @dataclass(frozen=True)
 class DrainReport:
-    """What a drain moved; `buried` events are dead letters now."""
+    """What a drain moved; `buried` events are dead letters now.
+
+    `withheld` ones were left out: PostHog was asked and does not have them (any more), and only its queries
+    can say otherwise.
+    """
 
     ingested: IngestResult = field(default_factory=IngestResult)
     moved: int = 0
     buried: int = 0
+    withheld: int = 0
 
 
 def drain(
@@ -71,7 +77,9 @@ def drain(
             with warehouse.connect() as connection:
                 ledger.mark_interrupted(connection, landing=landing, now=clock())
                 batch = _Batch(connection, Run(run_id, "webhook"), folder / "inbox.ndjson", clock)
-                result, broken = batch.store(waiting)
+                known = withheld(connection, [event.uuid for event in waiting])
+                events = [event for event in waiting if event.uuid not in known]
+                result, broken = batch.store(events) if events else (IngestResult(), [])
                 publish(connection)
             for event, reason in broken:
                 inbox.bury(event, reason, now=clock())
@@ -79,8 +87,9 @@ def drain(
             inbox.remove([event.number for event in waiting if event.number not in buried])
             report = DrainReport(
                 ingested=report.ingested + result,
-                moved=report.moved + len(waiting) - len(broken),
+                moved=report.moved + len(events) - len(broken),
                 buried=report.buried + len(broken),
+                withheld=report.withheld + len(waiting) - len(events),
             )
     return report
 
@@ -116,6 +125,9 @@ class _Batch:
                 run_id=self.run.run_id,
                 now=self.clock(),
                 rank=PersonRank.INGESTION,
+            )
+            note_arrivals(
+                self.connection, {event.uuid: event.received_at for event in events}, days=days
             )
             ledger.finish_run(self.connection, self.run, calls=_NO_CALLS, now=self.clock())
         return result

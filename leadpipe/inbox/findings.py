@@ -8,6 +8,7 @@ from leadpipe.errors import LeadpipeError
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.posthog import PostHog
+from leadpipe.published import reading
 from leadpipe.settings import Settings
 
 
@@ -15,6 +16,7 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
     """What is right and wrong with it."""
     del posthog
     own = settings.of(InboxSettings)
+    yield from _unconfirmed(own)
     try:
         webhook_reader(own, now=now)
         state = open_inbox(own).state() if own.inbox_path.exists() else None
@@ -29,3 +31,16 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
         yield Finding("warning", "inbox", text)
     else:
         yield Finding("ok", "inbox", waiting)
+
+
+def _unconfirmed(settings: InboxSettings) -> Iterator[Finding]:
+    try:
+        (unseen,) = reading.query(
+            settings.published_dir,
+            "SELECT count(*) FROM unconfirmed_events WHERE seen_at IS NULL",
+        ).rows[0]
+    except LeadpipeError:  # nothing is published yet, or not by this version
+        return
+    if unseen:
+        text = f"{unseen} events that PostHog does not have; see `leadpipe webhook unconfirmed`"
+        yield Finding("warning", "webhook", text)

@@ -13,18 +13,27 @@ from starlette.routing import Route
 
 from leadpipe.errors import LeadpipeError
 from leadpipe.inbox.connecting import open_inbox, webhook_reader
-from leadpipe.inbox.payloads import Payload, Reader, UnreadableBody
+from leadpipe.inbox.payloads import Payload, Problem, Reader, UnreadableBody, shown
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.inbox.store import Inbox
-from leadpipe.inbox.writer import InboxWriter
+from leadpipe.inbox.writer import InboxBusy, InboxWriter
 from leadpipe.settings import Settings
-from leadpipe.web.access import check_signing_secret
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.web.signing import check_posthog_secret
 from leadpipe.web.state import Web, state_of
 
-_RETRY_SECONDS = 5
+# PostHog tries three times in all, and waits for as long as it is told, up to five minutes.
+_BUSY_SECONDS = 5
+_UNAVAILABLE_SECONDS = 60
+_SECRET = "POSTHOG_WEBHOOK_SECRET"  # noqa: S105 - the setting's name
+_METHODS = ("GET", "HEAD", "POST")
+_REFUSED_METHODS = (
+    "PUT",
+    "PATCH",
+    "DELETE",
+)  # that a destination may be set to; what they bring is kept
 _KEPT = "Kept as a dead letter: see `leadpipe inbox`."
 
 
@@ -44,7 +53,7 @@ class InboxDoor:
 
 def _check(settings: Settings, now: datetime) -> None:
     webhook_reader(settings.of(InboxSettings), now=now)
-    check_signing_secret("POSTHOG_WEBHOOK_SECRET", settings.posthog_webhook_secret)
+    check_posthog_secret(_SECRET, settings.posthog_webhook_secret)
 
 
 @asynccontextmanager
@@ -67,9 +76,14 @@ async def _running(web: Web) -> AsyncIterator[None]:
 
 async def _webhook(request: Request) -> Response:
     """`GET`: a health check. `POST`: take events."""
-    if request.method == "POST":
-        return await _take(request)
     web = state_of(request)
+    if request.method not in {"GET", "HEAD"}:
+        return await _take(web, request)
+    if request.headers.get("content-type"):
+        # A destination whose method is GET would take the health check's answer for success.
+        raise Refusal(
+            405, "events come by POST, this is the health check", headers={"Allow": "POST"}
+        )
     state = await run_in_threadpool(web.held(InboxDoor).inbox.state)
     return answer(
         {
@@ -81,15 +95,20 @@ async def _webhook(request: Request) -> Response:
     )
 
 
-async def _take(request: Request) -> Response:
+async def _take(web: Web, request: Request) -> Response:
     """Keep the events of the body; 200 means they are on disk.
 
     What can hold no events is kept as well, and refused so that PostHog does not send it again.
     """
-    web = state_of(request)
-    body = await secured_body(
-        web, request, web.settings.posthog_webhook_secret, "POSTHOG_WEBHOOK_SECRET"
-    )
+    try:
+        body = await secured_body(web, request, web.settings.posthog_webhook_secret, _SECRET)
+        if request.method != "POST":
+            raise _wrong_method(request, body)
+    except Refusal as refusal:
+        if refusal.body is not None:
+            problem = Problem(f"{refusal.status}: {refusal.message}", shown(refusal.body))
+            await _keep(web, Payload(problems=(problem,)))
+        raise refusal if request.method == "POST" else _wrong_method(request, None) from None
     try:
         payload = web.held(InboxDoor).reader.read(body, now=web.clock())
     except UnreadableBody as error:
@@ -114,12 +133,22 @@ async def _take(request: Request) -> Response:
     )
 
 
+def _wrong_method(request: Request, body: bytes | None) -> Refusal:
+    return Refusal(
+        405,
+        f"{request.method} is not for this address",
+        headers={"Allow": ", ".join(_METHODS)},
+        body=body,
+    )
+
+
 async def _keep(web: Web, payload: Payload) -> int:
     """Put it on disk: how many of its events were not there yet."""
     try:
         return await web.held(InboxDoor).writer.add(payload)
     except LeadpipeError as error:
-        raise Refusal(503, str(error), headers={"Retry-After": str(_RETRY_SECONDS)}) from None
+        seconds = _BUSY_SECONDS if isinstance(error, InboxBusy) else _UNAVAILABLE_SECONDS
+        raise Refusal(503, str(error), headers={"Retry-After": str(seconds)}) from None
 
 
 def _facts(look: Look) -> Mapping[str, Any]:
@@ -128,6 +157,7 @@ def _facts(look: Look) -> Mapping[str, Any]:
         "waiting": state.waiting,
         "dead_letters": state.dead_letters,
         "last_received_at": state.last_received_at,
+        "unconfirmed": look.query("SELECT uuid FROM unconfirmed_events WHERE seen_at IS NULL"),
     }
 
 
@@ -149,7 +179,11 @@ def _state(web: Web) -> Mapping[str, Any]:
 
 
 PAGES = Pages(
-    routes=[Route("/api/webhooks/posthog", _webhook, methods=["GET", "POST"])],
+    # Both spellings answer: PostHog follows no redirect.
+    routes=[
+        Route(f"/api/webhooks/posthog{slash}", _webhook, methods=[*_METHODS, *_REFUSED_METHODS])
+        for slash in ("", "/")
+    ],
     panels=[Panel("facts", "inbox/facts.html", _facts)],
     first_step="Point PostHog's webhook at <code>/api/webhooks/posthog</code> "
     "and watch the number above move.",

@@ -22,6 +22,12 @@ _LONGEST_NAME = 200
 _LONGEST_ID = 400
 _MOST_EVENTS = 10_000
 _BATCHES = ("batch", "events")
+# Beginnings of JSON that is not UTF-8: with a mark of its byte order, or a bracket of two bytes.
+_OTHER_TEXT = (
+    *((start, "utf-16") for start in (b"\xff\xfe", b"\xfe\xff")),
+    *((start, "utf-16-le") for start in (b"{\0", b"[\0")),
+    *((start, "utf-16-be") for start in (b"\0{", b"\0[")),
+)
 _PATH = re.compile(r"[^\s=,.]+(\.[^\s=,.]+)*")
 
 FIELDS: Mapping[str, str] = {
@@ -45,7 +51,7 @@ class UnreadableBody(LeadpipeError):  # noqa: N818 - says what is the case
 
     def __init__(self, reason: str, body: bytes) -> None:
         super().__init__(reason)
-        self.problem = Problem(reason, body.decode(errors="backslashreplace"))
+        self.problem = Problem(reason, shown(body))
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,15 @@ class Reader:
                 f"{timestamp:%Y-%m-%d} is before the first day loaded, {self.first_day}"
             )
         return timestamp
+
+
+def shown(body: bytes) -> str:
+    """A body as a person can read it: UTF-8 or UTF-16, what is neither as `\\xff`."""
+    if encoding := next((each for start, each in _OTHER_TEXT if body.startswith(start)), None):
+        with suppress(UnicodeDecodeError):
+            if text := body.decode(encoding):
+                return text
+    return body.decode(errors="backslashreplace")
 
 
 def checked_fields(text: str) -> Mapping[str, str]:

@@ -58,7 +58,7 @@ class InboxUnavailable(LeadpipeError):  # noqa: N818 - says what is the case
 
 @dataclass(frozen=True)
 class Waiting:
-    """An event in the inbox."""
+    """An event in the inbox; `received_at` is when it first arrived."""
 
     number: int
     event: str
@@ -66,6 +66,8 @@ class Waiting:
     person_id: str | None
     distinct_id: str | None
     wire: str
+    uuid: str
+    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,23 @@ class Inbox:
     def take(self, *, after: int = 0, limit: int = 50_000) -> list[Waiting]:
         """The oldest events with a number above `after`; they stay until `remove`."""
         rows = self._read(
-            "SELECT id, event, day, person_id, distinct_id, wire FROM waiting "
+            "SELECT id, event, day, person_id, distinct_id, wire, uuid, received_at FROM waiting "
             "WHERE id > ? ORDER BY id LIMIT ?",
             [after, limit],
         )
-        return [Waiting(row[0], row[1], date.fromisoformat(row[2]), *row[3:]) for row in rows]
+        return [
+            Waiting(
+                number=row[0],
+                event=row[1],
+                day=date.fromisoformat(row[2]),
+                person_id=row[3],
+                distinct_id=row[4],
+                wire=row[5],
+                uuid=row[6],
+                received_at=datetime.fromisoformat(row[7]),
+            )
+            for row in rows
+        ]
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Forget events that the warehouse has."""

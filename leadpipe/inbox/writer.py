@@ -20,6 +20,10 @@ _MOST_WAITING = 20_000
 _LOG_SECONDS = 1.0
 
 
+class InboxBusy(InboxUnavailable):
+    """More requests wait for the disk than it can write in time: nothing is wrong with it."""
+
+
 @dataclass(frozen=True)
 class _Request:
     payload: Payload
@@ -79,7 +83,7 @@ class InboxWriter:
         try:
             self._requests.put_nowait(request)
         except queue.Full:
-            raise InboxUnavailable(f"{_MOST_WAITING} requests wait for the disk already") from None
+            raise InboxBusy(f"{_MOST_WAITING} requests wait for the disk already") from None
         return await request.done
 
     def close(self) -> None:

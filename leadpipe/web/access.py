@@ -1,6 +1,5 @@
-"""Who may call what: shared secrets, webhook signatures, sessions, and a brake on wrong guesses."""
+"""Who may call what: shared secrets, sessions, a brake on wrong guesses. Signatures are in `signing.py`."""
 
-import base64
 import hmac
 import ipaddress
 import secrets
@@ -10,15 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import SecretStr
-from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.requests import Request
 
-from leadpipe.errors import ConfigurationError
 from leadpipe.web.settings import WebSettings
 
 SECRET_HEADER = "x-leadpipe-secret"  # noqa: S105 - the header's name
-_SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
-_KEY_PREFIX = "whsec_"
 _MOST_WRONG = 20
 _WINDOW_SECONDS = 60.0
 _MOST_CLIENTS = 10_000
@@ -47,45 +42,6 @@ def given_secret(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() == "bearer" and value:
         return value.strip()
     return headers.get(SECRET_HEADER)
-
-
-def is_signed(headers: Mapping[str, str]) -> bool:
-    """Whether a request carries a Standard Webhooks signature."""
-    return all(name in headers for name in _SIGNATURE_HEADERS)
-
-
-def has_right_signature(secret: SecretStr, body: bytes, headers: Mapping[str, str]) -> bool:
-    """Verify a Standard Webhooks signature: of this body, and not older or newer than 5 minutes.
-
-    The secret is `whsec_` and base64, else its plain characters are the key.
-    """
-    text = secret.get_secret_value()
-    try:
-        webhook = Webhook(text if text.startswith(_KEY_PREFIX) else text.encode())
-        webhook.verify(body, {n: headers[n] for n in _SIGNATURE_HEADERS}, json_parse=False)
-    except (WebhookVerificationError, ValueError):
-        return False
-    return True
-
-
-def check_signing_secret(setting: str, secret: SecretStr | None) -> None:
-    """Refuse a `whsec_` secret that holds no key: nothing could ever be signed with it.
-
-    Raises:
-        ConfigurationError: names the setting, never the secret.
-    """
-    text = secret.get_secret_value() if secret is not None else ""
-    if not text.startswith(_KEY_PREFIX):
-        return
-    try:
-        key = base64.b64decode(text.removeprefix(_KEY_PREFIX), validate=True)
-    except ValueError:
-        key = b""
-    if not key:
-        raise ConfigurationError(
-            f"{setting} begins with {_KEY_PREFIX} but no key in base64 follows. Copy the whole secret from "
-            "where webhooks are configured, or choose one that begins with something else."
-        )
 
 
 class WrongSecrets:

@@ -16,15 +16,22 @@ class Refusal(Exception):  # noqa: N818 - an answer, raised from where it is kno
         status: the HTTP status.
         message: what is wrong and what to do; never a secret or personal data.
         headers: further ones.
+        body: what was read of the request's body, where somebody may want to know what it was.
     """
 
     def __init__(
-        self, status: int, message: str, *, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+        self.body = body
 
 
 def answer(

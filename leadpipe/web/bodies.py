@@ -9,61 +9,76 @@ from leadpipe.web.answers import Refusal
 
 _SECONDS = 10.0
 _GZIP_WINDOW = 31
+_SHOWN_BYTES = 10_000  # of a body that is too large: enough to see what it was
 
 
-def check_type(request: Request) -> None:
+def check_type(request: Request, body: bytes) -> None:
     """Refuse what does not call itself JSON.
 
     Raises:
-        Refusal: 415.
+        Refusal: 415, with the body.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
-        raise Refusal(415, f"Content-Type is {kind or 'missing'!r}; send application/json")
+        raise Refusal(
+            415, f"Content-Type is {kind or 'missing'!r}; send application/json", body=body
+        )
 
 
 async def read_body(request: Request, *, most_bytes: int) -> bytes:
     """The body, unzipped if it says so.
 
     Raises:
-        Refusal: 400 broken gzip, 408 too slow, 413 too large, 415 another encoding.
+        Refusal: 400 broken gzip, 408 too slow, 413 too large, 415 another encoding; with what was read, but
+            for a body that did not come to its end.
     """
-    too_large = Refusal(413, f"the body is larger than {most_bytes} bytes; send smaller batches")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most_bytes:
-        raise too_large
+    is_too_large = length.isascii() and length.isdigit() and int(length) > most_bytes
+    limit = _SHOWN_BYTES if is_too_large else most_bytes
     parts: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > most_bytes:
-                    raise too_large
                 parts.append(part)
+                if size > limit:
+                    raise _too_large(most_bytes, b"".join(parts))
     except TimeoutError:
         raise Refusal(408, f"the body took longer than {_SECONDS:.0f} s") from None
     except ClientDisconnect:
         raise Refusal(400, "the connection ended before the body") from None
     body = b"".join(parts)
+    if is_too_large:
+        raise _too_large(most_bytes, body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "gzip":
-        return _unzipped(body, most_bytes, too_large)
+        return _unzipped(body, most_bytes)
     if encoding not in {"", "identity"}:
-        raise Refusal(415, f"Content-Encoding {encoding!r} is not known; send gzip or none")
+        raise Refusal(
+            415, f"Content-Encoding {encoding!r} is not known; send gzip or none", body=body
+        )
     return body
 
 
-def _unzipped(body: bytes, most_bytes: int, too_large: Refusal) -> bytes:
+def _too_large(most_bytes: int, read: bytes) -> Refusal:
+    return Refusal(
+        413,
+        f"the body is larger than {most_bytes} bytes; send smaller batches",
+        body=read[:_SHOWN_BYTES],
+    )
+
+
+def _unzipped(body: bytes, most_bytes: int) -> bytes:
     unzip = zlib.decompressobj(_GZIP_WINDOW)
     try:
         text = unzip.decompress(body, most_bytes + 1)
     except zlib.error as error:
-        raise Refusal(400, f"the body is no gzip: {error}") from None
+        raise Refusal(400, f"the body is no gzip: {error}", body=body) from None
     if len(text) > most_bytes:
-        raise too_large
+        raise _too_large(most_bytes, text)
     if not unzip.eof:
-        raise Refusal(400, "the gzip body is cut off")
+        raise Refusal(400, "the gzip body is cut off", body=text or body)
     return text

@@ -12,15 +12,14 @@ from starlette.requests import Request
 from leadpipe.web.access import (
     client_of,
     given_secret,
-    has_right_signature,
     is_from_elsewhere,
     is_loopback,
     is_same,
-    is_signed,
 )
 from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import check_type, read_body
 from leadpipe.web.settings import WebSettings
+from leadpipe.web.signing import has_right_signature, is_signed, may_be_right
 from leadpipe.web.state import Web
 
 
@@ -46,18 +45,27 @@ def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str
 async def secured_body(web: Web, request: Request, secret: SecretStr | None, name: str) -> bytes:
     """The JSON body of a request that brings the secret, or a signature made with it.
 
-    A stranger's body is not read: without the secret it costs no memory.
+    A stranger's body is not read: without the secret, or a signature of these minutes, it costs no memory.
 
     Raises:
-        Refusal: as `check_secret`, `check_type` and `read_body`.
+        Refusal: as `check_secret`, `check_type` and `read_body`; with a `body` only if it is the sender's.
     """
-    signed_with = secret if is_signed(request.headers) else None
-    if signed_with is None:
+    headers = request.headers
+    most_bytes = web.settings.of(WebSettings).webhook_max_bytes
+    if secret is not None and is_signed(headers) and not is_same(secret, given_secret(headers)):
+        if not may_be_right(headers):
+            _refuse(web, request, name)
+        try:
+            body = await read_body(request, most_bytes=most_bytes)
+        except Refusal as refusal:
+            refusal.body = None  # nobody knows whose it is
+            raise
+        if not has_right_signature(secret, body, headers):
+            _refuse(web, request, name)
+    else:
         check_secret(web, request, secret, name)
-    check_type(request)
-    body = await read_body(request, most_bytes=web.settings.of(WebSettings).webhook_max_bytes)
-    if signed_with is not None and not has_right_signature(signed_with, body, request.headers):
-        _refuse(web, request, name)
+        body = await read_body(request, most_bytes=most_bytes)
+    check_type(request, body)
     return body
 
 

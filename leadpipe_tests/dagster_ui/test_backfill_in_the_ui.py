@@ -106,6 +106,7 @@ def test_a_year_is_one_run(machine_clock, sandbox, tmp_path):
         "every_day_is_complete": "SUCCEEDED",
         "uuid_is_unique": "SUCCEEDED",
         "every_uuid_is_one_event": "SUCCEEDED",
+        "webhook_events_are_confirmed": "SUCCEEDED",
         "events_are_fresh": "SUCCEEDED",
         "every_lead_event_is_in_one_record": "SUCCEEDED",
         "no_hour_is_impossible": "SUCCEEDED",

@@ -11,6 +11,7 @@ CHECKS = {
     "every_day_is_complete": "raw_events",
     "uuid_is_unique": "raw_events",
     "every_uuid_is_one_event": "raw_events",
+    "webhook_events_are_confirmed": "raw_events",
     "events_are_fresh": "raw_events",
     "every_lead_event_is_in_one_record": "leads",
     "no_hour_is_impossible": "listing_analytics",
@@ -41,6 +42,13 @@ TAMPERING = {
         SELECT uuid, event, distinct_id, event_date, timestamp FROM raw_events LIMIT 1
         """,
         {"every_uuid_is_one_event"},
+    ),
+    "a webhook brought what PostHog does not have": (
+        """
+        INSERT INTO unconfirmed_events
+        SELECT uuid(), event, event_date, run_id, timestamp, timestamp, NULL FROM raw_events LIMIT 1
+        """,
+        {"webhook_events_are_confirmed"},
     ),
     "of two events with one uuid one is here": (
         """

@@ -78,6 +78,7 @@ def test_what_is_always_there():
                 "every_day_is_complete",
                 "uuid_is_unique",
                 "every_uuid_is_one_event",
+                "webhook_events_are_confirmed",
                 "events_are_fresh",
             },
         ),
