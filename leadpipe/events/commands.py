@@ -97,7 +97,7 @@ def runs(*, limit: int, output: str | None) -> None:
     """
     rows = reading.query(
         load_settings(Settings).published_dir,
-        "SELECT started_at, kind, status, window_start, window_end, events_fetched, events_new, "
+        "SELECT started_at, kind, status, window_start, window_end, parts, events_fetched, events_new, "
         "events_duplicate, events_rejected, api_calls, retries, rate_limits, error, run_id "
         "FROM runs ORDER BY started_at DESC, run_id LIMIT $limit",
         {"limit": limit},

@@ -76,7 +76,7 @@ def load_days(
     """
     before = posthog.stats.snapshot()
     started_at = clock()
-    with own_folder(config.landing, run.run_id) as landing:
+    with own_folder(config.landing, run.attempt) as landing:
         with warehouse.transaction() as connection:
             claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=started_at)

@@ -9,6 +9,7 @@ from leadpipe.warehouse import Published
 
 _QUERIES = {
     "runs": "SELECT * EXCLUDE (version, host, pid) FROM runs ORDER BY started_at, run_id",
+    "run_parts": "SELECT * FROM run_parts ORDER BY started_at, run_id, part_id, attempt",
     "event_days": """
         SELECT event_date, read_until, posthog_events, warehouse_events, checked_at,
                verdict = 'proved' AS is_complete, verdict, differs_since

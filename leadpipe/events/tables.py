@@ -9,6 +9,7 @@ TABLES = (
     "event_days",
     "changed_days",
     "runs",
+    "run_parts",
     "sources",
     "gone_events",
     "accepted_days",
@@ -120,4 +121,26 @@ def prove_by_checksum(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, prove_by_checksum)
+def divide_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    """A run is one sync, however many Dagster runs it takes: its parts. Those of before had one each."""
+    connection.execute("""
+        ALTER TABLE runs ADD COLUMN parts INTEGER DEFAULT 1;
+        CREATE TABLE run_parts (
+            run_id VARCHAR NOT NULL,
+            part_id VARCHAR NOT NULL,
+            attempt_id VARCHAR NOT NULL,
+            attempt INTEGER NOT NULL,
+            status VARCHAR NOT NULL,
+            window_start DATE,
+            window_end DATE,
+            error VARCHAR,
+            started_at TIMESTAMPTZ NOT NULL,
+            finished_at TIMESTAMPTZ
+        );
+        INSERT INTO run_parts
+        SELECT run_id, run_id, run_id, 1, status, window_start, window_end, error, started_at, finished_at
+        FROM runs;
+    """)
+
+
+MIGRATIONS = (create_tables, prove_by_checksum, divide_runs)

@@ -46,6 +46,7 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "listings": 1,
         "listing_analytics": 2,
         "runs": 1,
+        "run_parts": 1,
         "event_days": 2,
         "events_by_day": 2,
     }
