@@ -5,12 +5,14 @@ A window, one call into the core, a result with metadata. No logic of loading li
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from pydantic import Field
 
 from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
+from leadpipe.errors import LeadpipeError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState
@@ -18,6 +20,7 @@ from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.partitions import DAILY, days_of
+from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
     ProgressSink,
@@ -110,16 +113,21 @@ def raw_events(
         retried_later(context, is_manual=run.kind == "manual"),
         posthog.client() as client,
     ):
-        report = load_days(
-            client,
-            warehouse.warehouse(),
-            days,
-            run=run,
-            config=sync_config(settings),
-            is_full=config.full_read,
-            clock=lambda: datetime.now(UTC),
-            progress=progress.report,
-        )
+        try:
+            report = load_days(
+                client,
+                warehouse.warehouse(),
+                days,
+                run=run,
+                config=sync_config(settings),
+                is_full=config.full_read,
+                clock=lambda: datetime.now(UTC),
+                progress=progress.report,
+            )
+        except LeadpipeError:
+            with suppress(LeadpipeError), warehouse.get_connection() as connection:
+                publish_tables(connection, settings.published_dir)  # readers see that it failed
+            raise
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,
@@ -173,6 +181,8 @@ def audited_days(
             first_day=settings.first_day(now),
             now=now,
         )
+        with warehouse.get_connection() as connection:
+            publish_tables(connection, settings.published_dir)
     context.log.info("%s days compared, %s differ", report.compared, len(report.differing))
     return dg.MaterializeResult(
         metadata={

@@ -116,9 +116,8 @@ def clear_left_behind(
         with place.transaction() as connection:
             ledger.mark_interrupted(connection, landing=settings.landing_dir, now=datetime.now(UTC))
             ledger.settle(connection, abandoned, is_given_up=True)
-        if abandoned:
-            with place.connect() as connection:
-                publish_tables(connection, settings.published_dir)
+        with place.connect() as connection:
+            publish_tables(connection, settings.published_dir)
     except LeadpipeError as error:  # the next sync, plan or drain marks them
         return dg.SkipReason(str(error))
     return dg.SkipReason(f"cleared up after {', '.join([*gone, *abandoned])}")

@@ -15,6 +15,7 @@ from leadpipe.events.planning import SyncPlan
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
 from leadpipe.published import reading
+from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import Rows
 
@@ -172,6 +173,8 @@ def audit(*, queries: int) -> None:
             now=now,
             budget=queries,
         )
+    with open_warehouse(settings).connect() as connection:
+        publish_tables(connection, settings.published_dir)
     console.print(
         f"{report.compared} days compared, {len(report.differing)} differ, {report.left} not reached."
     )

@@ -18,6 +18,7 @@ from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
 from leadpipe.living import living
 from leadpipe.progress import Progress
+from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 
@@ -74,6 +75,8 @@ def run_days(
     with open_warehouse(settings).connect() as connection:
         ledger.settle(connection, [run_id], is_given_up=True)
         summary = ledger.runs_of(connection, [run_id])
+        if problems:
+            publish_tables(connection, settings.published_dir)
     if as_json:
         click.echo(
             json.dumps({"runs": summary.as_dicts(), "problems": problems}, default=str, indent=1)
