@@ -26,7 +26,7 @@ from leadpipe.events.proof import (
     stored_of_days,
     stored_of_hours,
 )
-from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.source import SyncConfig, claim_source, refuse_another
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
@@ -134,6 +134,14 @@ class _Loader:
             theirs = of_days(self.posthog, days, events=names, until=until)
         with self.warehouse.connect() as connection:
             ours = stored_of_days(connection, days, events=names, until=until)
+            refuse_another(
+                self.posthog,
+                connection,
+                states=states,
+                theirs=theirs,
+                ours=ours,
+                config=self.config,
+            )
         starts: dict[date, datetime] = {}
         for day in days:
             read_until = states[day].read_until if day in states else None

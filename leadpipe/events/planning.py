@@ -13,7 +13,7 @@ from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
-from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.source import SyncConfig, claim_source, refuse_another
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
 from leadpipe.posthog import PostHog, utc_text
@@ -108,6 +108,9 @@ def plan_sync(
         theirs = of_days(posthog, compared, events=names, until=until)
         with warehouse.connect() as connection:
             ours = stored_of_days(connection, compared, events=names, until=until)
+            refuse_another(
+                posthog, connection, states=states, theirs=theirs, ours=ours, config=config
+            )
         differing = {day for day in compared if theirs[day] != ours[day]}
         reasons.update({day: "differs" for day in sorted(differing) if day not in reasons})
     for day in was_read:

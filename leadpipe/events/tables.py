@@ -11,6 +11,7 @@ TABLES = (
     "runs",
     "run_parts",
     "sources",
+    "source_moves",
     "gone_events",
     "accepted_days",
     "shared_uuids",
@@ -143,4 +144,20 @@ def divide_runs(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, prove_by_checksum, divide_runs)
+def remember_moves(connection: duckdb.DuckDBPyConnection) -> None:
+    """A project may get another address; who said so is remembered."""
+    connection.execute("""
+        CREATE TABLE source_moves (
+            host_before VARCHAR NOT NULL,
+            project_id_before VARCHAR NOT NULL,
+            host VARCHAR NOT NULL,
+            project_id VARCHAR NOT NULL,
+            days_equal INTEGER NOT NULL,
+            days_differing INTEGER NOT NULL,
+            author VARCHAR NOT NULL,
+            moved_at TIMESTAMPTZ NOT NULL
+        )
+    """)
+
+
+MIGRATIONS = (create_tables, prove_by_checksum, divide_runs, remember_moves)
