@@ -88,16 +88,30 @@ def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--parts", is_flag=True, help="Each run's parts, with the ids of Dagster's runs.")
 @_LIMIT
 @format_options
-def runs(*, limit: int, output: str | None) -> None:
+def runs(*, parts: bool, limit: int, output: str | None) -> None:
     """What each run asked for, read, brought and rejected; the latest first.
+
+    A run is one sync, drain or rebuild. A sync over scattered days has several parts, each a Dagster run.
 
     \b
     Examples:
       leadpipe runs
       leadpipe runs --json --limit 1
+      leadpipe runs --parts
     """
+    if parts:
+        found = reading.query(
+            load_settings(Settings).published_dir,
+            "SELECT started_at, status, window_start, window_end, attempt, error, run_id, "
+            "attempt_id AS dagster_run_id FROM run_parts "
+            "ORDER BY started_at DESC, run_id, part_id, attempt DESC LIMIT $limit",
+            {"limit": limit},
+        )
+        emit(found, output, title="Parts of runs")
+        return
     rows = reading.query(
         load_settings(Settings).published_dir,
         "SELECT started_at, kind, status, window_start, window_end, parts, events_fetched, events_new, "

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
+from leadpipe.cli import main
 from leadpipe.definitions import build_defs
 from leadpipe.errors import KeyRejected
 from leadpipe.events.loading import load_days
@@ -164,7 +166,7 @@ def test_a_backfill_of_several_runs_is_one(scattered, live, stored, instance):
     assert rows(stored, RECORDS) == [("backfill-1", 2, 50)]
 
 
-def test_one_command_is_one_run(scattered, live, stored, runs_forgotten, capsys):
+def test_one_command_is_one_run(scattered, live, stored, runs_forgotten, capsys, monkeypatch):
     """`leadpipe sync` prints one line for all its ranges, and its id is the first one's run."""
     assert run_days(live, scattered, as_json=True) == []
     printed = json.loads(capsys.readouterr().out)
@@ -177,6 +179,9 @@ def test_one_command_is_one_run(scattered, live, stored, runs_forgotten, capsys)
     attempts = "SELECT attempt_id FROM run_parts WHERE run_id = ? ORDER BY window_start LIMIT 1"
     assert rows(stored, attempts, run_id) == [(run_id,)]
     assert list(live.landing_dir.iterdir()) == []
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(live.data_dir))
+    shown = CliRunner().invoke(main, ["runs", "--parts", "--json", "--limit", "2"])
+    assert {part["window_start"] for part in json.loads(shown.stdout)} == {*map(str, scattered)}
 
 
 def test_a_command_closes_its_run_whatever_became_of_its_parts(
