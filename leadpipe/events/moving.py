@@ -67,9 +67,8 @@ def move_source(
     read = proved or [day for day, state in states.items() if state.read_until is not None]
     days = [day for day in sorted(read) if day > max(read) - _COMPARED]
     equal, differing = _compare(posthog, warehouse, days, states, config=config, now=now)
-    is_proof = bool(equal) and not differing
     may_differ = although_days_differ and (equal or not proved)
-    if differing and not (is_proof or may_differ):
+    if differing and not may_differ:
         raise ConfigurationError(_refusal(known, here, equal, differing, has_proved=bool(proved)))
     with warehouse.transaction() as connection:
         connection.execute("UPDATE sources SET host = ?, project_id = ?", [*here])
