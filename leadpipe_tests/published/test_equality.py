@@ -1,7 +1,7 @@
 """Published tables equal the warehouse, whatever happened to it; and a check that sees when they do not."""
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import duckdb
@@ -13,6 +13,7 @@ from leadpipe.events.ingest import mark_changed
 from leadpipe.leads.leads import add_edit, build_leads, stale_runs
 from leadpipe.leads.scores import ScoreRules
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
+from leadpipe.published.reading import query
 from leadpipe.published.tables import publish_tables, tables_that_differ
 from leadpipe.ranges import contiguous
 from leadpipe.rebuild import rebuild
@@ -276,3 +277,35 @@ def test_the_check_goes_red_with_names(synced, instance, side):
     expected = ["grouped_leads", "leads", *names] if side == "warehouse" else names
     passed, metadata = check(settings, instance)
     assert (passed, sorted(metadata["tables that differ"])) == (False, expected)
+
+
+def test_a_failed_sync_is_published(sandbox, settings, instance):
+    """Nothing is built then, and readers see all the same that it failed."""
+    sandbox.control.fault("unauthorized_401", times=-1)
+    result = (
+        build_defs(settings=settings)
+        .resolve_job_def("sync")
+        .execute_in_process(
+            instance=instance,
+            tags=range_tags("2026-11-17", "2026-11-20", "manual"),
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+    )
+    assert not result.success
+    assert query(settings.published_dir, "SELECT status FROM runs").rows == (("failed",),)
+    assert wrong(Warehouse(settings.warehouse_path)) == []
+
+
+def test_an_audit_is_published(sandbox, settings, synced):
+    """Its verdicts are seen before the next sync."""
+    settings, _ = synced
+    sandbox.control.set_clock(NOW + timedelta(days=60))
+    sandbox.control.insert([event("property_view", at(11, 17), listing_id="L")])
+    with dg.DagsterInstance.ephemeral() as instance:
+        build_defs(settings=settings).resolve_job_def("audit").execute_in_process(
+            instance=instance,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    verdicts = "SELECT event_date FROM event_days WHERE verdict = 'differs'"
+    assert query(settings.published_dir, verdicts).rows == ((at(11, 17).date(),),)
