@@ -12,6 +12,10 @@ RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 KIND_TAG = "leadpipe/kind"
 """Why a run exists: scheduled, manual, backfill or webhook."""
+RUN_TAG = "leadpipe/sync"
+"""The id of the sync that a run is a part of: one for all runs that one tick, click or command starts."""
+PARTS_TAG = "leadpipe/sync_parts"
+"""How many parts that sync has."""
 SYNC_TAG = ("leadpipe/job", "sync")
 """The tag of assets that every sync builds anew, after the events and before the publication."""
 TICK_SECONDS = 60.0
@@ -31,6 +35,11 @@ def at_most(hours: int) -> dict[str, object]:
 def range_tags(first: str, last: str, kind: str) -> dict[str, str]:
     """The tags of a run over a range of days."""
     return {RANGE_START_TAG: first, RANGE_END_TAG: last, KIND_TAG: kind}
+
+
+def part_tags(run_id: str, parts: int) -> dict[str, str]:
+    """The tags of a run that is a part of a sync."""
+    return {RUN_TAG: run_id, PARTS_TAG: str(parts)}
 
 
 def hindrance(instance: dg.DagsterInstance, job: str, now: datetime) -> str | None:

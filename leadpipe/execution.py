@@ -11,7 +11,7 @@ from datetime import date
 
 import dagster as dg
 
-from leadpipe.automation import range_tags
+from leadpipe.automation import part_tags, range_tags
 from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.definitions import build_defs
 from leadpipe.launcher import holding_lock
@@ -39,6 +39,8 @@ def run_job(
     *,
     config: Mapping[str, object] | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
+    run_id: str | None = None,
+    part_of: tuple[str, int] | None = None,
 ) -> RunOutcome:
     """Run a job over an unbroken range of partitions.
 
@@ -49,15 +51,21 @@ def run_job(
         last: the last one's.
         config: the run's configuration.
         progress: told how far the work is.
+        run_id: a new uuid for the run; by default one is made.
+        part_of: the id of the sync that the run is a part of, and how many parts that has.
     """
     prepare_dagster()
     definitions = build_defs(settings=settings, resources={"progress": ProgressSink(progress)})
-    run_id = str(uuid.uuid4())
-    with dagster_instance(settings) as instance, holding_lock(instance, run_id) as tags:
+    run_id = run_id or str(uuid.uuid4())
+    with dagster_instance(settings) as instance, holding_lock(instance, run_id) as lock:
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
-            tags={**range_tags(first.isoformat(), last.isoformat(), "manual"), **tags},
+            tags={
+                **range_tags(first.isoformat(), last.isoformat(), "manual"),
+                **(part_tags(*part_of) if part_of else {}),
+                **lock,
+            },
             run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,
         )

@@ -4,7 +4,7 @@ The API key stays inside `Settings`: no resource has it in its configuration, so
 run's config shows it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +78,15 @@ class ProgressSink:
     report: Callable[[Progress], None] = lambda _: None
 
 
-def preview(connection: duckdb.DuckDBPyConnection, query: str) -> dg.TableMetadataValue:
+def preview(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    parameters: Mapping[str, object] | None = None,
+) -> dg.TableMetadataValue:
     """The first rows of a query as a table for the Dagster UI; long cells are cut."""
-    result = connection.execute(f"SELECT * FROM ({query}) LIMIT {_PREVIEW_ROWS}")
+    result = connection.execute(
+        f"SELECT * FROM ({query}) LIMIT {_PREVIEW_ROWS}", dict(parameters or {}) or None
+    )
     return table([str(column[0]) for column in result.description], result.fetchall())
 
 

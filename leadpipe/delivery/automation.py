@@ -1,6 +1,7 @@
 """When leads are delivered, retried and compared with the partner's list, and when somebody is told."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -12,6 +13,7 @@ from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.lists import due_leads
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import LeadpipeError
+from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource
 
 delivery_job = asset_job(
@@ -120,6 +122,9 @@ def alert_about_deliveries(
         return dg.SkipReason(str(error))
     for problem in tell(alerts, alert_receivers(settings), log=context.log.warning):
         context.log.error("%s", problem)
+    if alerts:
+        with suppress(LeadpipeError), place.connect() as connection:
+            publish_tables(connection, settings.published_dir)
     return dg.SkipReason(f"{len(alerts)} alerts told")
 
 

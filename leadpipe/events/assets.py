@@ -3,13 +3,16 @@
 A window, one call into the core, a result with metadata. No logic of loading lives here.
 """
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 from pydantic import Field
 
-from leadpipe.automation import KIND_TAG, SYNC_TAG
+from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
+from leadpipe.errors import LeadpipeError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.ledger import Run, RunKind
@@ -19,6 +22,7 @@ from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_te
 from leadpipe.events.vocabulary import event_names
 from leadpipe.events.wiping import wipe
 from leadpipe.partitions import DAILY, days_of
+from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
     ProgressSink,
@@ -31,6 +35,8 @@ from leadpipe.resources import (
 )
 
 _MOST_VERDICTS = 31
+_BACKFILL_TAG = "dagster/backfill"
+_PARENT_TAG = "dagster/parent_run_id"
 
 
 class RawEventsConfig(dg.Config):
@@ -43,15 +49,36 @@ class RawEventsConfig(dg.Config):
     )
 
 
-def run_of(context: dg.AssetExecutionContext) -> Run:
-    """The run as the ledger names it, from Dagster's tags."""
-    tags = context.run.tags
+def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Run:
+    """The run as the ledger names it, from Dagster's tags.
+
+    All runs of one tick, click, command or backfill are parts of one. A run that is started again because
+    it failed is another attempt at the same part; one that had succeeded is a run of its own.
+    """
+    first, is_again = _first_attempt(context.instance, context.run)
+    tags = {} if is_again else first.tags
     kind: RunKind = "manual"
     if tags.get(KIND_TAG) == "scheduled":
         kind = "scheduled"
-    elif "dagster/backfill" in tags or tags.get(KIND_TAG) == "backfill":
+    elif _BACKFILL_TAG in tags or tags.get(KIND_TAG) == "backfill":
         kind = "backfill"
-    return Run(context.run.run_id, kind)
+    parts = tags.get(PARTS_TAG, "1")
+    return Run(
+        tags.get(RUN_TAG) or tags.get(_BACKFILL_TAG) or first.run_id,
+        kind,
+        part_id=first.run_id,
+        attempt_id=context.run.run_id,
+        parts=int(parts) if re.fullmatch(r"[0-9]{1,4}", parts) else 1,
+    )
+
+
+def _first_attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dg.DagsterRun, bool]:
+    """The run that a run goes on with, and whether that one was the repetition of one that had succeeded."""
+    parent_id = run.tags.get(_PARENT_TAG)
+    parent = instance.get_run_by_id(parent_id) if parent_id else None
+    if parent is None:
+        return run, False
+    return (run, True) if parent.is_success else _first_attempt(instance, parent)
 
 
 @dg.asset(
@@ -88,16 +115,21 @@ def raw_events(
         retried_later(context, is_manual=run.kind == "manual"),
         posthog.client() as client,
     ):
-        report = load_days(
-            client,
-            warehouse.warehouse(),
-            days,
-            run=run,
-            config=sync_config(settings),
-            is_full=config.full_read,
-            clock=lambda: datetime.now(UTC),
-            progress=progress.report,
-        )
+        try:
+            report = load_days(
+                client,
+                warehouse.warehouse(),
+                days,
+                run=run,
+                config=sync_config(settings),
+                is_full=config.full_read,
+                clock=lambda: datetime.now(UTC),
+                progress=progress.report,
+            )
+        except LeadpipeError:
+            with suppress(LeadpipeError), warehouse.get_connection() as connection:
+                publish_tables(connection, settings.published_dir)  # readers see that it failed
+            raise
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,
@@ -162,6 +194,8 @@ def audited_days(
             first_day=settings.first_day(now),
             now=now,
         )
+        with warehouse.get_connection() as connection:
+            publish_tables(connection, settings.published_dir)
     context.log.info("%s days compared, %s differ", report.compared, len(report.differing))
     return dg.MaterializeResult(
         metadata={

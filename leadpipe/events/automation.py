@@ -1,19 +1,35 @@
 """When events are synced: the job with all that is built from them, every 6 hours; and clearing up."""
 
+import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from leadpipe.automation import KIND_TAG, SYNC_TAG, TICK_SECONDS, asset_job, at_most, range_tags
-from leadpipe.errors import LeadpipeError
+from leadpipe.automation import (
+    KIND_TAG,
+    RUN_TAG,
+    SYNC_TAG,
+    TICK_SECONDS,
+    asset_job,
+    at_most,
+    part_tags,
+    range_tags,
+)
+from leadpipe.errors import LeadpipeError, NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
-from leadpipe.living import remove_dead
+from leadpipe.living import is_living, remove_dead
+from leadpipe.published import reading
+from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
+
+_SOON = timedelta(minutes=5)  # time for Dagster to start what was requested, and what was killed
+_TICKS = uuid.UUID("6d1c5c0e-3a53-4c0f-9b0c-4f1d5f6f2a11")  # whose names are moments of ticks
 
 sync_job = asset_job(
     "sync",
@@ -54,7 +70,7 @@ def sync_every_six_hours(
     warehouse: WarehouseResource,
     settings: dg.ResourceParam[EventsSettings],
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """One run per unbroken range of days; today is always among them."""
+    """One run per unbroken range of days, all of them parts of one sync; today is always among them."""
     now = datetime.now(UTC)
     try:
         with posthog.client(deadline_seconds=TICK_SECONDS / 3) as client:
@@ -68,32 +84,70 @@ def sync_every_six_hours(
     except LeadpipeError as error:  # today's run will meet it too, and is retried or reported
         context.log.warning("%s; syncing today only", error)
         plan = SyncPlan({now.date(): "today"})
-    for first, last in contiguous(plan.days):
+    due_at = context.scheduled_execution_time.isoformat()
+    ranges = contiguous(plan.days)
+    # The same when Dagster goes on with a tick that was interrupted.
+    one_sync = part_tags(str(uuid.uuid5(_TICKS, due_at)), len(ranges))
+    for first, last in ranges:
         yield dg.RunRequest(
-            run_key=f"{context.scheduled_execution_time.isoformat()} {first}",
-            tags=range_tags(first.isoformat(), last.isoformat(), "scheduled"),
+            run_key=f"{due_at} {first}",
+            tags={**range_tags(first.isoformat(), last.isoformat(), "scheduled"), **one_sync},
         )
 
 
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Removes page files of runs that were killed, and marks those runs as interrupted.",
+    description="Removes page files of runs that were killed, marks those runs as interrupted, and closes "
+    "syncs of which Dagster has no further part.",
 )
 def clear_left_behind(
-    warehouse: WarehouseResource, settings: dg.ResourceParam[EventsSettings]
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[EventsSettings],
 ) -> dg.SkipReason:
     """Clear up after the dead; starts no run."""
     gone = remove_dead(settings.landing_dir)
-    if not gone:
+    abandoned = _abandoned(context.instance, settings, datetime.now(UTC))
+    if not (gone or abandoned):
         return dg.SkipReason("nothing was left behind")
     place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)
     try:
         with place.transaction() as connection:
             ledger.mark_interrupted(connection, landing=settings.landing_dir, now=datetime.now(UTC))
+            ledger.settle(connection, abandoned, is_given_up=True)
+        with place.connect() as connection:
+            publish_tables(connection, settings.published_dir)
     except LeadpipeError as error:  # the next sync, plan or drain marks them
         return dg.SkipReason(str(error))
-    return dg.SkipReason(f"cleared up after {', '.join(gone)}")
+    return dg.SkipReason(f"cleared up after {', '.join([*gone, *abandoned])}")
+
+
+def _abandoned(instance: dg.DagsterInstance, settings: EventsSettings, now: datetime) -> list[str]:
+    """Syncs that wait for parts of which Dagster knows nothing: cancelled in its queue, or never started.
+
+    They are looked for in the published tables: the warehouse may be in use.
+    """
+    try:
+        waiting = reading.query(
+            settings.published_dir,
+            """
+            SELECT run_id FROM runs JOIN run_parts USING (run_id)
+            WHERE runs.status = 'running' GROUP BY run_id
+            HAVING NOT bool_or(run_parts.status = 'running') AND max(run_parts.finished_at) < $before
+            """,
+            {"before": now - _SOON},
+        ).rows
+    except NotPublished:
+        return []
+    return [
+        run_id
+        for run_id in sorted(str(run_id) for (run_id,) in waiting)
+        if not is_living(settings.landing_dir, run_id)
+        and not instance.get_runs(
+            dg.RunsFilter(tags={RUN_TAG: run_id}, statuses=[*NOT_FINISHED_STATUSES]), limit=1
+        )
+    ]
 
 
 JOBS = (sync_job, audit_job)

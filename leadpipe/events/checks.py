@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from leadpipe.events.assets import raw_events
+from leadpipe.events.assets import raw_events, run_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
 from leadpipe.events.vocabulary import event_names
@@ -91,17 +91,22 @@ def uuid_is_unique(
 
     After a load the uuids it brought are looked for in all of history; run by itself, all are compared.
     """
+    run_id = run_of(context).run_id
     with warehouse.get_connection() as connection:
         brought = connection.execute(
-            "SELECT count(*) FROM raw_events WHERE run_id = ?", [context.run.run_id]
+            "SELECT count(*) FROM raw_events WHERE run_id = ?", [run_id]
         ).fetchone()
-        scope = f"WHERE run_id = '{context.run.run_id}'" if brought and brought[0] else ""
-        repeated, compared = connection.execute(f"""
+        is_scoped = bool(brought and brought[0])
+        scope = "WHERE run_id = $run_id" if is_scoped else ""
+        repeated, compared = connection.execute(
+            f"""
             SELECT count(*) FILTER (copies > 1), count(*) FROM (
                 SELECT count(*) AS copies FROM raw_events
                 WHERE uuid IN (SELECT uuid FROM raw_events {scope}) GROUP BY uuid
             )
-        """).fetchone() or (0, 0)
+            """,
+            {"run_id": run_id} if is_scoped else None,
+        ).fetchone() or (0, 0)
     return dg.AssetCheckResult(
         passed=not repeated, metadata={"uuids compared": compared, "uuids repeated": repeated}
     )

@@ -12,15 +12,18 @@ from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.listing import read_days
+from leadpipe.events.moving import move_source
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.retention import Floor, floor_of
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.source import source_of
 from leadpipe.events.syncing import plan_now, run_days
 from leadpipe.events.verdicts import FROZEN
 from leadpipe.events.wiping import wipe
 from leadpipe.published import reading
+from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
-from leadpipe.warehouse import Rows
+from leadpipe.warehouse import Rows, rows_of
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _LIMIT = click.option(
@@ -89,19 +92,33 @@ def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--parts", is_flag=True, help="Each run's parts, with the ids of Dagster's runs.")
 @_LIMIT
 @format_options
-def runs(*, limit: int, output: str | None) -> None:
+def runs(*, parts: bool, limit: int, output: str | None) -> None:
     """What each run asked for, read, brought and rejected; the latest first.
+
+    A run is one sync, drain or rebuild. A sync over scattered days has several parts, each a Dagster run.
 
     \b
     Examples:
       leadpipe runs
       leadpipe runs --json --limit 1
+      leadpipe runs --parts
     """
+    if parts:
+        found = reading.query(
+            load_settings(Settings).published_dir,
+            "SELECT started_at, status, window_start, window_end, attempt, error, run_id, "
+            "attempt_id AS dagster_run_id FROM run_parts "
+            "ORDER BY started_at DESC, run_id, part_id, attempt DESC LIMIT $limit",
+            {"limit": limit},
+        )
+        emit(found, output, title="Parts of runs")
+        return
     rows = reading.query(
         load_settings(Settings).published_dir,
-        "SELECT started_at, kind, status, window_start, window_end, events_fetched, events_new, "
+        "SELECT started_at, kind, status, window_start, window_end, parts, events_fetched, events_new, "
         "events_duplicate, events_rejected, api_calls, retries, rate_limits, error, run_id "
         "FROM runs ORDER BY started_at DESC, run_id LIMIT $limit",
         {"limit": limit},
@@ -206,6 +223,8 @@ def audit(*, queries: int) -> None:
             now=now,
             budget=queries,
         )
+    with open_warehouse(settings).connect() as connection:
+        publish_tables(connection, settings.published_dir)
     console.print(
         f"{report.compared} days compared, {len(report.differing)} differ, {report.left} not reached."
     )
@@ -216,4 +235,72 @@ def audit(*, queries: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-COMMANDS = (sync, runs, days)
+@click.group(invoke_without_command=True)
+@click.pass_context
+def source(context: click.Context, /) -> None:
+    """Which PostHog project fills the warehouse, and which addresses it had before.
+
+    \b
+    Examples:
+      leadpipe source
+      leadpipe source moved
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with open_warehouse(load_settings(Settings)).connect() as connection:
+        known = source_of(connection)
+        moves = rows_of(
+            connection.execute(
+                "SELECT moved_at, host_before, project_id_before, host, project_id, days_equal, "
+                "days_differing, author FROM source_moves ORDER BY moved_at DESC"
+            )
+        )
+    console.print(
+        f"Project {known[1]} of {known[0]}"
+        if known
+        else "None yet; the first `leadpipe sync` says."
+    )
+    if moves.rows:
+        emit(moves, None, title="Moves")
+
+
+@source.command("moved")
+@click.option("--author", default=getpass.getuser, help="Who says so. Default: the user name.")
+@click.option(
+    "--although-days-differ",
+    is_flag=True,
+    help="Record it although some days have other events there; the next sync reads them.",
+)
+def source_moved(*, author: str, although_days_differ: bool) -> None:
+    """Say that POSTHOG_BASE_URL and POSTHOG_PROJECT_ID name the same project under another address.
+
+    It is proved first: the last 35 days that were proved must have the same events there.
+
+    \b
+    Example:
+      leadpipe source moved
+    """
+    settings = load_settings(EventsSettings)
+    with connect_posthog(settings) as posthog:
+        move = move_source(
+            posthog,
+            open_warehouse(settings),
+            config=sync_config(settings),
+            author=author,
+            although_days_differ=although_days_differ,
+            now=datetime.now(UTC),
+        )
+    address = f"project {move.now[1]} of {move.now[0]}"
+    if move.before == move.now:
+        console.print(f"This warehouse is filled from {address} already.")
+        return
+    compared = len(move.equal) + len(move.differing)
+    proof = (
+        f"{len(move.equal)} of {compared} days have the same events there"
+        if compared
+        else "nothing could be compared: no day with events was read yet"
+    )
+    console.print(f"From now on this warehouse is filled from {address}; {proof}.")
+
+
+COMMANDS = (sync, runs, source, days)

@@ -9,6 +9,7 @@ from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
 from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.source import is_same, source_of
 from leadpipe.events.verdicts import FROZEN, summary
 from leadpipe.events.vocabulary import event_names
 from leadpipe.events.windows import EPOCH
@@ -56,7 +57,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with replace(open_warehouse(settings), lock_timeout_seconds=0.0).connect() as connection:
-            source = connection.execute("SELECT host, project_id FROM sources").fetchone()
+            source = source_of(connection)
             count = connection.execute("SELECT count(*) FROM raw_events").fetchone()
     except WarehouseLocked as error:
         yield Finding("warning", "warehouse", str(error))
@@ -69,12 +70,13 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     holds = f"project {source[1]} of {source[0]}" if source else "no project yet"
     yield Finding("ok", "warehouse", f"{path}, {megabytes:,.0f} MB, {events:,} events, {holds}")
     host = _host(settings)
-    if source and host and source != (host, settings.posthog_project_id):
+    if source and host and not is_same(source, (host, settings.posthog_project_id or "")):
         yield Finding(
             "wrong",
             "warehouse",
             f"it holds project {source[1]} of {source[0]}, but project {settings.posthog_project_id} of "
-            f"{host} is configured; set LEADPIPE_DATA_DIR to another folder or `make clean`",
+            f"{host} is configured; if it is the same one under another address, say `leadpipe source "
+            "moved`, else set LEADPIPE_DATA_DIR to another folder or `make clean`",
         )
 
 

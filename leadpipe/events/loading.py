@@ -30,7 +30,7 @@ from leadpipe.events.proof import (
     stored_of_hours,
 )
 from leadpipe.events.ruling import rule
-from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.source import SyncConfig, claim_source, refuse_another
 from leadpipe.events.unconfirmed import set_aside
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.living import own_folder
@@ -88,7 +88,7 @@ def load_days(
     """
     before = posthog.stats.snapshot()
     started_at = clock()
-    with own_folder(config.landing, run.run_id) as landing:
+    with own_folder(config.landing, run.attempt) as landing:
         with warehouse.transaction() as connection:
             claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
@@ -144,6 +144,14 @@ class _Loader:
             theirs = of_days(self.posthog, days, events=names, until=until)
         with self.warehouse.connect() as connection:
             ours = stored_of_days(connection, days, events=names, until=until)
+            refuse_another(
+                self.posthog,
+                connection,
+                states=states,
+                theirs=theirs,
+                ours=ours,
+                config=self.config,
+            )
         floor, doubtful = retention.examine(
             self.posthog,
             self.warehouse,

@@ -22,18 +22,21 @@ async def _start(web: Web) -> Sequence[str]:
 
 
 def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
-    """What runs of the sync job brought, added up."""
+    """What the syncs brought that runs of the job are parts of, added up."""
     try:
         rows = reading.query(
             settings.published_dir,
             """
+            WITH syncs AS (
+                SELECT DISTINCT run_id FROM run_parts WHERE list_contains($runs::VARCHAR[], attempt_id)
+            )
             SELECT coalesce(sum(events_fetched), 0)::BIGINT AS events_fetched,
                    coalesce(sum(events_new), 0)::BIGINT AS events_new,
                    coalesce(sum(events_duplicate), 0)::BIGINT AS events_duplicate,
                    coalesce(sum(events_rejected), 0)::BIGINT AS events_rejected,
-                   (SELECT count(*) FROM leads WHERE list_contains($runs::VARCHAR[], run_id)) AS lead_records,
+                   (SELECT count(*) FROM leads SEMI JOIN syncs USING (run_id)) AS lead_records,
                    (SELECT count(*) FROM listings) AS listings
-            FROM runs WHERE list_contains($runs::VARCHAR[], run_id)
+            FROM runs SEMI JOIN syncs USING (run_id)
             """,
             {"runs": list(run_ids)},
         ).as_dicts()

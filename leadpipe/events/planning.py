@@ -18,7 +18,7 @@ from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.persons import compare_days
 from leadpipe.events.proof import Fingerprint, settled_until
 from leadpipe.events.retention import Floor
-from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.events.source import SyncConfig, claim_source, refuse_another
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
 from leadpipe.posthog import PostHog, utc_text
@@ -122,6 +122,10 @@ def plan_sync(
         theirs, ours = compare_days(
             posthog, warehouse, compared, events=names, until=until, is_dry=is_dry
         )
+        with warehouse.connect() as connection:
+            refuse_another(
+                posthog, connection, states=states, theirs=theirs, ours=ours, config=config
+            )
         floor, doubtful = retention.examine(
             posthog, warehouse, theirs, ours, now=now, is_dry=is_dry
         )

@@ -11,6 +11,7 @@ from leadpipe.warehouse import Published, read_sql
 
 _QUERIES = {
     "runs": "SELECT * EXCLUDE (version, host, pid) FROM runs ORDER BY started_at, run_id",
+    "run_parts": "SELECT * FROM run_parts ORDER BY started_at, run_id, part_id, attempt",
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,

@@ -1,6 +1,7 @@
 """A sync as a person at a keyboard runs it: which days, a progress bar, what it did."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
@@ -18,7 +19,9 @@ from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, unsent_text
+from leadpipe.living import living
 from leadpipe.progress import Progress
+from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 
@@ -42,7 +45,9 @@ def plan_now(settings: EventsSettings, now: datetime, *, is_dry: bool = False) -
 def run_days(
     settings: Settings, days: Sequence[date], *, is_full: bool = False, as_json: bool = False
 ) -> list[str]:
-    """Run the sync job with a progress bar, a run an unbroken range; what went wrong, a line each.
+    """Sync days with a progress bar, in a run of the job an unbroken range; what went wrong, a line each.
+
+    They are parts of one sync, which has the id of the first one's run; this process lives under it.
 
     Args:
         settings: where everything is; all sections.
@@ -53,9 +58,10 @@ def run_days(
     from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
 
     problems: list[str] = []
-    run_ids: list[str] = []
-    with _progress_bar() as bar:
-        for first, last in contiguous(days):
+    run_id = str(uuid.uuid4())
+    ranges = contiguous(days)
+    with living(settings.landing_dir, run_id), _progress_bar() as bar:
+        for number, (first, last) in enumerate(ranges):
             outcome = run_job(
                 settings,
                 "sync",
@@ -63,8 +69,9 @@ def run_days(
                 last,
                 config={"ops": {"raw_events": {"config": {"full_read": is_full}}}},
                 progress=bar,
+                run_id=None if number else run_id,
+                part_of=(run_id, len(ranges)),
             )
-            run_ids.append(outcome.run_id)
             span = f"{first} to {last}"
             if outcome.error:
                 problems.append(f"{span}: {outcome.error}")
@@ -72,7 +79,10 @@ def run_days(
             if "every_day_is_complete" in outcome.failed_checks:
                 problems += _wrong_days(settings, first, last)
     with open_warehouse(settings).connect() as connection:
-        summary = ledger.runs_of(connection, run_ids)
+        ledger.settle(connection, [run_id], is_given_up=True)
+        summary = ledger.runs_of(connection, [run_id])
+        if problems:
+            publish_tables(connection, settings.published_dir)
     if as_json:
         click.echo(
             json.dumps({"runs": summary.as_dicts(), "problems": problems}, default=str, indent=1)

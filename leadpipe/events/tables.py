@@ -9,7 +9,9 @@ TABLES = (
     "event_days",
     "changed_days",
     "runs",
+    "run_parts",
     "sources",
+    "source_moves",
     "gone_events",
     "accepted_days",
     "shared_uuids",
@@ -195,10 +197,50 @@ def await_confirmation(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def divide_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    """A run is one sync, however many Dagster runs it takes: its parts. Those of before had one each."""
+    connection.execute("""
+        ALTER TABLE runs ADD COLUMN parts INTEGER DEFAULT 1;
+        CREATE TABLE run_parts (
+            run_id VARCHAR NOT NULL,
+            part_id VARCHAR NOT NULL,
+            attempt_id VARCHAR NOT NULL,
+            attempt INTEGER NOT NULL,
+            status VARCHAR NOT NULL,
+            window_start DATE,
+            window_end DATE,
+            error VARCHAR,
+            started_at TIMESTAMPTZ NOT NULL,
+            finished_at TIMESTAMPTZ
+        );
+        INSERT INTO run_parts
+        SELECT run_id, run_id, run_id, 1, status, window_start, window_end, error, started_at, finished_at
+        FROM runs;
+    """)
+
+
+def remember_moves(connection: duckdb.DuckDBPyConnection) -> None:
+    """A project may get another address; who said so is remembered."""
+    connection.execute("""
+        CREATE TABLE source_moves (
+            host_before VARCHAR NOT NULL,
+            project_id_before VARCHAR NOT NULL,
+            host VARCHAR NOT NULL,
+            project_id VARCHAR NOT NULL,
+            days_equal INTEGER NOT NULL,
+            days_differing INTEGER NOT NULL,
+            author VARCHAR NOT NULL,
+            moved_at TIMESTAMPTZ NOT NULL
+        )
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
     follow_persons,
     freeze_by_retention,
     await_confirmation,
+    divide_runs,
+    remember_moves,
 )

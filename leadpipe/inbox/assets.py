@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from leadpipe.events.assets import run_of
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.inbox.settings import InboxSettings
@@ -28,11 +29,13 @@ def webhook_events(
     both bring it, and however often. What cannot be stored is set aside as a dead letter.
     """
     inbox = open_inbox(settings)
+    run = run_of(context)
     with failing_clearly():
         report = drain(
             inbox,
             warehouse.warehouse(),
-            run_id=context.run.run_id,
+            run_id=run.run_id,
+            attempt_id=run.attempt,
             landing=settings.landing_dir,
             publish=lambda connection: publish_tables(connection, settings.published_dir),
             clock=lambda: datetime.now(UTC),
@@ -42,7 +45,8 @@ def webhook_events(
             by_name = preview(
                 connection,
                 "SELECT event, count(*) AS events, min(timestamp) AS first_at, max(timestamp) AS last_at "
-                f"FROM raw_events WHERE run_id = '{context.run.run_id}' GROUP BY ALL ORDER BY ALL",
+                "FROM raw_events WHERE run_id = $run_id GROUP BY ALL ORDER BY ALL",
+                {"run_id": run.run_id},
             )
     context.log.info(
         "%s events moved, %s new, %s set aside", report.moved, report.ingested.new, report.buried

@@ -48,6 +48,7 @@ def drain(
     warehouse: Warehouse,
     *,
     run_id: str,
+    attempt_id: str | None = None,
     landing: Path,
     publish: Callable[[duckdb.DuckDBPyConnection], object],
     clock: Callable[[], datetime],
@@ -58,6 +59,7 @@ def drain(
         inbox: taken from.
         warehouse: ingested into; the run is in its ledger as `webhook`.
         run_id: stamped on the rows that are new.
+        attempt_id: Dagster's id of this attempt at the run, by default the same.
         landing: a folder for the page file, removed afterwards.
         publish: publishes the tables from an open connection, before rows leave the inbox.
         clock: the time (UTC).
@@ -67,7 +69,8 @@ def drain(
     """
     report = DrainReport()
     last = 0
-    with own_folder(landing, run_id) as folder:
+    run = Run(run_id, "webhook", part_id=run_id, attempt_id=attempt_id)
+    with own_folder(landing, run.attempt) as folder:
         for _ in range(_MOST_BATCHES):
             waiting = inbox.take(after=last, limit=_BATCH_ROWS)
             if not waiting:
@@ -76,7 +79,7 @@ def drain(
             folder.mkdir(parents=True, exist_ok=True)
             with warehouse.connect() as connection:
                 ledger.mark_interrupted(connection, landing=landing, now=clock())
-                batch = _Batch(connection, Run(run_id, "webhook"), folder / "inbox.ndjson", clock)
+                batch = _Batch(connection, run, folder / "inbox.ndjson", clock)
                 known = withheld(connection, [event.uuid for event in waiting])
                 events = [event for event in waiting if event.uuid not in known]
                 result, broken = batch.store(events) if events else (IngestResult(), [])

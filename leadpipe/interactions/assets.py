@@ -65,7 +65,7 @@ def interaction_syncs(
         )
     for note in (
         report.note,
-        enter_if_free(settings.sync_records_dir, warehouse.warehouse()),
+        enter_if_free(settings.sync_records_dir, warehouse.warehouse(), settings.published_dir),
     ):
         if note:
             context.log.info("%s", note)

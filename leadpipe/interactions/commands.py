@@ -81,7 +81,9 @@ def sync_leads_command(
     if report.note:
         notes.print(report.note, markup=False)
     if not dry_run:
-        waiting = enter_if_free(settings.sync_records_dir, open_warehouse(settings))
+        waiting = enter_if_free(
+            settings.sync_records_dir, open_warehouse(settings), settings.published_dir
+        )
         if waiting:
             notes.print(waiting, markup=False)
     if report.problems:

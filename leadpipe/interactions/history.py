@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.interactions.syncing import SyncReport
+from leadpipe.published.tables import publish_tables
 from leadpipe.warehouse import Warehouse, transaction
 
 _MOST_PROBLEMS = 1_000
@@ -95,10 +96,12 @@ def enter_records(folder: Path, warehouse: Warehouse) -> int:
     return len(new)
 
 
-def enter_if_free(folder: Path, warehouse: Warehouse) -> str | None:
-    """Enter all records that wait; if that cannot be, say so in a line: the leads file is written."""
+def enter_if_free(folder: Path, warehouse: Warehouse, published: Path) -> str | None:
+    """Enter all records that wait, and publish them; a line says if that cannot be: the file is written."""
     try:
-        enter_records(folder, warehouse)
+        if enter_records(folder, warehouse):
+            with warehouse.connect() as connection:
+                publish_tables(connection, published)
     except LeadpipeError as error:
         return f"The record of this sync waits in {folder} for a later one to enter it. {error}"
     return None

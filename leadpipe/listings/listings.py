@@ -54,8 +54,15 @@ def build_listing_analytics(
             span,
         )
         connection.execute(
-            "INSERT INTO listing_analytics_builds SELECT event_date, version FROM event_days "
-            "WHERE event_date BETWEEN $first_day AND $last_day",
+            """
+            INSERT INTO listing_analytics_builds BY NAME
+            SELECT event_date, version, coalesce(checksum, 'none') AS checksum
+            FROM event_days LEFT JOIN (
+                SELECT date AS event_date, count(*) || ' ' || sum(hash(listing_analytics)) AS checksum
+                FROM listing_analytics WHERE date BETWEEN $first_day AND $last_day GROUP BY date
+            ) USING (event_date)
+            WHERE event_date BETWEEN $first_day AND $last_day
+            """,
             span,
         )
         days += (last - first).days + 1

@@ -12,14 +12,16 @@ ASSETS = ("listing_analytics", "listings")
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
-    """The files to publish; a month whose days did not change is linked, also if they have lost all rows."""
+    """The files to publish; a month whose rows did not change is linked, also if it has lost all of them."""
     del now
     yield Published("listings", "SELECT * FROM listings ORDER BY listing_id")
     yield Published(
         "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
     )
     months = connection.execute("""
-        SELECT strftime(event_date, '%Y-%m') AS month, sum(version)
+        SELECT strftime(event_date, '%Y-%m') AS month,
+               md5(string_agg(concat_ws(' ', event_date, coalesce(checksum, version::VARCHAR)), ','
+                   ORDER BY event_date))
         FROM listing_analytics_builds GROUP BY month ORDER BY month
     """).fetchall()
     for month, version in months:
@@ -27,5 +29,5 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
             f"listing_analytics/{month}",
             f"SELECT * FROM listing_analytics WHERE strftime(date, '%Y-%m') = '{month}' "
             "ORDER BY date, hour, listing_id",
-            version=int(version or 0),
+            version=str(version),
         )

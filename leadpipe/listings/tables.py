@@ -50,4 +50,9 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def sum_up_builds(connection: duckdb.DuckDBPyConnection) -> None:
+    """What was built of each day has a checksum: months that have the same rows are not written again."""
+    connection.execute("ALTER TABLE listing_analytics_builds ADD COLUMN checksum VARCHAR")
+
+
+MIGRATIONS = (create_tables, sum_up_builds)

@@ -5,6 +5,7 @@ HogQL text. Does not belong here: leads, Dagster, DuckDB, environment variables,
 """
 
 from leadpipe.posthog.client import PostHog
+from leadpipe.posthog.hosts import identity
 from leadpipe.posthog.limits import CallCounts, CallStats, Limits
 from leadpipe.posthog.literals import checked_name, utc_literal, utc_text
 from leadpipe.posthog.results import Project, QueryResult
@@ -17,6 +18,7 @@ __all__ = [
     "Project",
     "QueryResult",
     "checked_name",
+    "identity",
     "utc_literal",
     "utc_text",
 ]

@@ -43,6 +43,20 @@ def normalised(host: str, *, allow_insecure: bool = False) -> str:
     return plain
 
 
+def identity(host: str) -> str:
+    """Which PostHog a normalised host is: the same for all names that one is known to have."""
+    parts = urlsplit(host)
+    is_usual = parts.port == {"http": 80, "https": 443}.get(parts.scheme)
+    name = (parts.netloc.rpartition(":")[0] if is_usual else parts.netloc).rstrip(".")
+    cloud = {
+        "app.posthog.com": "us.posthog.com",
+        "app.i.posthog.com": "us.posthog.com",
+        "us.i.posthog.com": "us.posthog.com",
+        "eu.i.posthog.com": "eu.posthog.com",
+    }
+    return f"{parts.scheme}://{cloud.get(name, name)}"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a normalised host is this machine."""
     name = urlsplit(host).hostname or ""

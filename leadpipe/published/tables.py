@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.domains import HasPublished, owners, parts
-from leadpipe.warehouse import Published, publish
+from leadpipe.warehouse import Published, differing, publish
 
 
 def table_names() -> list[str]:
@@ -45,6 +45,25 @@ def publish_tables(
     return publish(
         connection, folder, list(_files(connection, now or datetime.now(UTC))), is_anew=is_anew
     )
+
+
+def tables_that_differ(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    *,
+    now: datetime | None = None,
+    is_whole: bool,
+) -> list[str]:
+    """Published tables, or parts of them, that do not have the rows the warehouse has for them.
+
+    Args:
+        connection: the warehouse.
+        folder: of the publications.
+        now: when they were published (UTC), by default this moment.
+        is_whole: compare all rows; else, of parts that were linked, only their number.
+    """
+    files = list(_files(connection, now or datetime.now(UTC)))
+    return differing(connection, folder, files, is_whole=is_whole)
 
 
 def _files(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[Published]:

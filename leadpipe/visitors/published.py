@@ -30,7 +30,8 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
         version=0,
     )
     weeks = connection.execute(
-        "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, sum(version)::BIGINT "
+        "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, "
+        "string_agg(event_date || ' ' || version, ',' ORDER BY event_date) "
         "FROM event_days WHERE version > 0 AND event_date <= $last "
         f"GROUP BY week ORDER BY week DESC LIMIT {LIVE_WEEKS}",
         {"last": now.date() + _WEEK},

@@ -4,6 +4,7 @@ The only package that opens a DuckDB connection. It knows no table: domains brin
 """
 
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
+from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import Warehouse, lock_holder, memory, transaction
 from leadpipe.warehouse.publish import Published, publish, tables_in, view_table
 from leadpipe.warehouse.rewriting import rewrite
@@ -15,6 +16,7 @@ __all__ = [
     "Rows",
     "Warehouse",
     "back_up",
+    "differing",
     "lock_holder",
     "memory",
     "publish",

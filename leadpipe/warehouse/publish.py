@@ -3,17 +3,23 @@
 A publication is a folder of Parquet files that is complete before anyone can see it: the link
 `current` is swapped to it in one atomic rename, and the publication before it is kept, so a reader
 that has just opened a file can finish. What did not change is linked, not written again.
+The warehouse keeps in `published_files` which file it wrote from which state, under a name that no other
+file has: one of another warehouse, or of what was after a backup, is never taken for its own.
 What is published, and from which query, is the caller's business.
 """
 
 import glob
+import hashlib
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
+
+from leadpipe.warehouse.connection import transaction
 
 CURRENT = "current"
 
@@ -26,24 +32,15 @@ class Published:
         name: the file's path inside the publication, without `.parquet` (`listings`, or
             `listing_analytics/2026-11` for a part of a larger table).
         query: the SELECT that gives its rows, in a fixed order, so that equal tables give equal files.
-        version: where given, a number that changes whenever the rows do: a file of the same version
-            is linked from the last publication instead of written.
+        version: where given, what changes whenever the rows do: a file of the same version, query and
+            columns is linked from the last publication instead of written.
         parameters: the values of the query's `$parameters`.
     """
 
     name: str
     query: str
-    version: int | None = None
+    version: int | str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def file_name(self) -> str:
-        """The path below the publication's folder."""
-        return (
-            f"{self.name}.parquet"
-            if self.version is None
-            else f"{self.name}.{self.version}.parquet"
-        )
 
 
 def publish(
@@ -71,23 +68,32 @@ def publish(
     fresh = folder / f"v{number:06d}"
     shutil.rmtree(fresh, ignore_errors=True)
     written = 0
+    before = _remembered(connection)
+    now: dict[str, tuple[str, str]] = {}
     for table in tables:
-        target = fresh / table.file_name
+        state = None if table.version is None else _state_of(connection, table)
+        if state and previous and not is_anew and before.get(table.name, ("", ""))[0] == state:
+            _, file_name = before[table.name]
+            kept = previous / file_name
+            if kept.exists():
+                (fresh / file_name).parent.mkdir(parents=True, exist_ok=True)
+                os.link(kept, fresh / file_name)
+                now[table.name] = (state, file_name)
+                continue
+        file_name = f"{table.name}.parquet"
+        if state:
+            file_name = f"{table.name}.{uuid.uuid4().hex[:12]}.parquet"
+            now[table.name] = (state, file_name)
+        target = fresh / file_name
         target.parent.mkdir(parents=True, exist_ok=True)
-        kept = (
-            previous / table.file_name
-            if previous and table.version is not None and not is_anew
-            else None
-        )
-        if kept is not None and kept.exists():
-            os.link(kept, target)
-            continue
         connection.execute(
             f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)",
             dict(table.parameters) or None,
         )
         written += 1
     _swap(current, fresh)
+    if now != before:
+        _remember(connection, now)
     for old in folder.glob("v[0-9]*"):
         if old.resolve() not in (fresh.resolve(), previous):
             shutil.rmtree(old, ignore_errors=True)
@@ -109,6 +115,42 @@ def view_table(connection: duckdb.DuckDBPyConnection, publication: Path, table: 
     files = f"{glob.escape(str(parts))}{'/*' if parts.is_dir() else ''}.parquet"
     path = files.replace("'", "''")
     connection.execute(f"CREATE VIEW IF NOT EXISTS {table} AS SELECT * FROM read_parquet('{path}')")
+
+
+def _state_of(connection: duckdb.DuckDBPyConnection, table: Published) -> str:
+    """A short text that is another one when the version, the query or its columns are."""
+    columns = connection.execute(
+        f"SELECT * FROM ({table.query}) LIMIT 0", dict(table.parameters) or None
+    ).description
+    parts = (
+        table.version,
+        table.query,
+        sorted(table.parameters.items()),
+        [column[:2] for column in columns],
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _remembered(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+    """State and file of each part, as they were published last; both mean nothing to anybody else."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS published_files "
+        "(name VARCHAR NOT NULL, state VARCHAR NOT NULL, file VARCHAR NOT NULL)"
+    )
+    rows = connection.execute("SELECT name, state, file FROM published_files").fetchall()
+    return {name: (state, file) for name, state, file in rows}
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection, published: Mapping[str, tuple[str, str]]
+) -> None:
+    with transaction(connection):
+        connection.execute("DELETE FROM published_files")
+        if published:
+            connection.executemany(
+                "INSERT INTO published_files VALUES (?, ?, ?)",
+                [[name, state, file] for name, (state, file) in sorted(published.items())],
+            )
 
 
 def _swap(link: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ _TIMEOUT = httpx.Timeout(20.0, connect=3.0)
 _SLOW_TIMEOUT = httpx.Timeout(90.0, connect=3.0)  # a schedule's tick asks PostHog
 _POLL_SECONDS = 0.5
 _MOST_MESSAGES = 50
+_SYNC_TAG = "leadpipe/sync"  # as in `leadpipe/automation.py`, which needs Dagster's code
 _STATES: Mapping[str, State] = {
     "SUCCESS": "succeeded",
     "FAILURE": "failed",
@@ -49,14 +50,14 @@ mutation ($selector: ScheduleSelector!, $timestamp: Float) {
 """
 _UNDER_WAY = """
 query ($job: String!) {
-  runsOrError(limit: 1, filter: {pipelineName: $job,
+  runsOrError(limit: 100, filter: {pipelineName: $job,
       statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) { __typename
-    ... on Runs { results { runId } } ... on Error { message } } }
+    ... on Runs { results { runId tags { key value } } } ... on Error { message } } }
 """
 _FOLLOW = """
 query ($id: ID!) {
   runOrError(runId: $id) { __typename
-    ... on Run { runId jobName status
+    ... on Run { runId jobName status tags { key value }
       executionPlan { steps { key } }
       stepStats { stepKey status }
       eventConnection(limit: 1000) { events { __typename
@@ -81,7 +82,10 @@ class Step:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """How far a run is; `error` is for people, `messages` are what its assets logged."""
+    """How far a run is; `error` is for people, `messages` are what its assets logged.
+
+    Runs of one `sync` are its parts; None is one by itself.
+    """
 
     run_id: str
     job: str
@@ -89,6 +93,7 @@ class RunProgress:
     steps: Sequence[Step] = ()
     messages: Sequence[str] = ()
     error: str | None = None
+    sync: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -117,13 +122,13 @@ class DagsterRuns:
     async def start(self, job: str, tags: Mapping[str, str]) -> str:
         """Start a run of a job, or find the one that is under way; its id."""
         if under_way := await self.under_way(job):
-            return under_way
+            return under_way[0]
         return await self._launch(job, tags)
 
     async def start_planned(self, job: str, schedule: str) -> list[str]:
-        """Start the runs that a schedule would start now, or find the one under way; their ids."""
+        """Start the runs that a schedule would start now, or find those under way; their ids."""
         if under_way := await self.under_way(job):
-            return [under_way]
+            return under_way
         answer = await self._ask(
             _TICK,
             {
@@ -142,11 +147,16 @@ class DagsterRuns:
             for request in result["runRequests"] or ()
         ]
 
-    async def under_way(self, job: str) -> str | None:
-        """The id of a run of the job that has not ended."""
+    async def under_way(self, job: str) -> list[str]:
+        """The ids of the runs of the job that have not ended and are parts of the sync started last."""
         answer = await self._ask(_UNDER_WAY, {"job": job}, "runsOrError")
-        runs = answer["results"]
-        return str(runs[0]["runId"]) if runs else None
+        runs = answer["results"][::-1]
+        syncs = [_sync_of(run) for run in runs]
+        return [
+            str(run["runId"])
+            for run, sync in zip(runs, syncs, strict=True)
+            if run is runs[-1] or (sync is not None and sync == syncs[-1])
+        ]
 
     async def progress(self, run_id: str) -> RunProgress:
         """How far a run is."""
@@ -163,6 +173,7 @@ class DagsterRuns:
         return RunProgress(
             run_id=run["runId"],
             job=run["jobName"],
+            sync=_sync_of(run),
             state=state,
             steps=tuple(Step(key, _STATES.get(done.get(key) or "", "waiting")) for key in plan),
             messages=tuple(messages[-_MOST_MESSAGES:]),
@@ -239,6 +250,10 @@ class DagsterRuns:
         if "message" in answer and "runId" not in answer:
             raise DagsterUnavailable(f"Dagster says: {answer['message'].strip()}")
         return answer
+
+
+def _sync_of(run: Mapping[str, Any]) -> str | None:
+    return next((tag["value"] for tag in run["tags"] if tag["key"] == _SYNC_TAG), None)
 
 
 def _error_of(events: Sequence[Mapping[str, Any]]) -> str:

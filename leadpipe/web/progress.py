@@ -54,7 +54,7 @@ async def follow(web: Web, run_ids: Sequence[str]) -> Progress:
         return Progress("lost", run_ids, problem=str(error), said=str(error))
     if not found:
         return Progress()
-    runs = [await shown_run(web, run) for run in found]
+    runs = [await _shown_run(web, run, found) for run in found]
     state: State = "over" if all(run.is_over for run in found) else "running"
     said = "; ".join(_said(run) for run in runs)
     return Progress(state, [run.run_id for run in found], runs, said=said)
@@ -68,13 +68,15 @@ async def run_result(web: Web, run: RunProgress) -> dict[str, Any]:
     return dict(await run_in_threadpool(sync.result, web.settings, [run.run_id]))
 
 
-async def shown_run(web: Web, run: RunProgress) -> ShownRun:
-    """A run in the page's words."""
-    result = await run_result(web, run)
+async def _shown_run(web: Web, run: RunProgress, found: Sequence[RunProgress]) -> ShownRun:
+    """A run in the page's words; what a sync did is said once, with the last of its parts."""
     sync = _sync_of(web, run)
+    parts = [one for one in found if one is run or (one.sync and one.sync == run.sync)]
+    is_last = run is parts[-1] and all(part.is_over for part in parts)
+    result = await run_result(web, run) if is_last else {}
     shown = {name: result[name] for name in (sync.shown if sync else ()) if name in result}
     return ShownRun(
-        name=sync.name if sync else run.job,
+        name=_name(sync.name if sync else run.job, run, parts),
         state=run.state,
         steps=[Step(_step_name(run, step), step.state) for step in run.steps],
         done=sum(step.state in {"succeeded", "failed"} for step in run.steps),
@@ -87,12 +89,16 @@ async def shown_run(web: Web, run: RunProgress) -> ShownRun:
 async def _under_way(web: Web) -> list[str]:
     jobs = [sync.job for pages in web.pages for sync in pages.syncs]
     found = await asyncio.gather(*(web.runs.under_way(job) for job in jobs))
-    return [run_id for run_id in found if run_id]
+    return [run_id for runs in found for run_id in runs]
 
 
 def _sync_of(web: Web, run: RunProgress) -> Sync | None:
     syncs = (sync for pages in web.pages for sync in pages.syncs)
     return next((sync for sync in syncs if sync.job == run.job), None)
+
+
+def _name(name: str, run: RunProgress, parts: Sequence[RunProgress]) -> str:
+    return f"{name}, part {parts.index(run) + 1} of {len(parts)}" if len(parts) > 1 else name
 
 
 def _step_name(run: RunProgress, step: Step) -> str:

@@ -111,4 +111,5 @@ def test_a_year_is_one_run(machine_clock, sandbox, tmp_path):
         "every_lead_event_is_in_one_record": "SUCCEEDED",
         "no_hour_is_impossible": "SUCCEEDED",
         "totals_equal_their_hours": "SUCCEEDED",
+        "published_tables_equal_the_warehouse": "SUCCEEDED",
     }

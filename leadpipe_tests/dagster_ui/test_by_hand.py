@@ -160,7 +160,11 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
             "leads": 1,
         },
         "listings": {"dagster/row_count": 1},
-        "published_tables": {"publication": "v000001", "files written": 29},
+        "published_tables": {
+            "publication": "v000001",
+            "files written": 32,
+            "tables that differ": [],
+        },
     }
     assert records(found["listings"]["preview"])[0] | {"last_activity_at": ""} == {
         "listing_id": "listing-1",

@@ -156,7 +156,7 @@ def test_after_a_power_loss_the_pool_is_free_soon(sandbox, env, tmp_path):
         assert retry_of(ui, run_id, "SUCCESS") == retry
         assert pages(tmp_path) == []
         assert not left.exists()
-    assert ledger(tmp_path) == {run_id: "interrupted", retry: "succeeded"}
+    assert ledger(tmp_path) == {run_id: "succeeded"}
 
 
 def test_a_killed_run_frees_its_pool_soon(sandbox, env, tmp_path):
@@ -181,9 +181,9 @@ def test_a_killed_run_frees_its_pool_soon(sandbox, env, tmp_path):
         assert ledger(tmp_path) == {typed: "interrupted", run_id: "running"}
         os.kill(process_of(ui, run_id), signal.SIGKILL)
         sandbox.control.clear_faults()
-        retry = retry_of(ui, run_id, "SUCCESS")
+        retry_of(ui, run_id, "SUCCESS")
         assert pages(tmp_path) == []
-    assert ledger(tmp_path) == {typed: "interrupted", run_id: "interrupted", retry: "succeeded"}
+    assert ledger(tmp_path) == {typed: "interrupted", run_id: "succeeded"}
 
 
 def test_a_run_that_outlives_its_daemon_is_left_alone(sandbox, env, tmp_path):

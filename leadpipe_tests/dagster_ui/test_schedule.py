@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from leadpipe.automation import PARTS_TAG, RUN_TAG
 from leadpipe.connections import connect_posthog
 from leadpipe.definitions import build_defs
 from leadpipe.posthog import PostHog
@@ -63,11 +64,12 @@ def tick(
 
 
 def requested(requests: Sequence[dg.RunRequest]) -> list[tuple[str | None, dict[str, Any]]]:
-    """The requests as run keys and leadpipe's tags."""
+    """The requests as run keys and leadpipe's tags, less those that make them one sync."""
+    others = {"dagster/schedule_name", RUN_TAG, PARTS_TAG}
     return [
         (
             request.run_key,
-            {key: value for key, value in request.tags.items() if key != "dagster/schedule_name"},
+            {key: value for key, value in request.tags.items() if key not in others},
         )
         for request in requests
     ]

@@ -46,6 +46,7 @@ def test_every_table_can_be_read_while_the_warehouse_is_held(folder, warehouse):
         "listings": 1,
         "listing_analytics": 2,
         "runs": 1,
+        "run_parts": 1,
         "event_days": 2,
         "events_by_day": 2,
     }
@@ -68,12 +69,12 @@ def test_unchanged_months_are_linked_not_written(folder, warehouse, tmp_path):
     build_marts(warehouse)
     with warehouse.connect() as connection:
         name, _ = publish_tables(connection, folder)
-    parts = sorted(path.name for path in (folder / "current" / "listing_analytics").iterdir())
-    assert (name, parts) == (
+    parts = sorted((folder / "current" / "listing_analytics").iterdir())
+    assert (name, [path.name.partition(".")[0] for path in parts]) == (
         "v000002",
-        ["0000-00.0.parquet", "2026-10.1.parquet", "2026-11.2.parquet"],
+        ["0000-00", "2026-10", "2026-11"],
     )
-    assert (folder / "current" / "listing_analytics" / "2026-10.1.parquet").stat().st_ino == october
+    assert parts[1].stat().st_ino == october
 
 
 def test_only_the_last_two_publications_are_kept(folder, warehouse):

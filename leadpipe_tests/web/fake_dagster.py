@@ -15,6 +15,7 @@ class FakeDagster(httpx.AsyncBaseTransport):
         states: of the run, one a question; the last one stays, until a test sets others.
         events: what the run logs.
         under_way: the id of a run that has not ended.
+        under_way_of: runs that have not ended and the syncs they are parts of, the latest first.
         tick: what the schedule would start: the tags of each run.
         problem: an error that Dagster answers launches with.
     """
@@ -22,6 +23,7 @@ class FakeDagster(httpx.AsyncBaseTransport):
     states: list[str] = field(default_factory=lambda: ["SUCCESS"])
     events: list[dict[str, Any]] = field(default_factory=list)
     under_way: str | None = None
+    under_way_of: dict[str, str] = field(default_factory=dict)
     tick: list[dict[str, str]] = field(default_factory=lambda: [{}])
     problem: str | None = None
     job: str = "visitors"
@@ -50,7 +52,12 @@ class FakeDagster(httpx.AsyncBaseTransport):
             result = {"runRequests": requests, "skipReason": None, "error": None}
             return {"scheduleDryRun": {"evaluationResult": result}}
         if "runsOrError" in query:
-            runs = [{"runId": self.under_way}] if self.under_way else []
+            runs = [
+                {"runId": run, "tags": [{"key": "leadpipe/sync", "value": sync}]}
+                for run, sync in self.under_way_of.items()
+            ]
+            if self.under_way:
+                runs = [{"runId": self.under_way, "tags": []}]
             return {"runsOrError": {"results": runs}}
         return {"runOrError": self._run(variables["id"])}
 
@@ -70,11 +77,20 @@ class FakeDagster(httpx.AsyncBaseTransport):
         return {
             "runId": run_id,
             "jobName": self.job,
+            "tags": self._tags(run_id),
             "status": state,
             "executionPlan": {"steps": [{"key": "visitor_metrics"}, {"key": "weeks_agree"}]},
             "stepStats": [{"stepKey": "visitor_metrics", "status": "SUCCESS"}],
             "eventConnection": {"events": self.events},
         }
+
+    def _tags(self, run_id: str) -> list[dict[str, str]]:
+        """Those of a launch, if it was launched here."""
+        number = int(run_id.removeprefix("run-"))
+        if number > len(self.launched):
+            return []
+        tags: list[dict[str, str]] = self.launched[number - 1]["executionMetadata"]["tags"]
+        return tags
 
 
 class NoDagster(httpx.AsyncBaseTransport):

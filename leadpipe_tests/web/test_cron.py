@@ -1,5 +1,7 @@
 """The cron endpoints and what they learn from Dagster."""
 
+import re
+
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -18,9 +20,11 @@ RIGHT = {"Authorization": f"Bearer {CRON_SECRET}"}
 
 @pytest.fixture
 def published(tmp_path):
-    """What an event sync named run-1 leaves behind."""
+    """What an event sync leaves behind, of which run-1 and run-2 are parts."""
     with Warehouse(tmp_path / "data" / "leadpipe.duckdb").connect() as connection:
-        begin_run(connection, Run("run-1", "scheduled"), days=[], now=NOW)
+        for part in ("run-1", "run-2"):
+            one = Run("one", "scheduled", part_id=part, attempt_id=part)
+            begin_run(connection, one, days=[], now=NOW)
         connection.execute(
             "UPDATE runs SET events_fetched = 12, events_new = 10, events_duplicate = 2"
         )
@@ -33,8 +37,11 @@ def start_with(start, dagster):
 
 
 def test_an_event_sync_starts_what_the_schedule_would(start, published):
-    """The schedule's own plan is asked, a run each range, and their counts are added up."""
-    tick = [{"dagster/asset_partition_range_start": "2026-11-20", "leadpipe/kind": "scheduled"}]
+    """The schedule's own plan is asked, a run each range, and what their one sync brought is said once."""
+    tick = [
+        {"dagster/asset_partition_range_start": day, "leadpipe/sync": "one"}
+        for day in ("2026-11-03", "2026-11-20")
+    ]
     dagster = FakeDagster(tick=tick, job="sync")
     answer = start_with(start, dagster).post(ANALYTICS, headers=RIGHT)
     assert (answer.status_code, answer.json()) == (
@@ -48,11 +55,11 @@ def test_an_event_sync_starts_what_the_schedule_would(start, published):
             "events_rejected": 0,
             "lead_records": 0,
             "listings": 0,
-            "runs": ["run-1"],
+            "runs": ["run-1", "run-2"],
         },
     )
     assert [params["executionMetadata"]["tags"] for params in dagster.launched] == [
-        [{"key": key, "value": value} for key, value in tick[0].items()]
+        [{"key": key, "value": value} for key, value in tags.items()] for tags in tick
     ]
 
 
@@ -61,6 +68,27 @@ def test_a_run_under_way_is_joined(start, published):
     dagster = FakeDagster(under_way="run-1")
     answer = start_with(start, dagster).post(ANALYTICS, headers=RIGHT)
     assert (answer.json()["runs"], dagster.launched) == (["run-1"], [])
+
+
+def test_the_parts_of_the_sync_under_way_are_joined(start, published):
+    """The call waits for all runs that are left of the sync started last, and tells of the whole sync."""
+    dagster = FakeDagster(under_way_of={"run-2": "one", "run-1": "one", "run-9": "another"})
+    answer = start_with(start, dagster).post(ANALYTICS, headers=RIGHT).json()
+    assert (answer["runs"], answer["events_new"]) == (["run-1", "run-2"], 10)
+    assert dagster.launched == []
+
+
+def test_the_page_says_once_what_a_sync_of_several_runs_did(start, published):
+    """Its runs are shown as the parts they are; the numbers of the whole stand with the last."""
+    dagster = FakeDagster(tick=[{"leadpipe/sync": "one"}] * 2, job="sync")
+    client = start_with(start, dagster)
+    client.post(ANALYTICS, headers=RIGHT)
+    page = client.get("/admin/sync/progress?run=run-1&run=run-2").text
+    assert re.findall(r"<h3>(.*?) <span", page) == [
+        "Event sync, part 1 of 2",
+        "Event sync, part 2 of 2",
+    ]
+    assert re.findall(r"<dt>new</dt><dd>(\d+)</dd>", page) == ["10"]
 
 
 def test_a_run_that_takes_longer_is_202(start):

@@ -1,0 +1,69 @@
+"""Compare a publication with the warehouse: the same rows, whatever their order.
+
+What is published, and from which query, is the caller's business.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.warehouse.publish import CURRENT, Published
+
+
+def differing(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    tables: Iterable[Published],
+    *,
+    is_whole: bool,
+) -> list[str]:
+    """The files of the current publication that do not have the rows of their queries, by name.
+
+    Compared are the columns, how many rows there are, and a checksum of them.
+
+    Args:
+        connection: where the queries run.
+        folder: where publications lie.
+        tables: what should be published.
+        is_whole: compare the rows of all files; else, of those that were linked from the publication
+            before, only how many there are.
+    """
+    current = (folder / CURRENT).resolve()
+    left = set(current.rglob("*.parquet"))
+    wrong: list[str] = []
+    for table in tables:
+        files = sorted(current.glob(f"{table.name}.*parquet"))
+        left.difference_update(files)
+        if len(files) != 1 or not _are_equal(connection, table, files[0], is_whole=is_whole):
+            wrong.append(table.name)
+    return wrong + sorted(str(path.relative_to(current)) for path in left)
+
+
+def _are_equal(
+    connection: duckdb.DuckDBPyConnection, table: Published, file: Path, *, is_whole: bool
+) -> bool:
+    is_linked = file.stat().st_nlink > 1  # a file written for this publication has one name
+    path = str(file).replace("'", "''")
+    stored = f"SELECT * FROM read_parquet('{path}')"
+    types = connection.execute(f"DESCRIBE {stored}").fetchall()
+    # Parquet has fewer types than DuckDB: both sides are compared as the file's.
+    columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind, *_ in types)
+    names = [name for name, *_ in types]
+    wanted = connection.execute(
+        f"SELECT * FROM ({table.query}) LIMIT 0", dict(table.parameters) or None
+    ).description
+    if names != [str(column[0]) for column in wanted]:
+        return False
+    what = "count(*)" if is_linked and not is_whole else "(count(*), sum(hash(each)))"
+    return _measure(connection, what, stored, {}) == _measure(
+        connection, what, f"SELECT {columns} FROM ({table.query})", table.parameters
+    )
+
+
+def _measure(
+    connection: duckdb.DuckDBPyConnection, what: str, query: str, parameters: Mapping[str, object]
+) -> object:
+    return connection.execute(
+        f"SELECT {what} FROM ({query}) AS each", dict(parameters) or None
+    ).fetchone()
