@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from leadpipe.events import ledger
 from leadpipe.events.assets import raw_events, run_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
@@ -32,19 +33,28 @@ _LOST = """
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
 def every_day_is_complete(
-    warehouse: WarehouseResource, settings: dg.ResourceParam[EventsSettings]
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[EventsSettings],
 ) -> dg.AssetCheckResult:
     """Each day read has exactly the events that PostHog has, and has them still.
 
     Red when some are missing, or others than PostHog's are here. A warning when we have more, as they were
     deleted in PostHog afterwards, when two events have one uuid, of which one is here, and when a day was not
-    compared by event names that were added. Days that are frozen by retention are not compared.
+    compared by event names that were added. Days that are frozen by retention are not compared, and days that
+    other runs of the same sync are yet to read are looked at after the last of them.
     """
     now, names = datetime.now(UTC), event_names(settings)
     with warehouse.get_connection() as connection:
         facts = facts_of_days(connection, now=now)
         lost = dict(connection.execute(_LOST).fetchall())
-    judged = [(one, verdict_of(one, names=names)) for one in facts if one.checked_at]
+        ranges = ledger.ranges_so_far(connection, run_of(context).run_id)
+    judged = [
+        (one, verdict_of(one, names=names))
+        for one in facts
+        if one.checked_at
+        and (ranges is None or any(first <= one.event_date <= last for first, last in ranges))
+    ]
     differing = [one for one, verdict in judged if verdict.word == "differs"]
     surplus = [one.events_surplus for one in differing]
     missing = sum(max(-more, 0) for more in surplus)

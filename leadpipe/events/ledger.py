@@ -107,6 +107,18 @@ def begin_run(
     )
 
 
+def ranges_so_far(
+    connection: duckdb.DuckDBPyConnection, run_id: str
+) -> list[tuple[date, date]] | None:
+    """The days of a run's parts that are over, while others are to come; None if it is over or unknown."""
+    if not _is_known(connection, "runs", {"run_id": run_id, "status": "running"}):
+        return None
+    return connection.execute(
+        "SELECT window_start, window_end FROM run_parts WHERE run_id = ? AND finished_at IS NOT NULL",
+        [run_id],
+    ).fetchall()
+
+
 def _is_known(connection: duckdb.DuckDBPyConnection, table: str, key: dict[str, str]) -> bool:
     condition = " AND ".join(f"{name} = ${name}" for name in key)
     found = connection.execute(f"SELECT 1 FROM {table} WHERE {condition}", key).fetchone()

@@ -101,6 +101,23 @@ def test_the_check_of_uuids_looks_at_what_the_sync_brought(scattered, live, inst
     assert (check.passed, check.metadata["uuids compared"].value) == (True, 1)
 
 
+def test_a_part_is_not_red_for_days_that_others_are_yet_to_read(scattered, live, stored, instance):
+    """Days that a plan found to differ are looked at when all parts are over, and by none of them before."""
+    job = build_defs(settings=live).resolve_job_def("sync")
+    passed = []
+    for request in tick(live, instance):
+        result = job.execute_in_process(
+            instance=instance, tags=dict(request.tags), run_config=QUIET
+        )
+        passed += [
+            (one.passed, one.metadata["days checked"].value)
+            for one in result.get_asset_check_evaluations()
+            if one.check_name == "every_day_is_complete"
+        ]
+    known = rows(stored, "SELECT count(*) FROM event_days WHERE checked_at IS NOT NULL")[0][0]
+    assert passed == [(True, 1), (True, 2), (True, known)]
+
+
 def test_a_retry_goes_on_with_its_part(posthog, scattered, live, stored, instance):
     """A part that failed and is retried after the others is the same sync, which then has succeeded."""
     requests = tick(live, instance)
