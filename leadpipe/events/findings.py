@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from leadpipe.cli.findings import Finding
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
+from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
-from leadpipe.events.vocabulary import event_names
 from leadpipe.events.windows import EPOCH
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.published import reading
@@ -28,7 +28,7 @@ def _sent(posthog: PostHog, settings: EventsSettings, now: datetime) -> Finding:
         counted = posthog.query(
             read_sql("events", "day_counts.hogql"),
             values={
-                "events": list(event_names(settings)),
+                "events": list(event_mapping(settings).names),
                 "window_start": utc_text(now - timedelta(days=7)),
                 "window_end": utc_text(now),
                 "created_after": utc_text(EPOCH),

@@ -5,7 +5,7 @@ reads the hours that differ once more, whole. Which days is `planning.py`'s busi
 and clock are arguments.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,8 @@ from leadpipe.events.deletions import follow, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.retyping import Retyped, retype_stale
 from leadpipe.events.proof import (
     Fingerprint,
     differing_hours,
@@ -46,6 +48,7 @@ class LoadReport:
     windows: int = 0
     reread_days: tuple[date, ...] = ()
     removed: Mapping[date, int] = field(default_factory=dict)
+    retyped: Retyped = field(default_factory=Retyped)
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -81,10 +84,12 @@ def load_days(
             claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
             ledger.begin_run(connection, run, days=days, now=started_at)
+            versions.adopt(connection, config.mapping, now=started_at)
             states = day_states(connection)
         loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
         error: str | None = None
         try:
+            retyped = retype_stale(warehouse, config.mapping)
             report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
         except LeadpipeError as failure:
             error = str(failure)
@@ -102,6 +107,7 @@ def load_days(
         windows=report.windows,
         reread_days=report.reread_days,
         removed=report.removed,
+        retyped=retyped,
         calls=calls,
     )
 
@@ -134,12 +140,13 @@ class _Loader:
             theirs = of_days(self.posthog, days, events=names, until=until)
         with self.warehouse.connect() as connection:
             ours = stored_of_days(connection, days, events=names, until=until)
+            lacking = versions.lacking(connection, self.config.mapping)
         starts: dict[date, datetime] = {}
         for day in days:
             read_until = states[day].read_until if day in states else None
             starts[day] = (
                 EPOCH
-                if is_full or read_until is None
+                if is_full or read_until is None or day in lacking
                 else min(read_until, until) - self.config.overlap
             )
         unread = {
@@ -149,7 +156,8 @@ class _Loader:
             for day in days
         }
         windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
-        report = self.read(windows, unread, theirs, until)
+        whole = {day for day in days if starts[day] == EPOCH}
+        report = self.read(windows, unread, theirs, until, whole=whole)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
             report = self._read_what_differs(wrong, report)
@@ -208,10 +216,12 @@ class _Loader:
         until: datetime,
         *,
         gone: dict[date, list[str]] | None = None,
+        whole: Collection[date] = (),
     ) -> LoadReport:
         """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in.
 
-        Where the windows are read whole, `gone` is given what is stored in them and was not among it.
+        Where the windows are read whole, `gone` is given what is stored in them and was not among it. `whole`
+        are the days whose windows cover all of them from the beginning of time.
         """
         missing = {day: sum(day in window.days for window in windows) for day in theirs}
         waiting: list[WindowPages] = []
@@ -233,6 +243,7 @@ class _Loader:
                         until=until,
                     ).items():
                         gone.setdefault(day, []).extend(uuids)
+                versions.note_read_whole(connection, done & {*whole}, self.config.mapping)
                 verdicts = record_proof(
                     connection,
                     {day: theirs[day] for day in sorted(done)},

@@ -12,6 +12,7 @@ from leadpipe.events import ledger
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
+from leadpipe.events.mapping import versions
 from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
@@ -52,8 +53,9 @@ def plan_sync(
 
     Every plan compares the last 35 days by their events, and with them the days that were last compared
     by other event names. Days never read, days that differ, days that received events since the last
-    plan, days of an earlier plan that no run has read yet and today are read. Takes two queries to
-    PostHog, and none before the first load. A dry plan is not remembered.
+    plan, days of an earlier plan that no run has read yet, days that lack properties which
+    the mapping needs, and today are read. Takes two queries to PostHog, and none before the first load. A dry
+    plan is not remembered.
 
     Raises:
         PostHogError, WarehouseLocked.
@@ -72,6 +74,7 @@ def plan_sync(
             "SELECT max(until) FROM changed_days WHERE coalesce(first_day, $first_day) <= $first_day",
             {"first_day": first_day},
         ).fetchone()
+        lacking = versions.lacking(connection, config.mapping)
         pending = connection.execute(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
@@ -83,7 +86,8 @@ def plan_sync(
         or states[day].read_until is None
     }
     was_read = [day for day in states if first_day <= day <= today and day not in reasons]
-    reasons.update({day: "changed" for (day,) in pending if day in was_read})
+    reasons.update({day: "lacks properties" for day in lacking if day in was_read})
+    reasons.update({day: "changed" for (day,) in pending if day in was_read and day not in reasons})
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
     changed: dict[date, int] = {}

@@ -1,6 +1,6 @@
 """Where events come from: how to read the project, and which project a warehouse belongs to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +8,8 @@ import duckdb
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.extraction import Selection
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.posthog import PostHog
 
 
@@ -21,6 +23,7 @@ class SyncConfig:
     overlap: timedelta = timedelta(hours=1)
     workers: int = 3
     most_gone: float = 0.5
+    mapping: EventMapping = field(default_factory=built_in)
 
 
 def claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:

@@ -12,12 +12,13 @@ from typing import Literal
 import duckdb
 
 from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
-from leadpipe.events.vocabulary import PAGEVIEW_EVENT
+from leadpipe.events.mapping.model import EventMapping
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
 from leadpipe.warehouse import Warehouse, read_sql
 
 Source = Literal["posthog", "manual"]
+_NO_NAMES = [""]  # no event is called so, and an empty list is no HogQL
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def sync_visitors(
     weeks: Sequence[date],
     *,
     run_id: str,
-    signup_event: str,
+    mapping: EventMapping,
     clock: Callable[[], datetime],
     note: Callable[[str], None] = lambda _: None,
 ) -> VisitorSyncReport:
@@ -68,7 +69,7 @@ def sync_visitors(
         warehouse: opened for short moments only, not while PostHog counts.
         weeks: Mondays.
         run_id: kept with the sync and with every change.
-        signup_event: the numerator of the conversion rate.
+        mapping: which events are pageviews, and which signups, the numerator of the conversion rate.
         clock: the time (UTC).
         note: told what is being done, a short sentence each.
 
@@ -79,7 +80,7 @@ def sync_visitors(
     wanted = sorted(set(weeks))
     note(f"asking PostHog for {len(wanted)} weeks")
     try:
-        counts, failed = count_weeks(posthog, wanted, signup_event=signup_event)
+        counts, failed = count_weeks(posthog, wanted, mapping=mapping)
     except LeadpipeError as error:
         with warehouse.transaction() as connection:
             report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
@@ -109,7 +110,7 @@ def sync_visitors(
 
 
 def count_weeks(
-    posthog: PostHog, weeks: Sequence[date], *, signup_event: str
+    posthog: PostHog, weeks: Sequence[date], *, mapping: EventMapping
 ) -> tuple[dict[date, WeekCounts], dict[date, str]]:
     """PostHog's counts of the weeks, zeros included, and the weeks it could not count with the reason.
 
@@ -122,8 +123,8 @@ def count_weeks(
         rows = posthog.query(
             read_sql("visitors", "weekly_visitors.hogql"),
             values={
-                "pageview_event": PAGEVIEW_EVENT,
-                "signup_event": signup_event,
+                "pageview_events": list(mapping.names_of("pageview")) or _NO_NAMES,
+                "signup_events": list(mapping.names_of("signup")) or _NO_NAMES,
                 "window_start": utc_text(start_of_week(min(weeks))),
                 "window_end": utc_text(start_of_week(max(weeks) + WEEK)),
             },
@@ -133,8 +134,8 @@ def count_weeks(
         if len(weeks) == 1:
             return {}, {weeks[0]: str(error)}
         middle = len(weeks) // 2
-        counts, failed = count_weeks(posthog, weeks[:middle], signup_event=signup_event)
-        more_counts, more_failed = count_weeks(posthog, weeks[middle:], signup_event=signup_event)
+        counts, failed = count_weeks(posthog, weeks[:middle], mapping=mapping)
+        more_counts, more_failed = count_weeks(posthog, weeks[middle:], mapping=mapping)
         return counts | more_counts, failed | more_failed
     try:
         found = {

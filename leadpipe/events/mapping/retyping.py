@@ -1,0 +1,181 @@
+"""Type stored events again after a change of mapping, from the properties that are stored.
+
+Only the events that the two mappings read differently are looked at, and only rows that come out otherwise
+are written; the marts of their days and runs are built again. Days that lack properties are read again, which
+is the business of `planning.py` and `loading.py`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from leadpipe.events.ingest import mark_changed
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.typed import TYPED_COLUMNS, typed_stored_rows
+from leadpipe.events.mapping.typing_sql import quoted
+from leadpipe.events.mapping.versions import known, lacking
+from leadpipe.warehouse import Warehouse
+
+_BATCH_EVENTS = 250_000
+
+
+@dataclass(frozen=True)
+class Retyped:
+    """What was typed again: days and events looked at, and events that came out otherwise."""
+
+    days: int = 0
+    events: int = 0
+    changed: int = 0
+
+    def __add__(self, other: "Retyped") -> "Retyped":
+        return Retyped(
+            self.days + other.days, self.events + other.events, self.changed + other.changed
+        )
+
+
+@dataclass(frozen=True)
+class ChangeCost:
+    """What a mapping would cost that is not in use everywhere yet.
+
+    Args:
+        events: names that it reads otherwise than stored days were read.
+        days_to_type: days with such events, typed again from what is stored.
+        events_to_type: how many events that are.
+        days_to_read: days that lack properties it needs, read again from PostHog.
+    """
+
+    events: tuple[str, ...] = ()
+    days_to_type: tuple[date, ...] = ()
+    events_to_type: int = 0
+    days_to_read: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Stale:
+    day: date
+    events: tuple[str, ...]
+    count: int
+
+
+def cost_of(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> ChangeCost:
+    """What the next sync would type and read again under a mapping; changes nothing."""
+    stale = [one for one in _stale_days(connection, mapping) if one.count]
+    return ChangeCost(
+        events=tuple(sorted({event for one in stale for event in one.events})),
+        days_to_type=tuple(one.day for one in stale),
+        events_to_type=sum(one.count for one in stale),
+        days_to_read=tuple(lacking(connection, mapping)),
+    )
+
+
+def retype_stale(warehouse: Warehouse, mapping: EventMapping) -> Retyped:
+    """Type every day that another mapping typed; some days a transaction, so that nothing done is done twice.
+
+    Raises:
+        WarehouseLocked: another process has the warehouse; what was done stays.
+    """
+    total = Retyped()
+    while True:
+        with warehouse.transaction() as connection:
+            batch = next(_batches(_stale_days(connection, mapping)), None)
+            if batch is None:
+                return total
+            total += _retype(connection, mapping, batch)
+
+
+def retype_all(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> Retyped:
+    """Type every stored event, whatever typed it before; in a transaction."""
+    days = connection.execute(
+        "SELECT event_date, list(DISTINCT event), count(*) FROM raw_events GROUP BY ALL ORDER BY event_date"
+    ).fetchall()
+    stale = [_Stale(day, tuple(events), count) for day, events, count in days]
+    return sum((_retype(connection, mapping, batch) for batch in _batches(stale)), Retyped())
+
+
+def _stale_days(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> list[_Stale]:
+    """The days that another mapping typed, with the events that it read otherwise."""
+    days = connection.execute(
+        """
+        SELECT event_date, typed_by, event, count(raw_events.uuid)
+        FROM event_days LEFT JOIN raw_events USING (event_date)
+        WHERE typed_by <> $version
+        GROUP BY ALL ORDER BY event_date, event
+        """,
+        {"version": mapping.version},
+    ).fetchall()
+    if not days:
+        return []
+    before = known(connection)
+    differs: dict[tuple[str, str], bool] = {}
+    found: dict[date, list[tuple[str, int]]] = {}
+    for day, typed_by, event, count in days:
+        events = found.setdefault(day, [])
+        if (typed_by, event) not in differs:
+            other = before.get(typed_by)
+            differs[typed_by, event] = other is None or not mapping.reads_alike(other, event)
+        if count and differs[typed_by, event]:
+            events.append((event, count))
+    return [
+        _Stale(day, tuple(event for event, _ in events), sum(count for _, count in events))
+        for day, events in found.items()
+    ]
+
+
+def _batches(stale: Sequence[_Stale]) -> Iterator[list[_Stale]]:
+    batch: list[_Stale] = []
+    for one in stale:
+        if batch and sum(each.count for each in batch) + one.count > _BATCH_EVENTS:
+            yield batch
+            batch = []
+        batch.append(one)
+    if batch:
+        yield batch
+
+
+def _retype(
+    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, batch: Sequence[_Stale]
+) -> Retyped:
+    days = [one.day for one in batch]
+    events = sorted({event for one in batch for event in one.events})
+    changed = _write_changed(connection, mapping, days, events) if events else 0
+    connection.execute(
+        "UPDATE event_days SET typed_by = $version WHERE event_date IN (SELECT unnest($days::DATE[]))",
+        {"version": mapping.version, "days": days},
+    )
+    return Retyped(len(days), sum(one.count for one in batch), changed)
+
+
+def _write_changed(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: EventMapping,
+    days: Collection[date],
+    events: Collection[str],
+) -> int:
+    """Write the rows that a mapping types otherwise than they are; how many those were."""
+    dates = ", ".join(f"DATE '{day}'" for day in days)
+    condition = f"event_date IN ({dates}) AND event IN ({', '.join(map(quoted, events))})"
+    typed, stored = (
+        f"({', '.join(f'{side}.{column}' for column in TYPED_COLUMNS)})"
+        for side in ("typed", "stored")
+    )
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE retyped AS
+        SELECT typed.*, stored.run_id
+        FROM ({typed_stored_rows(mapping, condition)}) AS typed
+        JOIN (FROM raw_events WHERE {condition}) AS stored USING (uuid, event_date)
+        WHERE {typed} IS DISTINCT FROM {stored}
+    """)
+    changed_days, runs, changed = connection.execute(
+        "SELECT list(DISTINCT event_date), list(DISTINCT run_id), count(*) FROM retyped"
+    ).fetchone() or ([], [], 0)
+    if changed:
+        connection.execute(f"""
+            UPDATE raw_events SET {", ".join(f"{column} = retyped.{column}" for column in TYPED_COLUMNS)}
+            FROM retyped
+            WHERE raw_events.uuid = retyped.uuid AND raw_events.event_date = retyped.event_date
+        """)
+        mark_changed(connection, sorted(changed_days), sorted(runs))
+    connection.execute("DROP TABLE retyped")
+    return int(changed)
