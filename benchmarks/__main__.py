@@ -2,10 +2,20 @@
 
 import argparse
 
-from benchmarks import analytics, delivery, draw, extract, history, interactions, webhook
+from benchmarks import (
+    analytics,
+    delivery,
+    draw,
+    extract,
+    history,
+    interactions,
+    typing,
+    webhook,
+)
 
 BENCHMARKS = {
     "extract": extract.run,
+    "typing": typing.run,
     "analytics": analytics.run,
     "history": history.run,
     "webhook": webhook.run,

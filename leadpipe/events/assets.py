@@ -178,6 +178,8 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "events new": dg.MetadataValue.int(report.ingested.new),
         "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
         "events rejected": dg.MetadataValue.json(report.ingested.rejected),
+        "mapping": dg.MetadataValue.text(report.mapping),
+        "events typed again": dg.MetadataValue.int(report.retyped.changed),
         "days changed": dg.MetadataValue.int(len(report.ingested.changed_days)),
         "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
         "days read again": dg.MetadataValue.int(len(report.reread_days)),

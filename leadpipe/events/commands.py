@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options
+from leadpipe.cli.output import console, emit, format_options, notes
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.auditing import audit_days
@@ -76,6 +76,20 @@ def _plan(
 
 
 def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
+    change = plan.change
+    if change.days_to_type:
+        notes.print(
+            f"Your events mean something else than before: {change.events_to_type:,} stored events of "
+            f"{len(change.days_to_type)} days would be typed again ({', '.join(change.events)}).",
+            markup=False,
+            soft_wrap=True,
+        )
+    if change.days_to_read:
+        notes.print(
+            f"{len(change.days_to_read)} days would be read again: they lack properties that are needed now.",
+            markup=False,
+            soft_wrap=True,
+        )
     rows = [(day, reason) for day, reason in sorted(plan.reasons.items())]
     emit(
         Rows(("day", "reason"), tuple(rows)),

@@ -41,7 +41,7 @@ _FOLD_ROWS = 50_000  # 100,000 are a fifth faster and take 150 MB more
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a load did; `days` has the verdict of every day asked."""
+    """What a load did; `days` has the verdict of every day asked, `mapping` the version they are typed by."""
 
     ingested: IngestResult = field(default_factory=IngestResult)
     days: dict[date, DayState] = field(default_factory=dict)
@@ -49,6 +49,7 @@ class LoadReport:
     reread_days: tuple[date, ...] = ()
     removed: Mapping[date, int] = field(default_factory=dict)
     retyped: Retyped = field(default_factory=Retyped)
+    mapping: str = ""
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -108,6 +109,7 @@ def load_days(
         reread_days=report.reread_days,
         removed=report.removed,
         retyped=retyped,
+        mapping=config.mapping.version,
         calls=calls,
     )
 

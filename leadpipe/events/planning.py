@@ -4,7 +4,7 @@ Reading the days is `loading.py`'s business; when to plan is `leadpipe/automatio
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
@@ -13,6 +13,7 @@ from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
 from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.retyping import ChangeCost, cost_of
 from leadpipe.events.proof import Fingerprint, of_days, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.events.windows import EPOCH, Window, start_of
@@ -28,11 +29,12 @@ _OUTSIDE = "outside"
 
 @dataclass(frozen=True)
 class SyncPlan:
-    """Which days a sync reads, each with the reason a person would give."""
+    """Which days a sync reads, each with the reason a person would give, and what a new mapping costs."""
 
     reasons: dict[date, str]
     events_waiting: int = 0
     outside: int = 0
+    change: ChangeCost = field(default_factory=ChangeCost)
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -75,6 +77,7 @@ def plan_sync(
             {"first_day": first_day},
         ).fetchone()
         lacking = versions.lacking(connection, config.mapping)
+        change = cost_of(connection, config.mapping) if is_dry else ChangeCost()
         pending = connection.execute(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
@@ -119,7 +122,7 @@ def plan_sync(
             reasons.setdefault(day, "differs")
     if reasons.get(today) != "never read":
         reasons[today] = "today"
-    plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
+    plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside, change)
     if is_dry:
         return plan
     with warehouse.transaction() as connection:

@@ -54,7 +54,9 @@ _OF_MEANING: Mapping[str, Meaning] = {
 _BY_NAME_ALONE: tuple[Meaning, ...] = ("pageview", "signup", "staff_contact")
 _MOST_EVENTS = 2_000
 _LONGEST_TEXT = 200
-_SEGMENT = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^."\[\]]*[^."\[\]\s]))\s*((?:\[\d+\])*)\s*(?:\.|$)')
+_SEGMENT = re.compile(
+    r'\s*(?:"((?:[^"]|"")+)"|([^."\[\]]*[^."\[\]\s]))\s*((?:\[\d+\])*)\s*(?:\.|$)'
+)
 
 Place = tuple[str | int, ...]
 

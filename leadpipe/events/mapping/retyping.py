@@ -76,13 +76,13 @@ def retype_stale(warehouse: Warehouse, mapping: EventMapping) -> Retyped:
     Raises:
         WarehouseLocked: another process has the warehouse; what was done stays.
     """
+    with warehouse.connect() as connection:
+        stale = _stale_days(connection, mapping)
     total = Retyped()
-    while True:
+    for batch in _batches(stale):
         with warehouse.transaction() as connection:
-            batch = next(_batches(_stale_days(connection, mapping)), None)
-            if batch is None:
-                return total
             total += _retype(connection, mapping, batch)
+    return total
 
 
 def retype_all(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> Retyped:
@@ -96,27 +96,29 @@ def retype_all(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> 
 
 def _stale_days(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> list[_Stale]:
     """The days that another mapping typed, with the events that it read otherwise."""
-    days = connection.execute(
-        """
-        SELECT event_date, typed_by, event, count(raw_events.uuid)
-        FROM event_days LEFT JOIN raw_events USING (event_date)
-        WHERE typed_by <> $version
-        GROUP BY ALL ORDER BY event_date, event
-        """,
-        {"version": mapping.version},
-    ).fetchall()
-    if not days:
+    typed_by = dict(
+        connection.execute(
+            "SELECT event_date, typed_by FROM event_days WHERE typed_by <> ? ORDER BY event_date",
+            [mapping.version],
+        ).fetchall()
+    )
+    if not typed_by:  # as in nearly every sync: history is not looked at
         return []
+    counts = connection.execute(
+        "SELECT event_date, event, count(*) FROM raw_events "
+        "WHERE event_date IN (SELECT unnest($days::DATE[])) GROUP BY ALL ORDER BY event_date, event",
+        {"days": list(typed_by)},
+    ).fetchall()
     before = known(connection)
     differs: dict[tuple[str, str], bool] = {}
-    found: dict[date, list[tuple[str, int]]] = {}
-    for day, typed_by, event, count in days:
-        events = found.setdefault(day, [])
-        if (typed_by, event) not in differs:
-            other = before.get(typed_by)
-            differs[typed_by, event] = other is None or not mapping.reads_alike(other, event)
-        if count and differs[typed_by, event]:
-            events.append((event, count))
+    found: dict[date, list[tuple[str, int]]] = {day: [] for day in typed_by}
+    for day, event, count in counts:
+        version = typed_by[day]
+        if (version, event) not in differs:
+            other = before.get(version)
+            differs[version, event] = other is None or not mapping.reads_alike(other, event)
+        if differs[version, event]:
+            found[day].append((event, count))
     return [
         _Stale(day, tuple(event for event, _ in events), sum(count for _, count in events))
         for day, events in found.items()
@@ -156,16 +158,17 @@ def _write_changed(
     """Write the rows that a mapping types otherwise than they are; how many those were."""
     dates = ", ".join(f"DATE '{day}'" for day in days)
     condition = f"event_date IN ({dates}) AND event IN ({', '.join(map(quoted, events))})"
-    typed, stored = (
-        f"({', '.join(f'{side}.{column}' for column in TYPED_COLUMNS)})"
-        for side in ("typed", "stored")
+    columns = ", ".join(TYPED_COLUMNS)
+    differs = " OR ".join(
+        f"typed.{column} IS DISTINCT FROM stored.{column}" for column in TYPED_COLUMNS
     )
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE retyped AS
         SELECT typed.*, stored.run_id
-        FROM ({typed_stored_rows(mapping, condition)}) AS typed
-        JOIN (FROM raw_events WHERE {condition}) AS stored USING (uuid, event_date)
-        WHERE {typed} IS DISTINCT FROM {stored}
+        FROM (SELECT uuid, event_date, {columns} FROM ({typed_stored_rows(mapping, condition)})) AS typed
+        JOIN (SELECT uuid, event_date, run_id, {columns} FROM raw_events WHERE {condition}) AS stored
+            USING (uuid, event_date)
+        WHERE {differs}
     """)
     changed_days, runs, changed = connection.execute(
         "SELECT list(DISTINCT event_date), list(DISTINCT run_id), count(*) FROM retyped"

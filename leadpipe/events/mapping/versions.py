@@ -83,7 +83,7 @@ def note_read_whole(
 def lacking(
     connection: duckdb.DuckDBPyConnection, mapping: EventMapping
 ) -> Mapping[date, tuple[str, ...]]:
-    """The days that lack properties a mapping needs, each with the events that lack them."""
+    """The days with events that lack properties a mapping needs, each with the names of those events."""
     rows = connection.execute(
         "SELECT read_by, list(event_date ORDER BY event_date) FROM event_days WHERE read_by IS NOT NULL "
         "AND read_by <> [$version] GROUP BY read_by",
@@ -102,7 +102,25 @@ def lacking(
         )
         if events:
             found |= dict.fromkeys(days, events)
-    return dict(sorted(found.items()))
+    return _stored(connection, found) if found else {}
+
+
+def _stored(
+    connection: duckdb.DuckDBPyConnection, found: Mapping[date, tuple[str, ...]]
+) -> Mapping[date, tuple[str, ...]]:
+    """Those of the events that are there: a day without any lacks nothing."""
+    rows = connection.execute(
+        "SELECT event_date, list(DISTINCT event) FROM raw_events "
+        "WHERE event_date IN (SELECT unnest($days::DATE[])) "
+        "AND event IN (SELECT unnest($events::VARCHAR[])) GROUP BY event_date ORDER BY event_date",
+        {"days": list(found), "events": list({one for events in found.values() for one in events})},
+    ).fetchall()
+    there = {day: {*events} for day, events in rows}
+    return {
+        day: left
+        for day, events in there.items()
+        if (left := tuple(event for event in found[day] if event in events))
+    }
 
 
 def takes_the_place(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> str:
