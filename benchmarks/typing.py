@@ -1,7 +1,8 @@
 """200,000 events of 920 bytes typed: by the mapping, by a team's own mapping, and by the SELECT of 0.2.0.
 
 `python -m benchmarks.typing before|mapping|own|retyping EVENTS` runs one side and prints its CPU seconds:
-reading the page file and making typed rows of it. `retyping` is what a changed mapping costs over stored days.
+reading the page file and making typed rows of it. `retyping` is what a changed mapping costs over stored
+days.
 """
 
 import resource
@@ -58,11 +59,9 @@ def type_page(side: str, events: int) -> float:
     with tempfile.TemporaryDirectory() as name, duckdb.connect() as connection:
         folder = Path(name)
         page = write_page(folder, events)
-        query = {
-            "before": _BEFORE.read_text,
-            "mapping": lambda: typed_wire_rows(built_in()),
-            "own": lambda: typed_wire_rows(own_mapping(folder)),
-        }[side]()
+        query = _BEFORE.read_text()
+        if side != "before":
+            query = typed_wire_rows(built_in() if side == "mapping" else own_mapping(folder))
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
         connection.execute(f"CREATE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of([page])}")
         started = _cpu_seconds()
