@@ -12,7 +12,7 @@ from pydantic import Field
 from leadpipe.automation import KIND_TAG, SYNC_TAG
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
-from leadpipe.events.days import DayState
+from leadpipe.events.days import DayState, rejected_on
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
@@ -114,6 +114,9 @@ def raw_events(
                     connection,
                     "SELECT timestamp, event, listing_id, lead_type, rejected_reason FROM raw_events "
                     f"WHERE event_date = DATE '{last}' ORDER BY timestamp DESC, uuid",
+                ),
+                "rejected on these days": dg.MetadataValue.json(
+                    rejected_on(connection, days[0], days[-1])
                 ),
                 "dagster/column_schema": column_schema(connection, "raw_events"),
             },

@@ -1,6 +1,6 @@
 """What `leadpipe check` says of events: whether they are sent, what the warehouse holds, what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,17 +18,25 @@ from leadpipe.warehouse import read_sql
 
 def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> Iterator[Finding]:
     """What is right and wrong with it."""
-    if posthog is not None:
-        yield _sent(posthog, settings.of(EventsSettings), now)
+    own = settings.of(EventsSettings)
+    try:
+        mapping = event_mapping(own)
+    except ConfigurationError as error:
+        yield Finding("wrong", "events file", str(error))
+    else:
+        if own.events_path.exists():
+            yield Finding("ok", "events file", f"{own.events_path}, {len(mapping.names)} events")
+        if posthog is not None:
+            yield _sent(posthog, mapping.names, now)
     yield from _warehouse(settings)
 
 
-def _sent(posthog: PostHog, settings: EventsSettings, now: datetime) -> Finding:
+def _sent(posthog: PostHog, events: Sequence[str], now: datetime) -> Finding:
     try:
         counted = posthog.query(
             read_sql("events", "day_counts.hogql"),
             values={
-                "events": list(event_mapping(settings).names),
+                "events": list(events),
                 "window_start": utc_text(now - timedelta(days=7)),
                 "window_end": utc_text(now),
                 "created_after": utc_text(EPOCH),

@@ -19,4 +19,4 @@ def rebuild(
     del is_rescored
     mapping = event_mapping(settings.of(EventsSettings))
     adopt(connection, mapping, now=datetime.now(UTC))
-    return {"events typed": retype_all(connection, mapping).events}
+    return {"events": retype_all(connection, mapping).events}

@@ -1,5 +1,6 @@
 """A mapping that changes: stored days are typed again, and only days that lack properties are read again."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -11,6 +12,7 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.mapping import retyping
+from leadpipe.events.mapping.model import path_text
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.retyping import ChangeCost, cost_of, retype_stale
 from leadpipe.events.planning import SyncPlan, plan_sync
@@ -138,6 +140,21 @@ def test_only_days_that_lack_properties_are_read_again(sandbox, settings, wareho
     assert plan.reasons == {TODAY: "today"}
     assert report is not None
     assert report.ingested.new == 0
+
+
+def test_names_with_quotes_come_through_a_query(sandbox, settings, warehouse):
+    """A property is asked for by its name and comes under it, whatever signs that has."""
+    name = 'the "ref" of John\'s \\ /house'
+    sandbox.control.insert([event('it\'s "seen"', "10:00:00", properties={name: "L1", "x": 1})])
+    text = (
+        '[events."it\'s \\"seen\\""]\nmeaning = "view"\n'
+        f"listing_id = [{json.dumps(path_text((name,)))}]\n"
+    )
+    sync(with_events(settings, text), warehouse)
+    found = rows(warehouse, "SELECT meaning, listing_id, properties FROM raw_events")
+    assert [(meaning, listing, json.loads(sent)) for meaning, listing, sent in found] == [
+        ("view", "L1", {name: "L1"})
+    ]
 
 
 def test_a_name_more_is_read_by_itself(sandbox, settings, warehouse):
