@@ -1,7 +1,8 @@
 """`leadpipe sync`, `runs` and `days`."""
 
 import getpass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import click
 
@@ -11,6 +12,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
+from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
@@ -75,21 +77,23 @@ def _plan(
     return SyncPlan({start + timedelta(days=n): "asked for" for n in range((end - start).days + 1)})
 
 
-def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
-    change = plan.change
+def _change_lines(change: ChangeCost) -> Iterator[str]:
     if change.days_to_type:
-        notes.print(
-            f"Your events mean something else than before: {change.events_to_type:,} stored events of "
-            f"{len(change.days_to_type)} days would be typed again ({', '.join(change.events)}).",
-            markup=False,
-            soft_wrap=True,
+        yield (
+            f"Events mean something else than before: {change.events_to_type:,} stored ones on "
+            f"{_days(change.days_to_type)} would be typed again ({', '.join(change.events)})."
         )
     if change.days_to_read:
-        notes.print(
-            f"{len(change.days_to_read)} days would be read again: they lack properties that are needed now.",
-            markup=False,
-            soft_wrap=True,
-        )
+        yield f"{_days(change.days_to_read)} would be read again for properties that are needed now."
+
+
+def _days(days: Sequence[date]) -> str:
+    return f"{len(days):,} day{'' if len(days) == 1 else 's'}"
+
+
+def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
+    for line in _change_lines(plan.change):
+        notes.print(line, markup=False, soft_wrap=True)
     rows = [(day, reason) for day, reason in sorted(plan.reasons.items())]
     emit(
         Rows(("day", "reason"), tuple(rows)),
@@ -158,7 +162,7 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
     Example:
       leadpipe days accept 2026-11-20
     """
-    chosen = sorted({date.date() for date in dates})
+    chosen = sorted({moment.date() for moment in dates})
     with open_warehouse(load_settings(Settings)).transaction() as connection:
         accept(connection, chosen, author=author, now=datetime.now(UTC))
     console.print(f"Accepted {', '.join(map(str, chosen))}; the next sync follows PostHog there.")
