@@ -89,7 +89,7 @@ class _Select:
             for column in COLUMNS
             if column not in ("lister_type", "price", "lead_type")
         )
-        pointers = ", ".join(quoted(pointer(path)) for path in self.places)
+        pointers = ", ".join(quoted(pointer(path)) for path in self.places) or quoted("/")
         return f"""
 WITH texts AS (
     SELECT *, CASE WHEN starts_with(ltrim(properties, {_SPACE}), '{{')
@@ -99,7 +99,7 @@ WITH texts AS (
 ruled AS (
     SELECT *, {self._rule_number()} AS rule FROM texts
 ),
-columns AS (
+read_columns AS (
     SELECT *,
     {self._meaning()} AS meaning,
     {columns}
@@ -119,7 +119,7 @@ SELECT * EXCLUDE (raw, rule),
         WHEN listing_id IS NULL THEN {self._per_rule("listing_id", self._is_long)}
     END AS has_long_listing_id,
     {self._passed()} AS mapped_properties
-FROM columns"""
+FROM read_columns"""
 
     def _rule_number(self) -> str:
         """Which rule an event has: by its name, and by its filter where it has one."""
