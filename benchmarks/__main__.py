@@ -2,10 +2,21 @@
 
 import argparse
 
-from benchmarks import analytics, delivery, draw, extract, history, interactions, proof, webhook
+from benchmarks import (
+    analytics,
+    delivery,
+    draw,
+    extract,
+    history,
+    interactions,
+    proof,
+    typing,
+    webhook,
+)
 
 BENCHMARKS = {
     "extract": extract.run,
+    "typing": typing.run,
     "analytics": analytics.run,
     "history": history.run,
     "proof": proof.run,

@@ -7,7 +7,10 @@ from pathlib import Path
 from benchmarks.measure import OUT
 from benchmarks.replay import DAY
 from leadpipe.events.ledger import Run, begin_run
-from leadpipe.warehouse import Warehouse, read_sql
+from leadpipe.events.mapping.reading import built_in
+from leadpipe.events.mapping.typed import typed_wire_rows
+from leadpipe.events.mapping.versions import adopt
+from leadpipe.warehouse import Warehouse
 
 _END = "2026-11-21T00:00:00+00:00"
 
@@ -34,6 +37,7 @@ def _fill(events: int) -> None:
     unfinished.unlink(missing_ok=True)
     with Warehouse(unfinished, memory_limit="8GB").connect() as connection:
         begin_run(connection, Run("traffic", "backfill"), days=[], now=DAY)
+        adopt(connection, built_in(), now=DAY)
         for file in sorted(parquet.glob("*.parquet")):
             connection.execute(f"""
                 CREATE OR REPLACE TEMP VIEW wire_rows AS
@@ -42,12 +46,14 @@ def _fill(events: int) -> None:
                 FROM '{file}' QUALIFY row_number() OVER (PARTITION BY uuid ORDER BY created_at) = 1
             """)
             connection.execute(f"""
-                INSERT INTO raw_events
-                SELECT * EXCLUDE (unreadable_reason, content), 'traffic'
-                FROM ({read_sql("events", "typed_events.sql")}) WHERE unreadable_reason IS NULL
+                INSERT INTO raw_events BY NAME
+                SELECT * EXCLUDE (unreadable_reason, content), 'traffic' AS run_id, 3 AS person_rank
+                FROM ({typed_wire_rows(built_in())}) WHERE unreadable_reason IS NULL
             """)
         connection.execute("""
-            INSERT INTO event_days (event_date, version) SELECT DISTINCT event_date, 1 FROM raw_events;
+            INSERT INTO event_days (event_date, version, typed_by, read_by)
+            SELECT event_date, 1, version, [version]
+            FROM (SELECT DISTINCT event_date FROM raw_events), event_mappings;
             UPDATE runs SET version = 1
         """)
     unfinished.rename(path)

@@ -1,9 +1,9 @@
 -- Finished conversations whose lead is not in the outbox yet, the first captured first.
--- grain: one lead_captured event
+-- grain: one event that means a captured lead
 -- key: uuid
 -- inputs: raw_events, lead_deliveries
-SELECT uuid, timestamp AS captured_at, properties
+SELECT uuid, timestamp AS captured_at, coalesce(mapped_properties, properties) AS properties
 FROM raw_events
-WHERE event = 'lead_captured'
+WHERE meaning = 'captured_lead'
     AND uuid NOT IN (SELECT event_uuid FROM lead_deliveries WHERE event_uuid IS NOT NULL)
 ORDER BY timestamp, uuid

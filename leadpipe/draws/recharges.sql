@@ -14,11 +14,11 @@ WITH texts AS (
         coalesce(created_at, timestamp) AS received_at,
         rejected_reason,
         json_extract_string(
-            CASE WHEN rejected_reason IS NULL THEN properties ELSE '{}' END,
+            CASE WHEN rejected_reason IS NULL THEN coalesce(mapped_properties, properties) ELSE '{}' END,
             ['$.msisdn', '$.amount', '$.recharged_at', '$.refund_of']
         ) AS p
     FROM raw_events
-    WHERE event = 'recharge'
+    WHERE meaning = 'recharge'
 ),
 read_texts AS (
     SELECT

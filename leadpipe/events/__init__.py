@@ -1,6 +1,6 @@
 """Events: out of PostHog, through one door, into `raw_events`.
 
-`vocabulary` says which events there are, `planning` which days to read, `extraction` reads them,
+`mapping` says what events mean, `planning` which days to read, `extraction` reads them,
 `ingest` is the door, `ledger` and `days` keep what was done, `loading` plays them together, `assets`
 shows it to Dagster. What the events mean for leads or listings is those domains' business.
 """

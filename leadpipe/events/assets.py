@@ -14,12 +14,12 @@ from pydantic import Field
 from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.auditing import audit_days
-from leadpipe.events.connecting import sync_config
+from leadpipe.events.connecting import event_mapping, sync_config
+from leadpipe.events.days import rejected_on
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_text, verdict_of
-from leadpipe.events.vocabulary import event_names
 from leadpipe.events.wiping import wipe
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.published.tables import publish_tables
@@ -139,7 +139,7 @@ def raw_events(
     for day, fewer in report.unsent.items():
         context.log.warning("%s", unsent_text(day, fewer))
     with warehouse.get_connection() as connection:
-        names = event_names(settings)
+        names = event_mapping(settings).names
         judged = [
             (facts, verdict_of(facts, names=names))
             for facts in facts_of_days(connection, now=datetime.now(UTC), days=days)
@@ -157,6 +157,9 @@ def raw_events(
                     connection,
                     "SELECT timestamp, event, listing_id, lead_type, rejected_reason FROM raw_events "
                     f"WHERE event_date = DATE '{last}' ORDER BY timestamp DESC, uuid",
+                ),
+                "rejected on these days": dg.MetadataValue.json(
+                    rejected_on(connection, days[0], days[-1])
                 ),
                 "dagster/column_schema": column_schema(connection, "raw_events"),
             },
@@ -227,6 +230,8 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
         "events rejected": dg.MetadataValue.json(report.ingested.rejected),
         "events set aside as unconfirmed": dg.MetadataValue.int(report.unconfirmed),
+        "mapping": dg.MetadataValue.text(report.mapping),
+        "events typed again": dg.MetadataValue.int(report.retyped.changed),
         "days changed": dg.MetadataValue.int(len(report.ingested.changed_days)),
         "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
         "days frozen by retention": dg.MetadataValue.int(len({*days} - {*report.days})),

@@ -6,9 +6,9 @@ import dagster as dg
 
 from leadpipe.events import ledger
 from leadpipe.events.assets import raw_events, run_of
+from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
-from leadpipe.events.vocabulary import event_names
 from leadpipe.partitions import DAILY
 from leadpipe.resources import WarehouseResource, preview, table
 
@@ -44,7 +44,7 @@ def every_day_is_complete(
     compared by event names that were added. Days that are frozen by retention are not compared, and days that
     other runs of the same sync are yet to read are looked at after the last of them.
     """
-    now, names = datetime.now(UTC), event_names(settings)
+    now, names = datetime.now(UTC), event_mapping(settings).names
     with warehouse.get_connection() as connection:
         facts = facts_of_days(connection, now=now)
         lost = dict(connection.execute(_LOST).fetchall())

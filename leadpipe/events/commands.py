@@ -1,7 +1,8 @@
 """`leadpipe sync`, `runs` and `days`."""
 
 import getpass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import click
 
@@ -12,6 +13,7 @@ from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.listing import read_days
+from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.retention import Floor, floor_of
@@ -82,7 +84,28 @@ def _plan(
     return SyncPlan({start + timedelta(days=n): "asked for" for n in range((end - start).days + 1)})
 
 
+def _change_lines(change: ChangeCost) -> Iterator[str]:
+    if change.days_to_type:
+        yield (
+            f"Events mean something else than before: {change.events_to_type:,} stored ones on "
+            f"{_days(change.days_to_type)} would be typed again ({', '.join(change.events)})."
+        )
+    if change.days_to_read:
+        yield f"{_days(change.days_to_read)} would be read again for properties that are needed now."
+    if change.days_kept:
+        yield (
+            f"{_days(change.days_kept)} lack such properties, too, but are {FROZEN}: their events stay typed "
+            "as they are."
+        )
+
+
+def _days(days: Sequence[date]) -> str:
+    return f"{len(days):,} day{'' if len(days) == 1 else 's'}"
+
+
 def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
+    for line in _change_lines(plan.change):
+        notes.print(line, markup=False, soft_wrap=True)
     rows = [(day, reason) for day, reason in sorted(plan.reasons.items())]
     emit(
         Rows(("day", "reason"), tuple(rows)),
@@ -185,7 +208,7 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
     Example:
       leadpipe days accept 2026-11-20
     """
-    chosen = sorted({date.date() for date in dates})
+    chosen = sorted({one.date() for one in dates})
     now = datetime.now(UTC)
     with open_warehouse(load_settings(Settings)).transaction() as connection:
         moment = floor_of(connection, now=now).moment

@@ -1,20 +1,59 @@
-"""From settings to what the core of events takes: how to read the project."""
+"""From settings to what the core of events takes: what events mean, how to read the project."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+from leadpipe.errors import ConfigurationError
 from leadpipe.events.extraction import Selection
+from leadpipe.events.mapping.model import EventMapping, Rule
+from leadpipe.events.mapping.reading import built_in, read_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import SyncConfig
-from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES, event_names
+
+_SIGNUP = str(EventsSettings.model_fields["signup_event"].default)
+
+
+def event_mapping(settings: EventsSettings) -> EventMapping:
+    """What events mean, as configured: the file, or the built-in names, and the two settings with names.
+
+    Raises:
+        ConfigurationError: the file cannot be used; see `read_mapping`.
+    """
+    mapping = _written(settings)
+    events = dict(mapping.events)
+    signup = settings.signup_event
+    if signup != _SIGNUP:
+        if events.get(_SIGNUP) == built_in().events[_SIGNUP]:
+            del events[_SIGNUP]
+        if not events.get(signup):
+            events[signup] = (Rule("signup"),)
+    for name in settings.extra_events:
+        if not events.get(name):
+            events[name] = (Rule(None),)
+    named = signup != _SIGNUP and events[signup] != (Rule("signup"),)
+    return replace(mapping, events=events, signup_event=signup if named else None)
+
+
+def _written(settings: EventsSettings) -> EventMapping:
+    try:
+        return read_mapping(settings.events_path)
+    except FileNotFoundError:
+        if settings.events_file is not None:
+            raise ConfigurationError(
+                f"LEADPIPE_EVENTS_FILE names {settings.events_file}, which does not exist. Write it, or "
+                "leave the setting out for the built-in names."
+            ) from None
+        return built_in()
 
 
 def sync_config(settings: EventsSettings) -> SyncConfig:
     """How to read events, as configured."""
+    mapping = event_mapping(settings)
     return SyncConfig(
         selection=Selection(
-            events=event_names(settings),
-            bulky_events=BULKY_EVENTS,
-            bulky_properties=BULKY_PROPERTIES,
+            events=mapping.names,
+            bulky_events=mapping.narrow_events,
+            bulky_properties=mapping.narrow_properties,
             page_rows=settings.page_rows,
         ),
         landing=settings.landing_dir,
@@ -23,4 +62,5 @@ def sync_config(settings: EventsSettings) -> SyncConfig:
         workers=settings.fetch_workers,
         most_gone=settings.most_gone_percent / 100,
         patience=timedelta(hours=settings.confirm_hours),
+        mapping=mapping,
     )

@@ -157,3 +157,14 @@ def record_proof(
     proved = [day for day in days if theirs[day].has_the_events_of(ours[day])]
     note_unseen(connection, proved, events=events, until=until)
     return {day: DayState(until, theirs[day], ours[day], names) for day in theirs}
+
+
+def rejected_on(connection: duckdb.DuckDBPyConnection, first: date, last: date) -> dict[str, int]:
+    """How many stored events of a range of days, both ends inclusive, no table can use, by reason."""
+    return dict(
+        connection.execute(
+            "SELECT rejected_reason, count(*) FROM raw_events "
+            "WHERE event_date BETWEEN ? AND ? AND rejected_reason IS NOT NULL GROUP BY ALL ORDER BY ALL",
+            [first, last],
+        ).fetchall()
+    )

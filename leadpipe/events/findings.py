@@ -1,17 +1,17 @@
 """What `leadpipe check` says of events: whether they are sent, what the warehouse holds, what is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from leadpipe.cli.findings import Finding
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
+from leadpipe.events.connecting import event_mapping
 from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import is_same, source_of
 from leadpipe.events.verdicts import FROZEN, summary
-from leadpipe.events.vocabulary import event_names
 from leadpipe.events.windows import EPOCH
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.settings import Settings
@@ -20,20 +20,28 @@ from leadpipe.warehouse import read_sql
 
 def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> Iterator[Finding]:
     """What is right and wrong with it."""
-    events = settings.of(EventsSettings)
-    if posthog is not None:
-        yield _sent(posthog, events, now)
+    own = settings.of(EventsSettings)
+    mapping = None
+    try:
+        mapping = event_mapping(own)
+    except ConfigurationError as error:
+        yield Finding("wrong", "events file", str(error))
+    else:
+        if own.events_path.exists():
+            yield Finding("ok", "events file", f"{own.events_path}, {len(mapping.names)} events")
+        if posthog is not None:
+            yield _sent(posthog, mapping.names, now)
     yield from _warehouse(settings)
-    if settings.warehouse_path.exists():
-        yield from _days(events, now)
+    if mapping is not None and settings.warehouse_path.exists():
+        yield from _days(own, mapping.names, now)
 
 
-def _sent(posthog: PostHog, settings: EventsSettings, now: datetime) -> Finding:
+def _sent(posthog: PostHog, events: Sequence[str], now: datetime) -> Finding:
     try:
         counted = posthog.query(
             read_sql("events", "day_counts.hogql"),
             values={
-                "events": list(event_names(settings)),
+                "events": list(events),
                 "window_start": utc_text(now - timedelta(days=7)),
                 "window_end": utc_text(now),
                 "created_after": utc_text(EPOCH),
@@ -80,7 +88,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _days(settings: EventsSettings, now: datetime) -> Iterator[Finding]:
+def _days(settings: EventsSettings, names: Sequence[str], now: datetime) -> Iterator[Finding]:
     """Whether the days hold PostHog's events, what retention takes, and what the next sync reads anew."""
     try:
         judged = read_days(settings, now=now)
@@ -103,7 +111,7 @@ def _days(settings: EventsSettings, now: datetime) -> Iterator[Finding]:
             f"{len(frozen)} days up to {max(frozen)} are {FROZEN}: PostHog no longer shows them; what was "
             "read of them is kept",
         )
-    if changes := settings_changes(judged, names=event_names(settings)):
+    if changes := settings_changes(judged, names=names):
         yield Finding("warning", "settings", f"the next sync {changes}")
 
 

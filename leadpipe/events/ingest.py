@@ -17,6 +17,9 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.events.extraction import rows_of
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.typed import typed_wire_rows
+from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.versions import mark_changed
 from leadpipe.warehouse import read_sql
@@ -25,7 +28,7 @@ from leadpipe.warehouse import read_sql
 _COLUMNS = (
     "uuid, event, timestamp, event_date, event_hour, created_at, distinct_id, person_id, listing_id, "
     "seeker_id, lister_id, lister_type, context_type, lead_type, is_logged_in, viewed_from, platform, "
-    "save_action, price, properties, rejected_reason"
+    "save_action, price, properties, rejected_reason, meaning, mapped_properties"
 )
 # Which of two copies is the event: the one PostHog received last. A webhook does not say when.
 _RECEIVED = "coalesce({0}.created_at, '-infinity'::TIMESTAMPTZ)"
@@ -73,6 +76,8 @@ def ingest(
         now: when the batch was taken in (UTC).
         rank: how much the pages' source knows of persons.
 
+    Events are typed by the mapping that the warehouse has in use.
+
     An event that its table cannot use is stored with `rejected_reason`; one without uuid, name or time
     goes to `rejected_events`. Neither stops the batch.
     """
@@ -81,17 +86,18 @@ def ingest(
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of(pages)}"
     )
+    mapping = in_use(connection, now=now)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE staged AS "
-        f"SELECT *, {rank}::UTINYINT AS person_rank FROM ({read_sql('events', 'typed_events.sql')})"
+        f"SELECT *, {rank}::UTINYINT AS person_rank FROM ({typed_wire_rows(mapping)})"
     )
     if rank < PersonRank.QUERY:
         _resolve_persons(connection)
     fetched = _count(connection, "SELECT count(*) FROM staged")
     unreadable = _set_unreadable_aside(connection, run_id, now)
-    _choose_copies(connection)
+    _choose_copies(connection, takes_the_place(connection, mapping))
     _tell_shared_uuids(connection, now)
-    merged = _merge(connection, run_id)
+    merged = _merge(connection, run_id, mapping)
     _note_copies_on_other_days(connection)
     connection.execute(
         "DROP VIEW copies; DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; "
@@ -157,11 +163,12 @@ def keep_rejected(
     return int(found[0]) if found else 0
 
 
-def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
+def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str) -> None:
     """Leave in `staged` one copy a uuid; make `known` (those stored before) and `sightings`.
 
     `sightings` are the days on which copies were seen, of uuids that came more than once; `identities` are
-    their names and distinct ids, and those of the events stored under the same uuid.
+    their names and distinct ids, and those of the events stored under the same uuid. `lacks_properties` is a
+    condition on what is `stored`: another mapping had fewer of its properties asked for.
     """
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE sightings AS
@@ -195,6 +202,7 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection) -> None:
                        THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
                    WHEN staged.properties IS NOT DISTINCT FROM stored.properties
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
+                   WHEN {lacks_properties} THEN true
                END AS is_later_copy,  -- null: received at one moment, so what they say decides
                stored.created_at,
                stored.person_id AS stored_person,
@@ -287,7 +295,9 @@ def _date(day: date | None) -> str:
     return f"DATE '{day}'" if day else "NULL::DATE"
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
+def _merge(
+    connection: duckdb.DuckDBPyConnection, run_id: str, mapping: EventMapping
+) -> IngestResult:
     """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged."""
     fresh = connection.execute("""
         SELECT event_date, rejected_reason, count(*) FROM staged
@@ -325,6 +335,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str) -> IngestResult:
     days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
     runs = {run for _, _, run in changed} | ({run_id} if fresh else set())
     mark_changed(connection, sorted(days), sorted(runs))
+    note_taken_in(connection, days, mapping)
     rejected: dict[str, int] = {}
     for _, reason, count in fresh:
         if reason is not None:

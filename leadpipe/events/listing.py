@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, DayFacts, Verdict, published_facts, verdict_of
-from leadpipe.events.vocabulary import event_names
 from leadpipe.published import reading
 
 AskDicts = Callable[[str], list[dict[str, Any]]]
@@ -34,7 +34,7 @@ def days_of(
         today=now.astimezone(UTC).date(),
         frozen_before=frozen_before(ask),
     )
-    names = event_names(settings)
+    names = event_mapping(settings).names
     return [(one, verdict_of(one, names=names)) for one in facts]
 
 

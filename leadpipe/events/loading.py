@@ -17,6 +17,8 @@ from leadpipe.events.deletions import follow, forget_copies, give_way, unseen
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.retyping import Retyped, retype_stale
 from leadpipe.events.persons import follow_merges
 from leadpipe.events.proof import (
     NOTHING,
@@ -47,7 +49,8 @@ class LoadReport:
     """What a load did; `days` has the verdict of every day asked that is not frozen by retention.
 
     `unsent` has the days of which PostHog counts more events than it sent, and how many more; `unconfirmed`
-    says how many events were set aside that only a webhook brought.
+    says how many events were set aside that only a webhook brought. `mapping` is the version that all days
+    are typed by, `retyped` what was typed again for it.
     """
 
     ingested: IngestResult = field(default_factory=IngestResult)
@@ -57,6 +60,8 @@ class LoadReport:
     removed: Mapping[date, int] = field(default_factory=dict)
     unsent: Mapping[date, int] = field(default_factory=dict)
     unconfirmed: int = 0
+    retyped: Retyped = field(default_factory=Retyped)
+    mapping: str = ""
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -93,12 +98,20 @@ def load_days(
             claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
             ledger.begin_run(connection, run, days=days, now=started_at)
+            versions.adopt(connection, config.mapping, now=started_at)
             states = day_states(connection)
         loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
         error: str | None = None
         unconfirmed = 0
         try:
-            report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
+            floor = retention.current_floor(posthog, warehouse, now=started_at)
+            retyped = retype_stale(warehouse, config.mapping, floor=floor)
+            report = loader.load(
+                [day for day in sorted(set(days)) if not floor.freezes(day)],
+                states,
+                is_full=is_full,
+                started_at=started_at,
+            )
         except LeadpipeError as failure:
             error = str(failure)
             raise
@@ -111,7 +124,13 @@ def load_days(
                 if error is None:
                     unconfirmed = set_aside(connection, patience=config.patience, now=clock())
                 ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
-    return replace(report, unconfirmed=unconfirmed, calls=calls)
+    return replace(
+        report,
+        unconfirmed=unconfirmed,
+        retyped=retyped,
+        mapping=config.mapping.version,
+        calls=calls,
+    )
 
 
 @dataclass
@@ -135,8 +154,6 @@ class _Loader:
         started_at: datetime,
     ) -> LoadReport:
         names = self.config.selection.events
-        floor = retention.current_floor(self.posthog, self.warehouse, now=started_at)
-        days = [day for day in days if not floor.freezes(day)]
         until = settled_until(self.posthog, started_at, self.config.settle)
         theirs = of_days(self.posthog, days, events=names, until=until)
         if (known := settled_until(self.posthog, started_at, self.config.settle)) != until:
@@ -152,6 +169,7 @@ class _Loader:
                 ours=ours,
                 config=self.config,
             )
+            lacking = versions.lacking(connection, self.config.mapping)
         floor, doubtful = retention.examine(
             self.posthog,
             self.warehouse,
@@ -167,7 +185,7 @@ class _Loader:
             read_until = states[day].read_until if day in states else None
             starts[day] = (
                 EPOCH
-                if is_full or read_until is None
+                if is_full or read_until is None or day in lacking
                 else min(read_until, until) - self.config.overlap
             )
         unread = {
@@ -177,7 +195,8 @@ class _Loader:
             for day in days
         }
         windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
-        report = self.read(windows, unread, theirs, until, unrecorded=doubtful)
+        whole = {day for day in days if starts[day] == EPOCH}
+        report = self.read(windows, unread, theirs, until, whole=whole, unrecorded=doubtful)
         report = self._follow_merges(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         with self.warehouse.transaction() as connection:
@@ -283,12 +302,14 @@ class _Loader:
         until: datetime,
         *,
         gone: dict[date, list[str]] | None = None,
+        whole: Collection[date] = (),
         unrecorded: Collection[date] = (),
     ) -> LoadReport:
         """Read windows, fold them in, and compare each day of `theirs` as soon as all its windows are in.
 
-        Where the windows are read whole, `gone` is given what is stored in them and was not among it. The
-        outcome of `unrecorded` days is not kept.
+        Where the windows are read whole, `gone` is given what is stored in them and was not among it. `whole`
+        are the days whose windows cover all of them from the beginning of time. The outcome of `unrecorded`
+        days is not kept: PostHog may not have shown all of them.
         """
         missing = {day: sum(day in window.days for window in windows) for day in theirs}
         waiting: list[WindowPages] = []
@@ -312,6 +333,9 @@ class _Loader:
                     ).items():
                         gone.setdefault(day, []).extend(uuids)
                     forget_copies(connection, waiting)
+                versions.note_read_whole(
+                    connection, (done & {*whole}) - {*unrecorded}, self.config.mapping
+                )
                 verdicts = record_proof(
                     connection,
                     {day: theirs[day] for day in sorted(done)},

@@ -4,7 +4,7 @@ Reading the days is `loading.py`'s business; when to plan is `leadpipe/automatio
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
@@ -15,6 +15,8 @@ from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import day_states, names_key, record_proof
 from leadpipe.events.extraction import read_windows, rows_of
 from leadpipe.events.ingest import keep_rejected
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.retyping import ChangeCost, cost_of
 from leadpipe.events.persons import compare_days
 from leadpipe.events.proof import Fingerprint, settled_until
 from leadpipe.events.retention import Floor
@@ -33,11 +35,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class SyncPlan:
-    """Which days a sync reads, each with the reason a person would give."""
+    """Which days a sync reads, each with the reason a person would give, and what a new mapping costs."""
 
     reasons: dict[date, str]
     events_waiting: int = 0
     outside: int = 0
+    change: ChangeCost = field(default_factory=ChangeCost)
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -58,9 +61,9 @@ def plan_sync(
 
     Every plan compares the last 35 days by their events, and with them the days that were last compared
     by other event names. Days never read, days that differ, days that received events since the last
-    plan, days of an earlier plan that no run has read yet and today are read; days that are frozen by
-    retention are none of these. Takes two queries to PostHog, and none before the first load. A dry plan
-    is not remembered.
+    plan, days of an earlier plan that no run has read yet, days that lack properties which the mapping
+    needs, and today are read; days that are frozen by retention are none of these. Takes two queries to
+    PostHog, and none before the first load. A dry plan is not remembered.
 
     Raises:
         PostHogError, WarehouseLocked.
@@ -74,33 +77,24 @@ def plan_sync(
         if not is_dry:
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
         states = day_states(connection)
-        # Of plans that began later than this one their days before it are not known.
-        asked = connection.execute(
-            "SELECT max(until) FROM changed_days WHERE coalesce(first_day, $first_day) <= $first_day",
-            {"first_day": first_day},
-        ).fetchone()
+        asked = _last_asked(connection, first_day)
+        lacking = versions.lacking(connection, config.mapping)
         pending = connection.execute(
             "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
             "WHERE read_until IS NULL OR read_until < until"
         ).fetchall()
     floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
-    reasons = {
-        day: "never read"
-        for offset in range((today - first_day).days + 1)
-        if not floor.freezes(day := first_day + timedelta(days=offset))
-        and (day not in states or states[day].read_until is None)
-    }
-    was_read = [
-        day
-        for day in states
-        if first_day <= day <= today and day not in reasons and not floor.freezes(day)
-    ]
-    reasons.update({day: "changed" for (day,) in pending if day in was_read})
+    loaded = [first_day + timedelta(days=n) for n in range((today - first_day).days + 1)]
+    shown = [day for day in loaded if not floor.freezes(day)]
+    was_read = [day for day in shown if day in states and states[day].read_until is not None]
+    reasons = dict.fromkeys(sorted({*shown} - {*was_read}), "never read")
+    reasons |= {day: "changed" for (day,) in pending if day in was_read}
+    reasons |= {day: "lacks properties" for day in lacking if day in was_read}
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
     changed: dict[date, int] = {}
     outside = 0
-    since = min(asked[0], until) - config.overlap if asked and asked[0] else None
+    since = min(asked, until) - config.overlap if asked else None
     if since is not None:
         changed, outside = _ask_changed_days(
             posthog,
@@ -144,7 +138,7 @@ def plan_sync(
         reasons[today] = "today"
     plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
     if is_dry:
-        return plan
+        return replace(plan, change=_cost(warehouse, config, floor))
     with warehouse.transaction() as connection:
         _remember(
             connection,
@@ -160,6 +154,20 @@ def plan_sync(
     if outside and since is not None:
         _keep_outside(posthog, warehouse, config, first_day, today, since, now)
     return plan
+
+
+def _last_asked(connection: duckdb.DuckDBPyConnection, first_day: date) -> datetime | None:
+    """Up to when PostHog was asked for changed days. Of plans that began later, earlier days are not known."""
+    found = connection.execute(
+        "SELECT max(until) FROM changed_days WHERE coalesce(first_day, $first_day) <= $first_day",
+        {"first_day": first_day},
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _cost(warehouse: Warehouse, config: SyncConfig, floor: Floor) -> ChangeCost:
+    with warehouse.connect() as connection:
+        return cost_of(connection, config.mapping, floor=floor)
 
 
 def _visible(of_days: Mapping[date, _T], floor: Floor) -> dict[date, _T]:

@@ -1,5 +1,6 @@
 """Which events are read, and how far back a read begins."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -32,6 +33,11 @@ class EventsSettings(Settings):
         alias="LEADPIPE_EXTRA_EVENTS",
         description="Further event names to keep in raw_events, separated by commas.",
     )
+    events_file: Path | None = Field(
+        None,
+        alias="LEADPIPE_EVENTS_FILE",
+        description="What your own events mean. Default: events.toml in the data folder, else built in.",
+    )
     settle_seconds: int = Field(
         120,
         ge=0,
@@ -62,6 +68,15 @@ class EventsSettings(Settings):
         description="How long PostHog's queries may take to show an event that its webhook brought. One that "
         "they do not show by then is set aside: it counts nowhere, and is told.",
     )
+
+    @property
+    def events_path(self) -> Path:
+        """The file with the mapping of events, which need not exist in the data folder."""
+        return self.events_file or self.data_dir / "events.toml"
+
+    def kept_files(self) -> tuple[Path, ...]:
+        """What a backup keeps beside the warehouse."""
+        return (*super().kept_files(), self.data_dir / "events.toml")
 
 
 SECTION = EventsSettings

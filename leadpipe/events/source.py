@@ -4,7 +4,7 @@ That its address has changed is `moving.py`'s business.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import duckdb
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.days import DayState, names_key
 from leadpipe.events.extraction import Selection
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.proof import Fingerprint
 from leadpipe.events.windows import start_of
 from leadpipe.posthog import PostHog, identity, utc_text
@@ -34,6 +36,7 @@ class SyncConfig:
     workers: int = 3
     most_gone: float = 0.5
     patience: timedelta = timedelta(days=1)
+    mapping: EventMapping = field(default_factory=built_in)
 
 
 def claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:

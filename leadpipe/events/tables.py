@@ -1,5 +1,8 @@
 """The tables of events: what PostHog sent, what of each day is known, who brought it."""
 
+import json
+from importlib.resources import files
+
 import duckdb
 
 TABLES = (
@@ -22,6 +25,7 @@ TABLES = (
     "hidden_days",
     "webhook_arrivals",
     "unconfirmed_events",
+    "event_mappings",
 )
 
 
@@ -235,6 +239,45 @@ def remember_moves(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def read_by_mapping(connection: duckdb.DuckDBPyConnection) -> None:
+    """What an event means is kept with it, and with each day by which mapping; before, names were fixed."""
+    connection.execute("""
+        ALTER TABLE raw_events ADD COLUMN meaning VARCHAR;
+        ALTER TABLE raw_events ADD COLUMN mapped_properties VARCHAR;
+        ALTER TABLE event_days ADD COLUMN typed_by VARCHAR;
+        ALTER TABLE event_days ADD COLUMN read_by VARCHAR[];
+        CREATE TABLE event_mappings (
+            version VARCHAR NOT NULL,
+            content VARCHAR NOT NULL,
+            is_current BOOLEAN NOT NULL,
+            adopted_at TIMESTAMPTZ
+        );
+    """)
+    stored = connection.execute("SELECT count(*) FROM event_days").fetchone()
+    if not stored or not stored[0]:
+        return
+    text = files("leadpipe").joinpath("events", "mapping", "fixed_names.json").read_text()
+    fixed = json.loads(text)
+    meanings = {
+        name: rule["meaning"]
+        for name, rules in fixed["content"]["events"].items()
+        for rule in rules
+    }
+    connection.execute(
+        "UPDATE raw_events SET meaning = fixed.meaning FROM (SELECT unnest($names::VARCHAR[]) AS event, "
+        "unnest($meanings::VARCHAR[]) AS meaning) AS fixed WHERE raw_events.event = fixed.event",
+        {"names": list(meanings), "meanings": list(meanings.values())},
+    )
+    connection.execute(
+        "INSERT INTO event_mappings VALUES ($version, $content, true, NULL)",
+        {"version": fixed["version"], "content": json.dumps(fixed["content"])},
+    )
+    connection.execute(
+        "UPDATE event_days SET typed_by = $version, read_by = [$version]",
+        {"version": fixed["version"]},
+    )
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -243,4 +286,5 @@ MIGRATIONS = (
     await_confirmation,
     divide_runs,
     remember_moves,
+    read_by_mapping,
 )

@@ -6,7 +6,7 @@ import dagster as dg
 
 from leadpipe.automation import KIND_TAG, asset_job, at_most, hindrance
 from leadpipe.errors import LeadpipeError
-from leadpipe.events.vocabulary import BULKY_EVENTS
+from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.settings import InboxSettings
 
@@ -34,7 +34,7 @@ def store_webhook_events(
     now = datetime.now(UTC)
     try:
         state = inbox.state()
-        is_urgent = bool(inbox.waiting_events() - set(BULKY_EVENTS))
+        is_urgent = bool(inbox.waiting_events() - {*event_mapping(settings).narrow_events})
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
     if state.oldest_at is None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from leadpipe.events.vocabulary import event_names
+from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.payloads import Reader, checked_fields
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.inbox.store import Inbox
@@ -19,8 +19,10 @@ def webhook_reader(settings: InboxSettings, *, now: datetime) -> Reader:
     Raises:
         ConfigurationError: the field mapping cannot be used.
     """
+    mapping = event_mapping(settings)
     return Reader(
-        wanted=frozenset(event_names(settings)),
+        wanted=frozenset(mapping.names),
+        mapping=mapping,
         first_day=settings.first_day(now),
         fields=checked_fields(settings.webhook_fields),
     )

@@ -14,7 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 import msgspec
 
 from leadpipe.errors import ConfigurationError, LeadpipeError
-from leadpipe.events.vocabulary import BULKY_EVENTS, BULKY_PROPERTIES
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.text import mended_json
 
 _AHEAD = timedelta(days=1)
@@ -100,11 +101,13 @@ class Reader:
         wanted: names of the events to keep; others are ignored.
         first_day: earlier events are refused, as no sync would read them.
         fields: a dotted path for each of `FIELDS`, where the body is not PostHog's default.
+        mapping: of which events only some properties are kept.
     """
 
     wanted: Collection[str]
     first_day: date
     fields: Mapping[str, str] = field(default_factory=lambda: FIELDS)
+    mapping: EventMapping = field(default_factory=built_in)
 
     def read(self, body: bytes, *, now: datetime) -> Payload:
         """The events of a body.
@@ -153,7 +156,8 @@ class Reader:
         timestamp = self._timestamp(item, fields, now)
         distinct_id = _text(item, fields, "distinct_id", _LONGEST_ID)
         person_id = _text(item, fields, "person_id", _LONGEST_ID)
-        properties = _properties(_found(item, fields["properties"]), fields["properties"], event)
+        kept = self.mapping.narrow_properties if event in self.mapping.narrow_events else None
+        properties = _properties(_found(item, fields["properties"]), fields["properties"], kept)
         moment = timestamp.isoformat(timespec="microseconds")
         wire = [event_uuid, event, moment, None, distinct_id, person_id, properties]
         return Delivery(
@@ -257,7 +261,7 @@ def _uuid(found: object, path: str) -> str:
     raise _Unusable(f"no UUID at {path}")
 
 
-def _properties(found: object, path: str, event: str) -> str:
+def _properties(found: object, path: str, kept: Collection[str] | None) -> str:
     if isinstance(found, str):  # a template may send them as text
         try:
             found = msgspec.json.decode(mended_json(found.encode()))
@@ -267,6 +271,6 @@ def _properties(found: object, path: str, event: str) -> str:
         return "{}"
     if not isinstance(found, dict):
         raise _Unusable(f"{path} should be an object")
-    if event in BULKY_EVENTS:
-        found = {name: found[name] for name in BULKY_PROPERTIES if name in found}
+    if kept is not None:
+        found = {name: found[name] for name in kept if name in found}
     return msgspec.json.encode(found).decode()

@@ -28,13 +28,14 @@ _row = msgspec.json.Decoder(tuple[str, datetime, datetime | None, str])
 
 @dataclass(frozen=True)
 class Question:
-    """Whose events are asked for: those since `window_start`."""
+    """Whose events are asked for: those since `window_start`, under the names that mean a staff contact."""
 
     tenant: str
     program_id: str
     window_start: datetime
     now: datetime
     project_id: str | None = None
+    events: tuple[str, ...] = ("LeadUpdated",)
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _page(
     answer = posthog.query(
         read_sql("interactions", "lead_updates.hogql"),
         values={
+            "events": list(question.events) or [""],
             "tenant": question.tenant,
             "program_id": question.program_id,
             "window_start": utc_text(start),

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from leadpipe.settings import Settings
+from leadpipe.events.settings import EventsSettings
 
 
-class InteractionsSettings(Settings):
+class InteractionsSettings(EventsSettings):
     """Tenants, their leads files, and where staff contacts come from."""
 
     leads_file: str | None = Field(

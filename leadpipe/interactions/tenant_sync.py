@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from leadpipe.connections import connect_posthog, open_warehouse
+from leadpipe.events.connecting import event_mapping
 from leadpipe.interactions.history import keep_record
 from leadpipe.interactions.reading import Question, Source, read_events
 from leadpipe.interactions.replacing import read_file
@@ -55,6 +56,7 @@ def sync_leads(
         now - timedelta(days=days),
         now,
         project_id=settings.posthog_project_id,
+        events=event_mapping(settings).names_of("staff_contact"),
     )
     read_file(path)  # before anything is asked of PostHog
     patience = _SHORT_PATIENCE_SECONDS if source == "auto" else settings.lock_timeout_seconds

@@ -36,11 +36,11 @@ WITH actions AS (
                 action_type: action_type,
                 timestamp: strftime(timestamp, '%Y-%m-%dT%H:%M:%S.%fZ'),
                 message_type: CASE WHEN action_type = 'lead_message' THEN lead_type END,
-                appointment_type: properties ->> '$.appointment_type',
+                appointment_type: coalesce(mapped_properties, properties) ->> '$.appointment_type',
                 is_logged_in: is_logged_in,
-                utm_source: properties ->> '$.utm_source',
-                utm_medium: properties ->> '$.utm_medium',
-                utm_campaign: properties ->> '$.utm_campaign',
+                utm_source: coalesce(mapped_properties, properties) ->> '$.utm_source',
+                utm_medium: coalesce(mapped_properties, properties) ->> '$.utm_medium',
+                utm_campaign: coalesce(mapped_properties, properties) ->> '$.utm_campaign',
                 points: coalesce(points, 0)
             })
         ) AS action

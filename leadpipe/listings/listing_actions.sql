@@ -8,7 +8,7 @@ SELECT
     event_date,
     event_hour,
     timestamp,
-    event,
+    meaning,
     lead_type,
     viewed_from,
     is_logged_in,
@@ -16,16 +16,13 @@ SELECT
     price,
     CASE
         WHEN lead_type IS NOT NULL THEN seeker_id
-        WHEN event = 'property_view' THEN coalesce(person_id, distinct_id)
+        WHEN meaning = 'view' THEN coalesce(person_id, distinct_id)
     END AS actor
 FROM raw_events
 WHERE listing_id IS NOT NULL
   AND rejected_reason IS NULL
   AND (
       lead_type IS NOT NULL
-      OR event IN (
-          'property_view', 'impression_social_media', 'impression_website_visit', 'impression_share',
-          'listing_sold'
-      )
-      OR (event = 'impression_saved_listing' AND save_action = 'add')
+      OR meaning IN ('view', 'social_media', 'website_visit', 'share', 'sale')
+      OR (meaning = 'saved_listing' AND save_action = 'add')
   )

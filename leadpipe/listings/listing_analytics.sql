@@ -11,23 +11,23 @@ counts AS (
         listing_id,
         event_date,
         event_hour,
-        count(*) FILTER (event = 'property_view') AS total_views,
-        count(*) FILTER (event = 'property_view' AND is_logged_in) AS logged_in_views,
-        count(*) FILTER (event = 'property_view' AND viewed_from = 'home') AS views_from_home,
-        count(*) FILTER (event = 'property_view' AND viewed_from = 'explore') AS views_from_explore,
-        count(*) FILTER (event = 'property_view' AND viewed_from = 'search') AS views_from_search,
-        count(*) FILTER (event = 'property_view' AND viewed_from = 'direct') AS views_from_direct,
-        count(*) FILTER (event = 'impression_social_media') AS impression_social_media,
-        count(*) FILTER (event = 'impression_website_visit') AS impression_website_visit,
-        count(*) FILTER (event = 'impression_share') AS impression_share,
-        count(*) FILTER (event = 'impression_saved_listing') AS impression_saved_listing,
+        count(*) FILTER (meaning = 'view') AS total_views,
+        count(*) FILTER (meaning = 'view' AND is_logged_in) AS logged_in_views,
+        count(*) FILTER (meaning = 'view' AND viewed_from = 'home') AS views_from_home,
+        count(*) FILTER (meaning = 'view' AND viewed_from = 'explore') AS views_from_explore,
+        count(*) FILTER (meaning = 'view' AND viewed_from = 'search') AS views_from_search,
+        count(*) FILTER (meaning = 'view' AND viewed_from = 'direct') AS views_from_direct,
+        count(*) FILTER (meaning = 'social_media') AS impression_social_media,
+        count(*) FILTER (meaning = 'website_visit') AS impression_website_visit,
+        count(*) FILTER (meaning = 'share') AS impression_share,
+        count(*) FILTER (meaning = 'saved_listing') AS impression_saved_listing,
         count(*) FILTER (lead_type = 'phone') AS phone,
         count(*) FILTER (lead_type = 'whatsapp') AS whatsapp,
         count(*) FILTER (lead_type = 'direct_message') AS direct_message,
         count(*) FILTER (lead_type = 'email') AS email,
         count(*) FILTER (lead_type = 'appointment') AS appointment,
         count(*) FILTER (lead_type = 'website') AS website,
-        count(*) FILTER (event = 'listing_sold') AS total_sales,
+        count(*) FILTER (meaning = 'sale') AS total_sales,
         sum(price) AS sales_value
     FROM actions
     GROUP BY listing_id, event_date, event_hour
@@ -50,7 +50,7 @@ people AS (
 per_platform AS (
     SELECT listing_id, event_date, event_hour, coalesce(platform, 'unknown') AS platform, count(*) AS shares
     FROM actions
-    WHERE event = 'impression_share'
+    WHERE meaning = 'share'
     GROUP BY ALL
 ),
 shares AS (

@@ -6,7 +6,7 @@ WITH per_actor AS (
     SELECT
         listing_id,
         lead_type IS NOT NULL AS is_lead,
-        event = 'property_view' AS is_view,
+        meaning = 'view' AS is_view,
         actor,
         min(timestamp) AS first_at,
         max(timestamp) AS last_at
@@ -26,7 +26,7 @@ people AS (
 per_platform AS (
     SELECT listing_id, coalesce(platform, 'unknown') AS platform, count(*) AS shares
     FROM listing_actions
-    WHERE event = 'impression_share'
+    WHERE meaning = 'share'
     GROUP BY ALL
 ),
 shares AS (

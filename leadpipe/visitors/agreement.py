@@ -18,7 +18,8 @@ _LOADED_WEEKS = """
            ) AS days_incomplete,
            coalesce(sum(pageviews), 0) AS pageviews
     FROM event_days LEFT JOIN (
-        SELECT event_date, count(*) AS pageviews FROM raw_events WHERE event = '$pageview' GROUP BY event_date
+        SELECT event_date, count(*) AS pageviews
+        FROM raw_events WHERE meaning = 'pageview' GROUP BY event_date
     ) USING (event_date)
     GROUP BY week_start
 """

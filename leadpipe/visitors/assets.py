@@ -9,6 +9,7 @@ import duckdb
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import run_of
+from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
@@ -59,7 +60,7 @@ def visitor_metrics(
                     warehouse.warehouse(),
                     weeks,
                     run_id=context.run.run_id,
-                    signup_event=settings.signup_event,
+                    mapping=event_mapping(settings),
                     clock=lambda: datetime.now(UTC),
                     note=context.log.info,
                 )

@@ -1,7 +1,7 @@
 """The live count as a feed: counted when something arrived and someone looks, pushed to open pages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from leadpipe.errors import LeadpipeError
-from leadpipe.events.vocabulary import PAGEVIEW_EVENT
 from leadpipe.inbox.store import Inbox
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
 from leadpipe.visitors.weeks import week_name, week_of
@@ -26,14 +25,22 @@ class LiveFeed:
         published: the folder of publications.
         inbox: where pageviews wait.
         clock: the time (UTC).
+        pageviews: the events that are page views.
     """
 
-    def __init__(self, published: Path, inbox: Inbox, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        published: Path,
+        inbox: Inbox,
+        *,
+        clock: Callable[[], datetime],
+        pageviews: Collection[str] = ("$pageview",),
+    ) -> None:
         def waiting(after: int) -> list[WaitingPageview]:
             return [
                 WaitingPageview(event.number, event.day, event.person_id, event.distinct_id)
                 for event in inbox.take(after=after)
-                if event.event == PAGEVIEW_EVENT
+                if event.event in pageviews
             ]
 
         self._visitors = LiveVisitors(published, waiting)

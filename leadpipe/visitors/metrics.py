@@ -13,8 +13,8 @@ from typing import Literal
 import duckdb
 
 from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
+from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.retention import Floor, asked_floor, current_floor
-from leadpipe.events.vocabulary import PAGEVIEW_EVENT
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
 from leadpipe.warehouse import Warehouse, read_sql
@@ -22,6 +22,7 @@ from leadpipe.warehouse import Warehouse, read_sql
 Source = Literal["posthog", "manual"]
 Stored = tuple[Source, "WeekCounts"]
 _WEEKS_BEFORE = 4
+_NO_NAMES = [""]  # no event is called so, and an empty list is no HogQL
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def sync_visitors(
     weeks: Sequence[date],
     *,
     run_id: str,
-    signup_event: str,
+    mapping: EventMapping,
     clock: Callable[[], datetime],
     note: Callable[[str], None] = lambda _: None,
 ) -> VisitorSyncReport:
@@ -78,7 +79,7 @@ def sync_visitors(
         warehouse: opened for short moments only, not while PostHog counts.
         weeks: Mondays.
         run_id: kept with the sync and with every change.
-        signup_event: the numerator of the conversion rate.
+        mapping: which events are pageviews, and which signups, the numerator of the conversion rate.
         clock: the time (UTC).
         note: told what is being done, a short sentence each.
 
@@ -91,12 +92,10 @@ def sync_visitors(
     try:
         floor = current_floor(posthog, warehouse, now=started_at)
         asked = [week for week in wanted if not floor.freezes(week)]
-        counts, failed = count_weeks(posthog, asked, signup_event=signup_event)
+        counts, failed = count_weeks(posthog, asked, mapping=mapping)
         with warehouse.connect() as connection:
             known = stored_weeks(connection)
-        hidden = _hidden_weeks(
-            posthog, warehouse, counts, known, signup_event=signup_event, now=started_at
-        )
+        hidden = _hidden_weeks(posthog, warehouse, counts, known, mapping=mapping, now=started_at)
     except LeadpipeError as error:
         with warehouse.transaction() as connection:
             report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
@@ -139,7 +138,7 @@ def _hidden_weeks(
     counts: Mapping[date, WeekCounts],
     stored: Mapping[date, Stored],
     *,
-    signup_event: str,
+    mapping: EventMapping,
     now: datetime,
 ) -> frozenset[date]:
     """Weeks that lost events from the beginning of what PostHog shows, unless they were surely deleted."""
@@ -150,7 +149,7 @@ def _hidden_weeks(
     if floor.is_told(now):
         return frozenset(week for week in counts if floor.freezes(week))
     before = [week for week in sorted(stored) if week < min(edge)][-_WEEKS_BEFORE:]
-    shown, _ = count_weeks(posthog, before, signup_event=signup_event)
+    shown, _ = count_weeks(posthog, before, mapping=mapping)
     if any(found != WeekCounts() for found in shown.values()):
         return frozenset()
     return frozenset(edge) | {week for week in counts if week < max(edge)}
@@ -173,7 +172,7 @@ def _lost_at_the_edge(
 
 
 def count_weeks(
-    posthog: PostHog, weeks: Sequence[date], *, signup_event: str
+    posthog: PostHog, weeks: Sequence[date], *, mapping: EventMapping
 ) -> tuple[dict[date, WeekCounts], dict[date, str]]:
     """PostHog's counts of the weeks, zeros included, and the weeks it could not count with the reason.
 
@@ -186,8 +185,8 @@ def count_weeks(
         rows = posthog.query(
             read_sql("visitors", "weekly_visitors.hogql"),
             values={
-                "pageview_event": PAGEVIEW_EVENT,
-                "signup_event": signup_event,
+                "pageview_events": list(mapping.names_of("pageview")) or _NO_NAMES,
+                "signup_events": list(mapping.names_of("signup")) or _NO_NAMES,
                 "window_start": utc_text(start_of_week(min(weeks))),
                 "window_end": utc_text(start_of_week(max(weeks) + WEEK)),
             },
@@ -197,8 +196,8 @@ def count_weeks(
         if len(weeks) == 1:
             return {}, {weeks[0]: str(error)}
         middle = len(weeks) // 2
-        counts, failed = count_weeks(posthog, weeks[:middle], signup_event=signup_event)
-        more_counts, more_failed = count_weeks(posthog, weeks[middle:], signup_event=signup_event)
+        counts, failed = count_weeks(posthog, weeks[:middle], mapping=mapping)
+        more_counts, more_failed = count_weeks(posthog, weeks[middle:], mapping=mapping)
         return counts | more_counts, failed | more_failed
     try:
         found = {

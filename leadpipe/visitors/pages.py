@@ -14,6 +14,8 @@ from starlette.routing import Route
 
 from leadpipe.charts import bar_chart, line_chart
 from leadpipe.errors import NotPublished
+from leadpipe.events.connecting import event_mapping
+from leadpipe.events.settings import EventsSettings
 from leadpipe.inbox.pages import InboxDoor
 from leadpipe.published import reading
 from leadpipe.settings import Settings
@@ -35,7 +37,12 @@ _PING_SECONDS = 15
 async def _running(web: Web) -> AsyncIterator[None]:
     """The live count, woken by what the webhook brings."""
     door = web.held(InboxDoor)
-    feed = LiveFeed(web.settings.published_dir, door.inbox, clock=web.clock)
+    feed = LiveFeed(
+        web.settings.published_dir,
+        door.inbox,
+        clock=web.clock,
+        pageviews=event_mapping(web.settings.of(EventsSettings)).names_of("pageview"),
+    )
     await feed.start()
     door.tell(feed.wake)
     web.hold(feed)

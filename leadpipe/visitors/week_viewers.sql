@@ -6,5 +6,5 @@ SELECT DISTINCT
     person_id,
     distinct_id
 FROM raw_events
-WHERE event = '$pageview' AND event_date BETWEEN $first_day AND $last_day
+WHERE meaning = 'pageview' AND event_date BETWEEN $first_day AND $last_day
 ORDER BY ALL

@@ -98,6 +98,25 @@ def test_a_dry_run_reads_and_writes_nothing(run, sandbox, tmp_path):
     assert sandbox.control.requests() == []
 
 
+def test_a_changed_mapping_is_told_before_and_taken_up_by_the_next_sync(synced, tmp_path):
+    """A dry run says what would be typed again; the sync does it, and the lead has other points."""
+    events = tmp_path / "data" / "events.toml"
+    events.write_text('[events.lead_phone]\nmeaning = "lead"\nlead_type = "appointment"\n')
+    assert (
+        "2 stored ones on 1 day would be typed again (lead_phone)."
+        in synced("sync", "--dry-run").stderr
+    )
+    assert synced("sync").exit_code == 0
+    [lead] = json.loads(synced("leads", "list", "--json").stdout)
+    assert (lead["lead_score"], lead["total_actions"]) == (80, 2)
+    [hour] = json.loads(synced("listings", "listing-123", "--hours", "--json").stdout)
+    assert (hour["phone_leads"], hour["appointment_leads"]) == (0, 2)
+    events.write_text('[events.lead_phone]\nmeaning = "led"\n')
+    result = synced("sync")
+    assert (result.exit_code, "Traceback" in result.output) == (1, False)
+    assert f"{events}, line 2: unknown meaning 'led'; did you mean lead?" in result.stderr
+
+
 def test_days_can_be_chosen_and_read_in_full(synced, sandbox):
     """--from, --to and --full load exactly those days, whole."""
     day = yesterday().date().isoformat()

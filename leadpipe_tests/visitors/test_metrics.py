@@ -7,6 +7,8 @@ from pydantic import SecretStr
 
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import KeyRejected
+from leadpipe.events.connecting import event_mapping
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.visitors.imports import import_weeks
 from leadpipe.visitors.metrics import (
     VisitorSyncReport,
@@ -41,7 +43,7 @@ def synced(settings, warehouse, *weeks, run_id="run-1"):
             warehouse,
             weeks or (EMPTY_WEEK, LAST_WEEK, THIS_WEEK),
             run_id=run_id,
-            signup_event=settings.signup_event,
+            mapping=event_mapping(settings),
             clock=lambda: NOW,
         )
 
@@ -86,7 +88,7 @@ def test_one_question_for_all_weeks(settings, sandbox, warehouse):
     sandbox.control.insert(pageviews(THIS_WEEK, "a"))
     weeks = [THIS_WEEK - timedelta(days=7 * number) for number in range(53)]
     with connect_posthog(settings) as posthog:
-        counts, failed = count_weeks(posthog, sorted(weeks), signup_event="user_signed_up")
+        counts, failed = count_weeks(posthog, sorted(weeks), mapping=built_in())
         assert posthog.stats.snapshot().api_calls == 1
     assert (len(counts), failed, counts[THIS_WEEK]) == (53, {}, WeekCounts(1, 1, 0))
 

@@ -7,6 +7,10 @@ import pytest
 
 from leadpipe import domains
 from leadpipe.domains import DOMAINS
+from leadpipe.events.mapping.reading import built_in
+from leadpipe.events.mapping.retyping import ChangeCost, cost_of
+from leadpipe.events.mapping.versions import in_use
+from leadpipe.events.retention import Floor
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Warehouse
 from leadpipe.warehouse.migrations import gather_migrations
@@ -74,6 +78,18 @@ def test_a_rebuild_gives_the_same_marts(old):
         "blacklist",
     ):
         assert rows(warehouse, f"SELECT * FROM {table} ORDER BY ALL") == before[table], table
+
+
+def test_events_have_their_meaning_and_nothing_is_typed_or_read_again(old):
+    """The fixed names of then are the built-in mapping of now: stored days cost nothing."""
+    warehouse, _ = old
+    found = rows(warehouse, "SELECT DISTINCT event, meaning FROM raw_events")
+    assert len(found) == 14
+    for event, meaning in found:
+        assert [rule.meaning for rule in built_in().events[event]] == [meaning]
+    with warehouse.connect() as connection:
+        assert cost_of(connection, built_in(), floor=Floor()) == ChangeCost()
+        assert in_use(connection, now=NOW) == built_in()
 
 
 def test_the_tables_of_a_domain_that_is_gone_stay(old, monkeypatch):

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from leadpipe.events.mapping.versions import adopt
 from leadpipe.events.source import SyncConfig
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.weeks import week_of
@@ -71,6 +72,8 @@ def differences(walker: Walker, sandbox: SandboxProcess, folder: Path) -> list[s
         last_day=walker.now.date(),
     )
     truth = Warehouse(folder / "truth.duckdb")
+    with truth.transaction() as connection:
+        adopt(connection, walker.config.mapping, now=walker.now)
     take_in(truth, folder, events, now=walker.now)
     found = list(_events_that_differ(walker.warehouse, truth))
     if found:  # the marts would only say so again

@@ -307,7 +307,9 @@ class Walker:
         if has_person:
             body["person"] = {"id": self._person(row["distinct_id"])}
         reader = Reader(
-            wanted={*self.config.selection.events}, first_day=self.walk.first_day.date()
+            wanted={*self.config.selection.events},
+            first_day=self.walk.first_day.date(),
+            mapping=self.config.mapping,
         )
         self.inbox.add([reader.read(msgspec.json.encode(body), now=self.now)], now=self.now)
         if dies:

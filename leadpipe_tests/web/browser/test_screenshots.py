@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from leadpipe.connections import connect_posthog
+from leadpipe.events.connecting import event_mapping
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.metrics import sync_visitors
 from leadpipe.visitors.weeks import weeks_between
@@ -62,7 +63,7 @@ def traffic(settings, sandbox):
             warehouse,
             weeks_between(days[0], TODAY),
             run_id="run-1",
-            signup_event=settings.signup_event,
+            mapping=event_mapping(settings),
             clock=lambda: NOW - timedelta(minutes=2),
             note=said.append,
         )

@@ -1,0 +1,110 @@
+"""200,000 events of 920 bytes typed: by the mapping, by a team's own mapping, and by the SELECT of 0.2.0.
+
+`python -m benchmarks.typing before|mapping|own|retyping EVENTS` runs one side and prints its CPU seconds:
+reading the page file and making typed rows of it. `retyping` is what a changed mapping costs over stored
+days.
+"""
+
+import resource
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.measure import print_figures, run_in_turn
+from benchmarks.replay import make_rows
+from leadpipe.events.extraction import rows_of
+from leadpipe.events.ingest import ingest
+from leadpipe.events.ledger import Run, begin_run
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.reading import built_in, read_mapping
+from leadpipe.events.mapping.retyping import retype_stale
+from leadpipe.events.mapping.typed import typed_wire_rows
+from leadpipe.events.mapping.versions import adopt
+from leadpipe.events.retention import Floor
+from leadpipe.warehouse import Warehouse
+
+_BEFORE = Path(__file__).with_name("typed_events_0_2_0.sql")
+_OWN = """
+[events.property_view]
+meaning = "view"
+listing_id = ["propertyRef", "property.ref", "listing_id"]
+viewed_from = {from = ["source", "viewed_from"], values = {"home page" = "home"}, otherwise = "other"}
+
+[events.contact_agent_clicked]
+meaning = "lead"
+only_where = {context = "listing"}
+lister_id = ["agentId"]
+lead_type = {from = ["channel"], values = {"WhatsApp call" = "whatsapp"}, default = "phone"}
+"""
+
+
+def own_mapping(folder: Path) -> EventMapping:
+    """A team's mapping, in which the events of the benchmark are views."""
+    path = folder / "events.toml"
+    path.write_text(_OWN)
+    return read_mapping(path)
+
+
+def write_page(folder: Path, events: int) -> Path:
+    """The events as a page file."""
+    page = folder / "page.ndjson"
+    page.write_bytes(b"\n".join(make_rows(events)[1]) + b"\n")
+    return page
+
+
+def type_page(side: str, events: int) -> float:
+    """CPU seconds to type a page file."""
+    with tempfile.TemporaryDirectory() as name, duckdb.connect() as connection:
+        folder = Path(name)
+        page = write_page(folder, events)
+        query = _BEFORE.read_text()
+        if side != "before":
+            query = typed_wire_rows(built_in() if side == "mapping" else own_mapping(folder))
+        connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
+        connection.execute(f"CREATE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of([page])}")
+        started = _cpu_seconds()
+        connection.execute(f"CREATE TEMP TABLE staged AS {query}")
+        return _cpu_seconds() - started
+
+
+def retype(events: int) -> float:
+    """CPU seconds to type stored events by another mapping, in which each of them comes out otherwise."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, now = Path(name), datetime.now(UTC)
+        page = write_page(folder, events)
+        warehouse = Warehouse(folder / "leadpipe.duckdb")
+        mapping = own_mapping(folder)
+        with warehouse.transaction() as connection:
+            begin_run(connection, Run("benchmark", "manual"), days=[], now=now)
+            ingest(connection, [page], run_id="benchmark", now=now)
+            adopt(connection, mapping, now=now)
+        started = _cpu_seconds()
+        report = retype_stale(warehouse, mapping, floor=Floor())
+        if report.changed != events:
+            raise SystemExit(f"{report.changed} events came out otherwise")
+        return _cpu_seconds() - started
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def run(*, is_full: bool) -> None:
+    """Measure all sides in turn."""
+    events = 1_000_000 if is_full else 200_000
+    sides = {"0.2.0": "before", "mapping": "mapping", "own mapping": "own", "retyping": "retyping"}
+    figures = run_in_turn(
+        {name: ["benchmarks.typing", side, str(events)] for name, side in sides.items()}
+    )
+    print_figures(f"typing: {events:,} events, CPU seconds", figures, against="0.2.0")
+    for name, figure in figures.items():
+        print(f"  {name}: {events / figure.median:,.0f} events a second")
+
+
+if __name__ == "__main__":
+    amount = int(sys.argv[2])
+    print(f"{retype(amount) if sys.argv[1] == 'retyping' else type_page(sys.argv[1], amount):.3f}")
