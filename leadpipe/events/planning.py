@@ -78,18 +78,17 @@ def plan_sync(
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
         states = day_states(connection)
         asked = _last_asked(connection, first_day)
-        lacking = versions.lacking(connection, config.mapping)
-        pending = connection.execute(
-            "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
-            "WHERE read_until IS NULL OR read_until < until"
-        ).fetchall()
+        left_open = _left_open(connection, config)
     floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
-    loaded = [first_day + timedelta(days=n) for n in range((today - first_day).days + 1)]
-    shown = [day for day in loaded if not floor.freezes(day)]
+    shown = [
+        day
+        for n in range((today - first_day).days + 1)
+        if not floor.freezes(day := first_day + timedelta(days=n))
+    ]
     was_read = [day for day in shown if day in states and states[day].read_until is not None]
-    reasons = dict.fromkeys(sorted({*shown} - {*was_read}), "never read")
-    reasons |= {day: "changed" for (day,) in pending if day in was_read}
-    reasons |= {day: "lacks properties" for day in lacking if day in was_read}
+    reasons = dict.fromkeys(sorted({*shown} - {*was_read}), "never read") | {
+        day: reason for day, reason in left_open.items() if day in was_read
+    }
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
     changed: dict[date, int] = {}
@@ -123,8 +122,8 @@ def plan_sync(
         floor, doubtful = retention.examine(
             posthog, warehouse, theirs, ours, now=now, is_dry=is_dry
         )
-        theirs, was_read = _visible(theirs, floor), [*_visible(dict.fromkeys(was_read), floor)]
-        reasons = _visible(reasons, floor)
+        theirs, reasons = _visible(theirs, floor), _visible(reasons, floor)
+        was_read = [day for day in was_read if not floor.freezes(day)]
         reasons |= {
             day: "differs"
             for day in sorted(theirs)
@@ -157,12 +156,22 @@ def plan_sync(
 
 
 def _last_asked(connection: duckdb.DuckDBPyConnection, first_day: date) -> datetime | None:
-    """Up to when PostHog was asked for changed days. Of plans that began later, earlier days are not known."""
+    """Up to when PostHog was asked for changed days since `first_day`: not by plans that began later."""
     found = connection.execute(
         "SELECT max(until) FROM changed_days WHERE coalesce(first_day, $first_day) <= $first_day",
         {"first_day": first_day},
     ).fetchone()
     return found[0] if found else None
+
+
+def _left_open(connection: duckdb.DuckDBPyConnection, config: SyncConfig) -> dict[date, str]:
+    """Days that earlier plans found changed and no run has read since, and those that lack properties."""
+    changed = connection.execute(
+        "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
+        "WHERE read_until IS NULL OR read_until < until"
+    ).fetchall()
+    lacking = versions.lacking(connection, config.mapping)
+    return {day: "changed" for (day,) in changed} | dict.fromkeys(lacking, "lacks properties")
 
 
 def _cost(warehouse: Warehouse, config: SyncConfig, floor: Floor) -> ChangeCost:
