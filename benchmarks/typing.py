@@ -23,7 +23,6 @@ from leadpipe.events.mapping.reading import built_in, read_mapping
 from leadpipe.events.mapping.retyping import retype_stale
 from leadpipe.events.mapping.typed import typed_wire_rows
 from leadpipe.events.mapping.versions import adopt
-from leadpipe.events.retention import Floor
 from leadpipe.warehouse import Warehouse
 
 _BEFORE = Path(__file__).with_name("typed_events_0_2_0.sql")
@@ -82,7 +81,7 @@ def retype(events: int) -> float:
             ingest(connection, [page], run_id="benchmark", now=now)
             adopt(connection, mapping, now=now)
         started = _cpu_seconds()
-        report = retype_stale(warehouse, mapping, floor=Floor())
+        report = retype_stale(warehouse, mapping)
         if report.changed != events:
             raise SystemExit(f"{report.changed} events came out otherwise")
         return _cpu_seconds() - started

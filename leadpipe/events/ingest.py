@@ -200,9 +200,9 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
                CASE
                    WHEN {_RECEIVED.format("staged")} <> {_RECEIVED.format("stored")}
                        THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
+                   WHEN {lacks_properties} THEN true  -- and as it is typed by another mapping
                    WHEN staged.properties IS NOT DISTINCT FROM stored.properties
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
-                   WHEN {lacks_properties} THEN true
                END AS is_later_copy,  -- null: received at one moment, so what they say decides
                stored.created_at,
                stored.person_id AS stored_person,

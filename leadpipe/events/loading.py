@@ -104,14 +104,8 @@ def load_days(
         error: str | None = None
         unconfirmed = 0
         try:
-            floor = retention.current_floor(posthog, warehouse, now=started_at)
-            retyped = retype_stale(warehouse, config.mapping, floor=floor)
-            report = loader.load(
-                [day for day in sorted(set(days)) if not floor.freezes(day)],
-                states,
-                is_full=is_full,
-                started_at=started_at,
-            )
+            retyped = retype_stale(warehouse, config.mapping)
+            report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
         except LeadpipeError as failure:
             error = str(failure)
             raise
@@ -154,6 +148,8 @@ class _Loader:
         started_at: datetime,
     ) -> LoadReport:
         names = self.config.selection.events
+        floor = retention.current_floor(self.posthog, self.warehouse, now=started_at)
+        days = [day for day in days if not floor.freezes(day)]
         until = settled_until(self.posthog, started_at, self.config.settle)
         theirs = of_days(self.posthog, days, events=names, until=until)
         if (known := settled_until(self.posthog, started_at, self.config.settle)) != until:

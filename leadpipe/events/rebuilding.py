@@ -8,7 +8,6 @@ import duckdb
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.mapping.retyping import retype_all
 from leadpipe.events.mapping.versions import adopt
-from leadpipe.events.retention import floor_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.settings import Settings
 
@@ -19,7 +18,5 @@ def rebuild(
     """Type all stored events by the mapping of today, whatever typed them before; see `retype_all`."""
     del is_rescored
     mapping = event_mapping(settings.of(EventsSettings))
-    now = datetime.now(UTC)
-    adopt(connection, mapping, now=now)
-    floor = floor_of(connection, now=now)
-    return {"events": retype_all(connection, mapping, floor=floor).events}
+    adopt(connection, mapping, now=datetime.now(UTC))
+    return {"events": retype_all(connection, mapping).events}

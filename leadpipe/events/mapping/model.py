@@ -226,11 +226,18 @@ class EventMapping:
 
     def lacks(self, read_by: "EventMapping", event: str) -> bool:
         """Whether this mapping needs properties of an event that were not asked for under another one."""
+        if self.cannot_type(read_by, event):
+            return True
+        is_narrower = event in self.names and event in read_by.narrow_events
+        return is_narrower and not {*self.keep} <= {*read_by.narrow_properties}
+
+    def cannot_type(self, read_by: "EventMapping", event: str) -> bool:
+        """Whether the tables need some of these: typed without them, an event would say less than before."""
         if event not in self.names or event not in read_by.narrow_events:
             return False
-        if not self.is_narrow(event):
-            return True
-        return not {*self.needed(event), *self.keep} <= {*read_by.narrow_properties}
+        return not self.is_narrow(event) or not {*self.needed(event)} <= {
+            *read_by.narrow_properties
+        }
 
     def as_content(self) -> dict[str, Any]:
         """The whole mapping as `events.toml` would say it, with nothing built in."""

@@ -1,12 +1,12 @@
 """Type stored events again after a change of mapping, from the properties that are stored.
 
 Only the events that the two mappings read differently are looked at, and only rows that come out otherwise
-are written; the marts of their days and runs are built again. Days that lack properties are read again, which
-is the business of `planning.py` and `loading.py`. Those that PostHog no longer shows cannot be: what lacks
-properties there stays as it was typed when it had all that was needed.
+are written; the marts of their days and runs are built again. Events that lack properties stay as they are
+typed until their days are read again, which is the business of `planning.py` and `loading.py`: on days that
+PostHog no longer shows, for good.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,7 +14,7 @@ import duckdb
 
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.typed import TYPED_COLUMNS, typed_stored_rows
-from leadpipe.events.mapping.versions import known, lacking, on_days
+from leadpipe.events.mapping.versions import known, lacking, on_days, untypable
 from leadpipe.events.retention import Floor
 from leadpipe.events.versions import mark_changed
 from leadpipe.warehouse import Warehouse
@@ -45,7 +45,7 @@ class ChangeCost:
         days_to_type: days with such events, typed again from what is stored.
         events_to_type: how many events that are.
         days_to_read: days that lack properties it needs, read again from PostHog.
-        days_kept: days that lack them, too, but are frozen by retention; those events stay as they are typed.
+        days_kept: days that lack them, too, but are frozen by retention: such events stay as they are typed.
     """
 
     events: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def cost_of(
     connection: duckdb.DuckDBPyConnection, mapping: EventMapping, *, floor: Floor
 ) -> ChangeCost:
     """What the next sync would type and read again under a mapping; changes nothing."""
-    stale = [one for one in _stale_days(connection, mapping, floor) if one.count]
+    stale = [one for one in _stale_days(connection, mapping) if one.count]
     lack = lacking(connection, mapping)
     return ChangeCost(
         events=tuple(sorted({event for one in stale for event in one.events})),
@@ -78,19 +78,14 @@ def cost_of(
     )
 
 
-def retype_stale(warehouse: Warehouse, mapping: EventMapping, *, floor: Floor) -> Retyped:
+def retype_stale(warehouse: Warehouse, mapping: EventMapping) -> Retyped:
     """Type every day that another mapping typed; some days a transaction, so that nothing done is done twice.
-
-    Args:
-        warehouse: whose days.
-        mapping: by which they are typed.
-        floor: of which days what lacks properties cannot be read again, and stays as it is.
 
     Raises:
         WarehouseLocked: another process has the warehouse; what was done stays.
     """
     with warehouse.connect() as connection:
-        stale = _stale_days(connection, mapping, floor)
+        stale = _stale_days(connection, mapping)
     total = Retyped()
     for batch in _batches(stale):
         with warehouse.transaction() as connection:
@@ -98,14 +93,9 @@ def retype_stale(warehouse: Warehouse, mapping: EventMapping, *, floor: Floor) -
     return total
 
 
-def retype_all(
-    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, *, floor: Floor
-) -> Retyped:
-    """Type every stored event, whatever typed it before; in a transaction.
-
-    What lacks properties on days that are frozen by retention stays as it is.
-    """
-    kept = _kept(connection, mapping, floor)
+def retype_all(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> Retyped:
+    """Type every stored event that has the properties for it, whatever typed it before; in a transaction."""
+    kept = untypable(connection, mapping)
     days = connection.execute(
         "SELECT event_date, list(DISTINCT event), count(*) FROM raw_events GROUP BY ALL ORDER BY event_date"
     ).fetchall()
@@ -113,20 +103,7 @@ def retype_all(
     return sum((_retype(connection, mapping, batch) for batch in _batches(stale)), Retyped())
 
 
-def _kept(
-    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, floor: Floor
-) -> Mapping[date, tuple[str, ...]]:
-    """The days that lack properties and cannot be read again, each with the names of those events."""
-    if floor.frozen_before is None:
-        return {}
-    return {
-        day: events for day, events in lacking(connection, mapping).items() if floor.freezes(day)
-    }
-
-
-def _stale_days(
-    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, floor: Floor
-) -> list[_Stale]:
+def _stale_days(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> list[_Stale]:
     """The days that another mapping typed, with the events that it read otherwise."""
     typed_by = dict(
         connection.execute(
@@ -142,7 +119,7 @@ def _stale_days(
         {"days": list(typed_by)},
     ).fetchall()
     before = known(connection)
-    kept = _kept(connection, mapping, floor)
+    kept = untypable(connection, mapping)
     differs: dict[tuple[str, str], bool] = {}
     found: dict[date, list[tuple[str, int]]] = {day: [] for day in typed_by}
     for day, event, count in counts:

@@ -7,7 +7,7 @@ What a change makes of stored days is the business of `retyping.py`.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -84,12 +84,21 @@ def lacking(
     connection: duckdb.DuckDBPyConnection, mapping: EventMapping
 ) -> Mapping[date, tuple[str, ...]]:
     """The days with events that lack properties a mapping needs, each with the names of those events."""
-    found = _not_asked_for(connection, mapping)
+    found = _not_asked_for(connection, mapping, mapping.lacks)
     return _stored(connection, found) if found else {}
 
 
-def _not_asked_for(
+def untypable(
     connection: duckdb.DuckDBPyConnection, mapping: EventMapping
+) -> Mapping[date, tuple[str, ...]]:
+    """Days and events whose stored properties are too few to be typed by a mapping, stored or not."""
+    return _not_asked_for(connection, mapping, mapping.cannot_type)
+
+
+def _not_asked_for(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: EventMapping,
+    lacks: Callable[[EventMapping, str], bool],
 ) -> Mapping[date, tuple[str, ...]]:
     """The days for which not all properties that a mapping needs were asked for, and of which events."""
     rows = connection.execute(
@@ -106,7 +115,7 @@ def _not_asked_for(
         events = tuple(
             event
             for event in mapping.names
-            if any(one is None or mapping.lacks(one, event) for one in read_by)
+            if any(one is None or lacks(one, event) for one in read_by)
         )
         if events:
             found |= dict.fromkeys(days, events)
@@ -133,7 +142,7 @@ def _stored(
 
 def takes_the_place(connection: duckdb.DuckDBPyConnection, mapping: EventMapping) -> str:
     """A condition on `stored`: its event lacks properties, so that another copy of one moment is better."""
-    return on_days(_not_asked_for(connection, mapping), "stored.")
+    return on_days(_not_asked_for(connection, mapping, mapping.lacks), "stored.")
 
 
 def on_days(events: Mapping[date, Collection[str]], relation: str = "") -> str:

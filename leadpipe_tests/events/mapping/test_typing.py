@@ -292,7 +292,7 @@ def test_a_number_means_the_same_however_posthog_prints_it(
     )
     assert found == [
         (listing, source or "7.0", "view"),
-        (listing, None, "share" if source else None),
+        (listing, None, "share") if source else (None, None, None),
     ]
 
 

@@ -15,7 +15,9 @@ from leadpipe.events.mapping import retyping
 from leadpipe.events.mapping.model import path_text
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.retyping import ChangeCost, cost_of, retype_stale
+from leadpipe.events.mapping.versions import adopt
 from leadpipe.events.planning import SyncPlan, plan_sync
+from leadpipe.events.rebuilding import rebuild
 from leadpipe.events.retention import Floor
 from leadpipe.events.settings import EventsSettings
 from leadpipe.settings import Settings
@@ -143,6 +145,63 @@ def test_only_days_that_lack_properties_are_read_again(sandbox, settings, wareho
     assert report.ingested.new == 0
 
 
+def test_days_that_retention_froze_stay_typed_as_they_are(sandbox, settings, warehouse):
+    """They cannot be read again: what lacks properties keeps its columns, also in a rebuild."""
+    old = TODAY - timedelta(days=40)
+    views = [seen(day, ref="L1", propertyRef="P1", place="home") for day in (old, DAYS[1])]
+    called = event("called", views[0]["timestamp"], listing_id="L1", seeker_id="S")
+    sandbox.control.insert([*views, called])
+    first = SEEN.format("ref") + CALLED.format("phone")
+    sync(with_events(settings, first, start=old), warehouse)
+    sandbox.control.set_retention(1)
+    texts = [SEEN.format("propertyRef"), SEEN.format("propertyRef") + 'viewed_from = ["place"]\n']
+    for number, text in enumerate(texts):
+        changed = with_events(settings, text + CALLED.format("website"), start=old)
+        if number:  # the first sync has met the floor; its plan knew of none
+            plan, _ = sync(changed, warehouse, is_dry=True)
+            assert (plan.change.days_to_read, plan.change.days_kept) == ((DAYS[1],), (old,))
+            assert old not in plan.reasons
+        sync(changed, warehouse, run_id=f"run-{number}")
+        for _ in range(2):
+            assert rows(
+                warehouse,
+                "SELECT event, event_date, listing_id, viewed_from, lead_type FROM raw_events ORDER BY ALL",
+            ) == [
+                ("called", old, "L1", None, "website"),
+                ("seen", old, "L1", None, None),
+                ("seen", DAYS[1], "P1", "home" if number else None, None),
+            ]
+            rebuild_events(changed, warehouse)
+    sync(with_events(settings, first, start=old), warehouse, run_id="back")
+    assert rows(
+        warehouse, "SELECT DISTINCT listing_id, lead_type FROM raw_events ORDER BY ALL"
+    ) == [
+        ("L1", "phone"),
+        ("L1", None),
+    ]
+
+
+def rebuild_events(settings: Settings, warehouse: Warehouse) -> None:
+    """The first part of a rebuild."""
+    with warehouse.transaction() as connection:
+        rebuild(connection, settings, is_rescored=False)
+
+
+def test_what_lacks_properties_stays_as_it_is_until_it_was_read(sandbox, settings, warehouse):
+    """A sync that fails before it has read the days leaves no view without its listing."""
+    sandbox.control.insert([seen(DAYS[0], ref="L1", propertyRef="P1"), seen(DAYS[0], ref="L2")])
+    sync(with_events(settings, SEEN.format("ref")), warehouse)
+    changed = with_events(settings, SEEN.format("propertyRef"))
+    config = sync_config(changed.of(EventsSettings))
+    with warehouse.transaction() as connection:
+        adopt(connection, config.mapping, now=NOW)
+    assert retype_stale(warehouse, config.mapping).changed == 0
+    typed = "SELECT listing_id, rejected_reason FROM raw_events ORDER BY ALL"
+    assert rows(warehouse, typed) == [("L1", None), ("L2", None)]
+    sync(changed, warehouse, run_id="run-2")
+    assert rows(warehouse, typed) == [("P1", None), (None, "seen without listing_id")]
+
+
 def test_names_with_quotes_come_through_a_query(sandbox, settings, warehouse):
     """A property is asked for by its name and comes under it, whatever signs that has."""
     name = 'the "ref" of John\'s \\ /house'
@@ -232,14 +291,14 @@ def test_typing_again_goes_on_where_it_was_ended(warehouse, tmp_path, monkeypatc
 
     monkeypatch.setattr(retyping, "_retype", dies)
     with pytest.raises(KeyboardInterrupt):
-        retype_stale(warehouse, mapping, floor=Floor())
+        retype_stale(warehouse, mapping)
     monkeypatch.setattr(retyping, "_retype", done)
     assert sorted(rows(warehouse, "SELECT lead_type FROM raw_events")) == [
         ("email",),
         ("email",),
         ("phone",),
     ]
-    report = retype_stale(warehouse, mapping, floor=Floor())
+    report = retype_stale(warehouse, mapping)
     assert (report.days, report.changed) == (1, 1)
     assert rows(warehouse, "SELECT DISTINCT lead_type FROM raw_events") == [("email",)]
 
@@ -251,7 +310,7 @@ def test_a_mapping_written_otherwise_costs_nothing(warehouse, tmp_path):
     mapping = use(warehouse, CALLED.format("phone") + SEEN.format("a"))
     with warehouse.connect() as connection:
         assert cost_of(connection, mapping, floor=Floor()) == ChangeCost()
-    report = retype_stale(warehouse, mapping, floor=Floor())
+    report = retype_stale(warehouse, mapping)
     assert (report.days, report.events, report.changed) == (1, 0, 0)
 
 
