@@ -11,6 +11,7 @@ from leadpipe_tests.events.walks.steps import (
     Corrected,
     Event,
     EventErased,
+    MappingChanged,
     NameAdded,
     PersonErased,
     PersonsMerged,
@@ -25,6 +26,36 @@ from leadpipe_tests.events.walks.steps import (
 
 FURTHER_NAME = "brochure_ordered"
 """The event that is read from some step on."""
+MAPPINGS = {
+    "the built-in one": "",
+    # Of views another property is needed than was asked for.
+    "views by place": """
+        [events.property_view]
+        meaning = "view"
+        listing_id = ["place"]
+        viewed_from = {from = ["utm_source"], values = {first = "home"}, otherwise = "search"}
+        [events."$pageview"]
+        meaning = "view"
+        seeker_id = ["place"]
+    """,
+    # A sale comes with some properties only, a share with all: back and forth.
+    "sales are shares": """
+        [events.listing_sold]
+        meaning = "share"
+        platform = ["place"]
+        [events.impression_share]
+        meaning = "lead"
+        lead_type = "website"
+        only_where = {place = ["P1", "P2"]}
+        [events.lead_appointment]
+        meaning = "lead"
+        lead_type = "appointment"
+        seeker_id = ["place"]
+        appointment_type = {from = ["utm_medium"], default = "visit"}
+        [events.lead_phone]
+        meaning = "keep"
+    """,
+}
 _NAMES = (
     *("lead_phone", "lead_message", "lead_appointment", "property_view", "property_view"),
     *("$pageview", "$pageview", "impression_share", "listing_sold", FURTHER_NAME),
@@ -60,8 +91,16 @@ def make_walk(seed: int, *, without: Collection[str] = ()) -> Walk:
     rng = random.Random(seed)
     start = datetime.fromisoformat(rng.choice(_STARTS)).replace(tzinfo=UTC)
     most_gone = rng.choice((0.5, 1.0))
-    steps = [step for step in _Maker(rng).steps() if not step.kinds & {*without}]
+    steps = _with_mappings([*_Maker(rng).steps()], random.Random(f"mappings {seed}"))
+    steps = [step for step in steps if not step.kinds & {*without}]
     return Walk(seed, start, tuple(steps), most_gone)
+
+
+def _with_mappings(steps: list[Step], rng: random.Random) -> list[Step]:
+    """Changes of the mapping in between, in every other walk."""
+    for _ in range(rng.choice((0, 0, 1, 2, 3))):
+        steps.insert(rng.randint(1, len(steps)), MappingChanged(rng.choice([*MAPPINGS])))
+    return steps
 
 
 @dataclass

@@ -245,6 +245,17 @@ class NameAdded:
 
 
 @dataclass(frozen=True)
+class MappingChanged:
+    """Somebody writes another `events.toml`: from now on events mean something else."""
+
+    name: str
+    kinds = frozenset({"mappings"})
+
+    def __str__(self) -> str:
+        return f"the mapping is from now on: {self.name}"
+
+
+@dataclass(frozen=True)
 class TimePasses:
     """Nothing happens for so many hours."""
 
@@ -268,6 +279,7 @@ Step = (
     | Sync
     | Audit
     | NameAdded
+    | MappingChanged
     | TimePasses
 )
 
@@ -288,6 +300,7 @@ KINDS = (
     "kills",
     "audits",
     "names",
+    "mappings",
 )
 """What can be left out of walks."""
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import duckdb
 
+from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.versions import adopt
+from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import SyncConfig
 from leadpipe.published.tables import publish_tables
 from leadpipe.visitors.weeks import week_of
@@ -72,10 +74,13 @@ def differences(walker: Walker, sandbox: SandboxProcess, folder: Path) -> list[s
         last_day=walker.now.date(),
     )
     truth = Warehouse(folder / "truth.duckdb")
+    own = walker.settings.of(EventsSettings).events_path
+    if own.exists():  # the marts are built by the mapping beside the warehouse
+        (folder / own.name).write_text(own.read_text())
     with truth.transaction() as connection:
         adopt(connection, walker.config.mapping, now=walker.now)
     take_in(truth, folder, events, now=walker.now)
-    found = list(_events_that_differ(walker.warehouse, truth))
+    found = list(_events_that_differ(walker.warehouse, truth, walker.config.mapping))
     if found:  # the marts would only say so again
         return found
     _stamp(truth, walker.warehouse)
@@ -102,8 +107,10 @@ def differences(walker: Walker, sandbox: SandboxProcess, folder: Path) -> list[s
     return found
 
 
-def _events_that_differ(stored: Warehouse, expected: Warehouse) -> Iterator[str]:
-    here, there = _by_uuid(stored), _by_uuid(expected)
+def _events_that_differ(
+    stored: Warehouse, expected: Warehouse, mapping: EventMapping
+) -> Iterator[str]:
+    here, there = _by_uuid(stored, mapping), _by_uuid(expected, mapping)
     for uuid in sorted({*here, *there}):
         ours, theirs = here.get(uuid, []), there.get(uuid, [])
         what = f"{(ours or theirs)[0]['event']} {uuid[:8]}"
@@ -119,8 +126,11 @@ def _events_that_differ(stored: Warehouse, expected: Warehouse) -> Iterator[str]
                     yield f"{what}: {column} is {ours[0][column]!r}, but {value!r} in PostHog"
 
 
-def _by_uuid(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
-    """The events of a warehouse, all columns but who brought them."""
+def _by_uuid(warehouse: Warehouse, mapping: EventMapping) -> dict[str, list[dict[str, Any]]]:
+    """The events of a warehouse, all columns but who brought them.
+
+    Of the properties those that the mapping asks for: under an earlier one there may have come more.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
     with warehouse.connect() as connection:
         cursor = connection.execute("SELECT * EXCLUDE (run_id) FROM raw_events")
@@ -128,6 +138,9 @@ def _by_uuid(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
         for values in cursor.fetchall():
             row = dict(zip(columns, values, strict=True))
             row["properties"] = json.loads(row["properties"])
+            if row["event"] in mapping.narrow_events:
+                kept = {*row["properties"]} & {*mapping.narrow_properties}
+                row["properties"] = {name: row["properties"][name] for name in kept}
             found.setdefault(str(row["uuid"]), []).append(row)
     return found
 

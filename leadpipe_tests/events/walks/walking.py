@@ -34,13 +34,14 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse, transaction
-from leadpipe_tests.events.walks.making import FURTHER_NAME, Walk
+from leadpipe_tests.events.walks.making import FURTHER_NAME, MAPPINGS, Walk
 from leadpipe_tests.events.walks.steps import (
     Arrives,
     Audit,
     Corrected,
     Event,
     EventErased,
+    MappingChanged,
     NameAdded,
     PersonErased,
     PersonsMerged,
@@ -215,6 +216,10 @@ class Walker:
                 self.audit()
             case NameAdded():
                 self.names = (FURTHER_NAME,)
+            case MappingChanged(name):
+                path = self.settings.of(EventsSettings).events_path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(MAPPINGS[name])
             case TimePasses(hours):
                 self.now += timedelta(hours=hours)
                 self.set_clock(self.now)
@@ -266,7 +271,11 @@ class Walker:
             )
 
     def _row(self, event: Event, moment: datetime) -> dict[str, Any]:
-        properties = {"listing_id": event.listing, "utm_source": event.detail or "first"}
+        properties = {
+            "listing_id": event.listing,
+            "place": f"P{event.number % 4}",
+            "utm_source": event.detail or "first",
+        }
         if event.name == "listing_sold":
             properties["price"] = f"{event.number}00"
         return {
