@@ -165,7 +165,7 @@ class _Loader:
                 ours=ours,
                 config=self.config,
             )
-            lacking = versions.lacking(connection, self.config.mapping)
+            lacking = versions.lacking(connection, self.config.mapping, days=days)
         floor, doubtful = retention.examine(
             self.posthog,
             self.warehouse,

@@ -78,7 +78,6 @@ def plan_sync(
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
         states = day_states(connection)
         asked = _last_asked(connection, first_day)
-        left_open = _left_open(connection, config)
     floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
     shown = [
         day
@@ -86,9 +85,8 @@ def plan_sync(
         if not floor.freezes(day := first_day + timedelta(days=n))
     ]
     was_read = [day for day in shown if day in states and states[day].read_until is not None]
-    reasons = dict.fromkeys(sorted({*shown} - {*was_read}), "never read") | {
-        day: reason for day, reason in left_open.items() if day in was_read
-    }
+    reasons = dict.fromkeys(sorted({*shown} - {*was_read}), "never read")
+    reasons |= _left_open(warehouse, config, was_read)
     until = settled_until(posthog, now, config.settle)
     theirs: dict[date, Fingerprint] = {}
     changed: dict[date, int] = {}
@@ -164,14 +162,16 @@ def _last_asked(connection: duckdb.DuckDBPyConnection, first_day: date) -> datet
     return found[0] if found else None
 
 
-def _left_open(connection: duckdb.DuckDBPyConnection, config: SyncConfig) -> dict[date, str]:
-    """Days that earlier plans found changed and no run has read since, and those that lack properties."""
-    changed = connection.execute(
-        "SELECT event_date FROM changed_days JOIN event_days USING (event_date) "
-        "WHERE read_until IS NULL OR read_until < until"
-    ).fetchall()
-    lacking = versions.lacking(connection, config.mapping)
-    return {day: "changed" for (day,) in changed} | dict.fromkeys(lacking, "lacks properties")
+def _left_open(warehouse: Warehouse, config: SyncConfig, days: Collection[date]) -> dict[date, str]:
+    """Which days earlier plans found changed and no run has read since, and which lack properties."""
+    with warehouse.connect() as connection:
+        changed = connection.execute(
+            "SELECT DISTINCT event_date FROM changed_days JOIN event_days USING (event_date) "
+            "WHERE read_until IS NULL OR read_until < until"
+        ).fetchall()
+        lacking = versions.lacking(connection, config.mapping, days=days)
+    reasons = {day: "changed" for (day,) in changed if day in days}
+    return reasons | dict.fromkeys(lacking, "lacks properties")
 
 
 def _cost(warehouse: Warehouse, config: SyncConfig, floor: Floor) -> ChangeCost:

@@ -81,10 +81,21 @@ def note_read_whole(
 
 
 def lacking(
-    connection: duckdb.DuckDBPyConnection, mapping: EventMapping
+    connection: duckdb.DuckDBPyConnection,
+    mapping: EventMapping,
+    *,
+    days: Collection[date] | None = None,
 ) -> Mapping[date, tuple[str, ...]]:
-    """The days with events that lack properties a mapping needs, each with the names of those events."""
+    """The days with events that lack properties a mapping needs, each with the names of those events.
+
+    Args:
+        connection: the warehouse.
+        mapping: which.
+        days: look at these only; of others it may be known for good, see `retyping.py`.
+    """
     found = _not_asked_for(connection, mapping, mapping.lacks)
+    if days is not None:
+        found = {day: found[day] for day in days if day in found}
     return _stored(connection, found) if found else {}
 
 
