@@ -69,7 +69,8 @@ def everything(warehouse):
             for (name,) in connection.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY 1"
             ).fetchall()
-            if not name.endswith("_builds") and name not in {"runs", "sources", "event_days"}
+            if not name.endswith("_builds")
+            and name not in {"runs", "run_parts", "sources", "event_days"}
         ]
         found = {name: table(connection, f"SELECT * FROM {name}") for name in names}
         found["versions of days"] = table(connection, "SELECT event_date, version FROM event_days")
