@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _HALF = 2**64 - 1  # of a uuid: what fingerprints are made of
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 _PADDING = {f"$property_{n:02d}": "x" * 18 for n in range(16)}
 
@@ -52,6 +53,7 @@ class Replay:
 
     def __init__(self, events: int) -> None:
         self.keys, self.rows = make_rows(events)
+        self.fingerprints = self._fingerprints()
 
     async def query(self, request: Request) -> Response:
         """Answer the query API."""
@@ -65,12 +67,23 @@ class Replay:
             start = int(values["offset"])
             body = self._answer(self.rows[start : start + int(values["limit"])])
         else:
-            days: dict[str, list[int]] = defaultdict(list)
-            for stamp, identifier in self.keys:
-                days[stamp[:10]].append(uuid.UUID(identifier).int & _HALF)
-            prints = [[day, len(ids), str(reduce(xor, ids))] for day, ids in days.items()]
-            body = self._answer([json.dumps(row).encode() for row in prints])
+            body = self._answer(self.fingerprints)
         return Response(body, media_type="application/json")
+
+    def _fingerprints(self) -> list[bytes]:
+        """What `fingerprints.hogql` gives for days."""
+        days: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for row in self.rows:
+            identifier, _, stamp, _, _, person, _ = json.loads(row)
+            half, of_person = (uuid.UUID(text).int & _HALF for text in (identifier, person))
+            received = (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(milliseconds=1)
+            days[stamp[:10]].append((half, (half >> 2) + (of_person >> 2) + received))
+        return [
+            json.dumps(
+                [day, len(found), *(str(reduce(xor, side)) for side in zip(*found, strict=True))]
+            ).encode()
+            for day, found in days.items()
+        ]
 
     @staticmethod
     def _answer(rows: list[bytes]) -> bytes:

@@ -272,6 +272,7 @@ class Inbox:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
+                connection.execute("PRAGMA secure_delete = ON")  # zeros over what was removed
                 connection.executescript(_SCHEMA)
             except BaseException:
                 connection.close()

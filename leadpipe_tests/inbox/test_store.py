@@ -46,6 +46,14 @@ def test_what_is_removed_may_come_again(inbox):
     assert inbox.add([payload(a_body())], now=NOW) == [1]
 
 
+def test_no_byte_of_what_is_removed_is_left(inbox):
+    """SQLite would keep the row in its file until it writes over it."""
+    inbox.add([payload(fresh(distinct_id="ann@example.org"), fresh(distinct_id="ben"))], now=NOW)
+    inbox.remove([event.number for event in inbox.take() if event.distinct_id != "ben"])
+    left = b"".join(path.read_bytes() for path in inbox.path.parent.iterdir())
+    assert (b"ann@example.org" in left, b"ben" in left) == (False, True)
+
+
 def test_numbers_only_grow(inbox):
     """A number is never used again, so that a reader can ask for what came after one."""
     inbox.add([payload(fresh(), fresh())], now=NOW)

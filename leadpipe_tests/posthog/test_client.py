@@ -56,11 +56,13 @@ def test_an_empty_answer_has_no_rows():
 
 
 def test_the_project_is_read():
-    """The project's id, name and time zone come back as one value."""
+    """Id, name and time zone come back as one value; a PostHog that names no retention has none."""
     answer = httpx.Response(200, json={"id": 7, "name": "Shop", "timezone": "Africa/Lagos", "x": 1})
     script = Script(answer)
     with client(script) as posthog:
-        assert posthog.project() == Project(id=7, name="Shop", timezone="Africa/Lagos")
+        assert posthog.project() == Project(
+            id=7, name="Shop", timezone="Africa/Lagos", is_retention_enforced=False
+        )
     assert script.requests[0].url.path == "/api/projects/7/"
 
 
@@ -101,6 +103,7 @@ def test_the_public_surface():
         "Project",
         "QueryResult",
         "checked_name",
+        "identity",
         "utc_literal",
         "utc_text",
     ]

@@ -31,6 +31,7 @@ _VALUES: dict[str, Any] = {
     "pageview_event": "$pageview",
     "signup_event": "signup",
     "last": "",
+    "after": "",
 }
 # What Python puts into a query's text.
 _TEXTS = {
@@ -78,7 +79,8 @@ def test_the_strict_checker_takes_every_query(sandbox, place):
     for native in (False, True):
         sandbox.control.native_json(native)
         answer = ask(sandbox, text, values=values)
-        assert (answer.status_code, answer.json()["results"]) == (200, []), answer.text
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["results"] in ([], [[0]])
 
 
 def test_no_query_is_left_out():

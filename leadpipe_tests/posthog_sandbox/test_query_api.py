@@ -227,7 +227,7 @@ def test_the_hours_limit_holds_too(sandbox: SandboxProcess) -> None:
 
 def test_one_query_too_many_at_once_waits_and_then_is_refused(sandbox: SandboxProcess) -> None:
     """429 by concurrency has no Retry-After."""
-    sandbox.control.limits(queries_at_once=1, queue_seconds=0.1, max_execution_seconds=1)
+    sandbox.control.limits(queries_at_once=1, queue_seconds=0.1, max_execution_seconds=4)
     answers: list[httpx.Response] = []
     slow = threading.Thread(target=lambda: answers.append(ask(sandbox, _SLOW)))
     slow.start()
