@@ -8,5 +8,6 @@ shows it to Dagster. What the events mean for leads or listings is those domains
 COMMANDS = {
     "sync": "Load what is new in PostHog, build and publish the tables.",
     "runs": "What each run asked for, read, brought and rejected.",
+    "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are complete: PostHog's own count beside ours.",
 }

@@ -15,6 +15,7 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.days import DayState, rejected_on
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
+from leadpipe.events.project.unused import look_if_due
 from leadpipe.events.settings import EventsSettings
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.resources import (
@@ -96,6 +97,7 @@ def raw_events(
             clock=lambda: datetime.now(UTC),
             progress=progress.report,
         )
+        look_if_due(client, warehouse.warehouse(), now=datetime.now(UTC))
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,

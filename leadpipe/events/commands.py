@@ -1,4 +1,4 @@
-"""`leadpipe sync`, `runs` and `days`."""
+"""`leadpipe sync`, `runs`, `days` and, from `project/commands.py`, `events`."""
 
 import getpass
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.planning import SyncPlan
+from leadpipe.events.project.commands import events
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
 from leadpipe.published import reading
@@ -198,4 +199,4 @@ def audit(*, queries: int) -> None:
         raise click.exceptions.Exit(1)
 
 
-COMMANDS = (sync, runs, days)
+COMMANDS = (sync, runs, days, events)

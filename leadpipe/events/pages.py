@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadpipe.errors import NotPublished
+from leadpipe.events.project.unused import Unused, told
 from leadpipe.published import reading
 from leadpipe.settings import Settings
-from leadpipe.web.parts import Pages, Sync
+from leadpipe.web.parts import Look, Pages, Panel, Sync
 from leadpipe.web.state import Web
 
 _JOB = "sync"
@@ -38,7 +39,18 @@ def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
     return rows[0]
 
 
+def _unused(look: Look) -> Mapping[str, Any] | None:
+    """The events that no table uses, until they are mapped or dismissed."""
+    rows = look.query(
+        "SELECT event, events_a_day FROM unused_events WHERE NOT is_dismissed "
+        "ORDER BY events_a_day DESC, event"
+    )
+    said = told([Unused(row["event"], row["events_a_day"]) for row in rows])
+    return {"told": f"{said[0].upper()}{said[1:]}"} if said else None
+
+
 PAGES = Pages(
+    panels=[Panel("notice", "events/unused.html", _unused)],
     syncs=[
         Sync(
             job=_JOB,

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import duckdb
 
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.warehouse import Published
 
 _QUERIES = {
@@ -36,12 +38,21 @@ _QUERIES = {
         ORDER BY events DESC, event, reason
     """,
 }
-TABLES = tuple(_QUERIES)
+_UNUSED = "unused_events"
+TABLES = (*_QUERIES, _UNUSED)
 ASSETS = ("raw_events",)
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
     """The files to publish."""
-    del connection, now
+    del now
     for name, query in _QUERIES.items():
         yield Published(name, query)
+    mapping = versions.current(connection) or built_in()
+    yield Published(
+        _UNUSED,
+        "SELECT event, events_a_day, first_at, last_at, "
+        "event IN (SELECT event FROM dismissed_events) AS is_dismissed FROM seen_events "
+        "WHERE NOT list_contains($names::VARCHAR[], event) ORDER BY events DESC, event",
+        parameters={"names": list(mapping.events)},
+    )

@@ -12,8 +12,9 @@ from rich.progress import Progress as ProgressBar
 from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.events import ledger
-from leadpipe.events.connecting import sync_config
+from leadpipe.events.connecting import event_mapping, sync_config
 from leadpipe.events.planning import SyncPlan, plan_sync
+from leadpipe.events.project.unused import NEXT_STEP, not_used, told
 from leadpipe.events.settings import EventsSettings
 from leadpipe.progress import Progress
 from leadpipe.ranges import contiguous
@@ -75,6 +76,10 @@ def run_days(
         emit(summary, None, title="Synced", without=("events_fetched",))
     for problem in problems:
         notes.print(f"✗ {problem}", markup=False, soft_wrap=True)
+    with open_warehouse(settings).connect() as connection:
+        said = told(not_used(connection, event_mapping(settings.of(EventsSettings))))
+    if said:
+        notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
 
 
