@@ -231,8 +231,8 @@ def dismiss(*, names: tuple[str, ...], undo: bool, author: str) -> None:
         for name in names:
             if name not in known:
                 raise ConfigurationError(
-                    f"No event named {name!r} was seen lately{near(name, known)}. `leadpipe sync` looks "
-                    "once a day which ones come; `leadpipe events` shows them at any time."
+                    f"No event named {name!r} was seen by a sync, which looks once a day; `leadpipe events` "
+                    f"shows what comes{near(name, known)}"
                 )
         if undo:
             unused.undo_dismissal(connection, names)
@@ -314,7 +314,8 @@ def _compared(outcomes: Sequence[Outcome]) -> Iterator[tuple[object, ...]]:
         yield (f"events: {meaning}", *(one.meanings.get(meaning, 0) for one in outcomes))
     for event, reason in _keys(one.rejected for one in outcomes):
         counts = (one.rejected.get((event, reason), 0) for one in outcomes)
-        yield (f"rejected: {event}, {reason}", *counts)
+        said = reason if event in reason else f"{event}, {reason}"
+        yield (f"rejected: {said}", *counts)
 
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -327,8 +328,8 @@ def _keys(found: Iterable[Iterable[_Key]]) -> list[_Key]:
 def _never_came(name: str, profile: Profile) -> str:
     names = [one.name for one in profile.events]
     return (
-        f"No event named {name!r} in the last {_days(profile.days)}{near(name, names)}. "
-        "`leadpipe events` lists those that came."
+        f"No event named {name!r} came in the last {_days(profile.days)}; `leadpipe events` lists those that "
+        f"did{near(name, names)}"
     )
 
 

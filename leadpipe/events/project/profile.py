@@ -87,10 +87,12 @@ class SeenProperty:
         kinds = {type(value) for value in self.values}
         if kinds <= {bool}:
             return True
-        if any(map(_looks_personal, self.values)) or (words & _PERSONAL and not words & _HARMLESS):
+        if words & _PERSONAL:
             return False
         if words & _HARMLESS and kinds <= {int, float}:
             return True
+        if any(map(_looks_personal, self.values)):
+            return False
         return self.different <= MOST_VALUES and self.filled >= _LEAST_REPEATED * self.different
 
     def examples(self, most: int) -> list[str]:

@@ -189,7 +189,7 @@ class _Listings:
     def _choose_by_name(self, event: str) -> None:
         sample = self.profile.sample(event)
         named = sorted(
-            (one for one in sample.properties if _is_id_like(one) and _name_points(one.path) > 1),
+            (one for one in sample.properties if _is_named_listing(one)),
             key=lambda one: (-_name_points(one.path), -one.filled, one.text),
         )
         if not named:
@@ -250,6 +250,21 @@ class _Listings:
         same = f", the same ones as in {sharing[0]}" if sharing and "same" not in reason else ""
         self._chosen[event] = chosen
         self._reasons[event] = reason + same
+
+
+def _is_named_listing(one: SeenProperty) -> bool:
+    """Whether the name says that it is a listing; `product` alone needs values that look like ids."""
+    points = _name_points(one.path)
+    has_digits = sum(any(each.isdigit() for each in str(value)) for value in one.values)
+    is_told = points >= _PLAINLY_NAMED or (
+        points > 1 and one.different > 1 and _long(one, has_digits)
+    )
+    return is_told and _is_id_like(one)
+
+
+def _long(one: SeenProperty, has_digits: int) -> bool:
+    """Whether nearly all values have digits, and are no small numbers."""
+    return has_digits > 0.9 * len(one.values) and all(len(str(v)) > 2 for v in one.values)  # noqa: PLR2004
 
 
 def _name_points(path: Path) -> int:

@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 # Matched against the words with a space between: the first that fits tells what an event means.
 _UNDONE = r"fail(s|ed|ure)?|errors?|cancel\w*|abandon\w*|declin\w*|rejected|invalid|expired|deleted"
 _PARTS = (
-    r"photos?|gallery|images?|pictures?|maps?|videos?|floor ?plans?|calculators?|reviews?|tabs?|menus?"
+    r"photos?|gallery|images?|pictures?|maps?|videos?|floor ?plans?|calculators?|reviews?|tabs?|menus?|forms?"
     r"|modals?|pop ?ups?|banners?|notifications?|filters?|search(es|ed)?|results?|newsletters?|articles?"
     r"|faqs?|pages?|screens?|prices?|app|push"
 )
