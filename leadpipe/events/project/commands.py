@@ -28,7 +28,7 @@ from leadpipe.events.settings import EventsSettings
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
-from leadpipe.warehouse import Rows
+from leadpipe.warehouse import Rows, transaction
 
 _PATIENCE_SECONDS = 60.0
 _MOST_NAMED = 4
@@ -234,10 +234,11 @@ def dismiss(*, names: tuple[str, ...], undo: bool, author: str) -> None:
                     f"No event named {name!r} was seen by a sync, which looks once a day; `leadpipe events` "
                     f"shows what comes{near(name, known)}"
                 )
-        if undo:
-            unused.undo_dismissal(connection, names)
-        else:
-            unused.dismiss(connection, names, author=author, now=datetime.now(UTC))
+        with transaction(connection):
+            if undo:
+                unused.undo_dismissal(connection, names)
+            else:
+                unused.dismiss(connection, names, author=author, now=datetime.now(UTC))
         publish_tables(connection, settings.published_dir)
     console.print(f"{'Told of again' if undo else 'Dismissed'}: {', '.join(names)}", markup=False)
 

@@ -6,17 +6,23 @@ kind of a lead is what the name says, else what the values say. What is unsure i
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from leadpipe.events.mapping.model import Constant, EventMapping, Meaning, Path
+from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.reading import UNKNOWN
+from leadpipe.events.project.advice import Advice, Line, Said, Suggestion
+from leadpipe.events.project.listing_ids import (
+    LEAST_FILL,
+    WHOLE,
+    Listings,
+    is_id,
+    is_id_like,
+    values_text,
+)
 from leadpipe.events.project.profile import MOST_VALUES, Profile, Sample, SeenEvent, SeenProperty
 from leadpipe.events.project.words import (
     ID_WORDS,
     LEAD_TYPES_TOLD,
     LISTER_WORDS,
-    LISTING_WORDS,
-    OTHER_WORDS,
     SEEKER_WORDS,
     VIEWED_FROM_TOLD,
     Told,
@@ -27,11 +33,6 @@ from leadpipe.events.project.words import (
     words_of,
 )
 
-_LEAST_FILL = 0.3
-_WHOLE = 0.98
-_MANY = 5
-_LONGEST_ID = 64
-_PLAINLY_NAMED = 4
 _WITHOUT_LISTING: tuple[Told, ...] = ("signup",)
 _KINDS = r"channel|type|method|kind|via|how|action|lead|contact|way|button|cta"
 _ELSEWHERE = (
@@ -43,35 +44,6 @@ _ORIGINS = (
 _LOGGED_IN = r"logged|log ?in|signed|authenticated|auth|is ?member|is ?guest"
 _TARGETS = r"platform|channel|network|method|target|medium|via|app|share\w*"
 _AMOUNTS = r"price|amount|value|total"
-
-Said = Constant | list[str] | dict[str, object]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of an event's table: the key, what is said of it, and why."""
-
-    key: str
-    value: Said
-    reason: str
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """What an event could mean, and why; `lines` say where its columns get their values."""
-
-    event: SeenEvent
-    meaning: Meaning
-    reason: str
-    lines: tuple[Line, ...] = ()
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What could be mapped, and what looks as if it could but lacks something, each with why it is not."""
-
-    suggestions: tuple[Suggestion, ...] = ()
-    left_out: tuple[tuple[SeenEvent, str], ...] = ()
 
 
 def unmapped(profile: Profile, mapping: EventMapping) -> list[SeenEvent]:
@@ -88,7 +60,7 @@ def suggest(profile: Profile, mapping: EventMapping) -> Advice:
         for one in unmapped(profile, mapping)
         if one.name in profile.samples and one.name.isprintable() and (meaning := told(one.name))
     ]
-    listings = _Listings(profile, {one.name for one, _ in candidates})
+    listings = Listings(profile, {one.name for one, _ in candidates})
     found: list[Suggestion] = []
     left_out: list[tuple[SeenEvent, str]] = []
     for event, meaning in candidates:
@@ -165,140 +137,6 @@ def _further(
         yield from _is_logged_in(others)
 
 
-class _Listings:
-    """Which property of each event holds the listing."""
-
-    def __init__(self, profile: Profile, names: set[str]) -> None:
-        self.profile = profile
-        self._chosen: dict[str, list[SeenProperty]] = {}
-        self._reasons: dict[str, str] = {}
-        self._names = sorted(names)
-        for name in self._names:
-            self._choose_by_name(name)
-        for name in self._names:
-            if name not in self._chosen:
-                self._choose_by_values(name)
-
-    def line(self, event: str) -> Line | None:
-        """The line `listing_id` of an event; None if nothing holds a listing."""
-        chosen = self._chosen.get(event)
-        if not chosen:
-            return None
-        return Line("listing_id", [one.text for one in chosen], self._reasons[event])
-
-    def _choose_by_name(self, event: str) -> None:
-        sample = self.profile.sample(event)
-        named = sorted(
-            (one for one in sample.properties if _is_named_listing(one)),
-            key=lambda one: (-_name_points(one.path), -one.filled, one.text),
-        )
-        if not named:
-            return
-        best = named[0]
-        chosen = [best]
-        if (
-            sample.fill(best) < _WHOLE
-        ):  # the same under other names: in each event it has one of them
-            chosen += [one for one in named[1:] if _name_points(one.path) >= _PLAINLY_NAMED][:2]
-        self._keep(event, chosen, f"{_values(best, sample)}, named like a listing")
-
-    def _choose_by_values(self, event: str) -> None:
-        """What holds values that are listings elsewhere; else what many people share with other events."""
-        sample = self.profile.sample(event)
-        able = [
-            one
-            for one in sample.properties
-            if _is_id_like(one) and _name_points(one.path) >= 0 and sample.fill(one) >= _LEAST_FILL
-        ]
-        known = [(name, each) for name, chosen in self._chosen.items() for each in chosen]
-        for one in able:
-            for name, each in known:
-                if one.shares_with(each):
-                    self._keep(event, [one], f"the same values as {each.text} of {name}")
-                    return
-        shared = [
-            (one, names)
-            for one in able
-            if one.different >= _MANY and (names := self._sharing(event, one))
-        ]
-        if shared:
-            best, names = max(
-                shared, key=lambda pair: (len(pair[1]), pair[0].different, pair[0].text)
-            )
-            reason = (
-                f"{_values(best, sample)}, the same ones in {', '.join(names[:3])}; make sure of it"
-            )
-            self._keep(event, [best], reason)
-
-    def _sharing(self, event: str, one: SeenProperty) -> list[str]:
-        """The other events with the same values, where these are not one person's each."""
-        if one.pairs <= one.different:
-            return []
-        return [
-            other
-            for other in self._names
-            if other != event
-            and any(one.shares_with(each) for each in self.profile.sample(other).properties)
-        ]
-
-    def _keep(self, event: str, chosen: list[SeenProperty], reason: str) -> None:
-        sharing = [
-            name
-            for name, others in self._chosen.items()
-            if any(chosen[0].shares_with(each) for each in others)
-        ]
-        same = f", the same ones as in {sharing[0]}" if sharing and "same" not in reason else ""
-        self._chosen[event] = chosen
-        self._reasons[event] = reason + same
-
-
-def _is_named_listing(one: SeenProperty) -> bool:
-    """Whether the name says that it is a listing; `product` alone needs values that look like ids."""
-    points = _name_points(one.path)
-    has_digits = sum(any(each.isdigit() for each in str(value)) for value in one.values)
-    is_told = points >= _PLAINLY_NAMED or (
-        points > 1 and one.different > 1 and _long(one, has_digits)
-    )
-    return is_told and _is_id_like(one)
-
-
-def _long(one: SeenProperty, has_digits: int) -> bool:
-    """Whether nearly all values have digits, and are no small numbers."""
-    return has_digits > 0.9 * len(one.values) and all(len(str(v)) > 2 for v in one.values)  # noqa: PLR2004
-
-
-def _name_points(path: Path) -> int:
-    """How much the name says that it is a listing: below 0 it is something else, 0 it says nothing."""
-    words = [word for name in path for word in words_of(name)]
-    if {*words} & (OTHER_WORDS | LISTER_WORDS) - ID_WORDS:
-        return -1
-    points = 3 if {*words} & LISTING_WORDS else 0
-    return points + (1 if {*words[-1:]} & ID_WORDS else 0)
-
-
-def _is_id_like(one: SeenProperty) -> bool:
-    """Whether its values could be ids of things: short texts or whole numbers, not the person's own."""
-    return bool(one.values) and one.own <= one.filled / 2 and all(map(_is_id, one.values))
-
-
-def _is_id(value: object) -> bool:
-    text = str(value)
-    if isinstance(value, bool | float) or not 0 < len(text) <= _LONGEST_ID:
-        return False
-    return not any(each in text for each in ("@", "://", " ", "{", "[")) and not _is_time(text)
-
-
-def _is_time(text: str) -> bool:
-    return (
-        len(text) >= len("2026-01-01") and text[:4].isdigit() and text[4] == "-" and text[7] == "-"
-    )
-
-
-def _values(one: SeenProperty, sample: Sample) -> str:
-    count = f"{one.different:,} value{'' if one.different == 1 else 's'}"
-    return f"{one.text}: {count} in {one.filled:,} of {sample.events:,} events"
-
-
 def _few(sample: Sample) -> list[SeenProperty]:
     """The properties whose values can be told apart and written down: few and open ones."""
     return [
@@ -353,7 +191,7 @@ def _lead_type_by_values(
     reason = f"{one.text} says {', '.join(map(repr, known))}"
     if unknown:
         reason += f"; rejected until you say what they are: {', '.join(map(repr, unknown))}"
-    if sample.fill(one) < _WHOLE:
+    if sample.fill(one) < WHOLE:
         said["default"] = by_name or "phone"
         reason += "" if by_name else "; phone is assumed where it says nothing"
     return Line("lead_type", said, reason)
@@ -368,7 +206,7 @@ def _ids_of(sample: Sample, words: frozenset[str]) -> list[SeenProperty]:
             if (parts := [word for name in one.path for word in words_of(name)])
             and {*parts} & words
             and ({*parts[-1:]} & (ID_WORDS | words))
-            and _is_id_like(one)
+            and is_id_like(one)
         ),
         key=lambda one: (not ({*words_of(one.path[-1])[-1:]} & ID_WORDS), -one.filled, one.text),
     )
@@ -380,7 +218,7 @@ def _lister(sample: Sample) -> Iterator[Line]:
         return
     one = found[0]
     who = next(word for name in one.path for word in words_of(name) if word in LISTER_WORDS)
-    yield Line("lister_id", [one.text], f"{_values(one, sample)}, named like a lister")
+    yield Line("lister_id", [one.text], f"{values_text(one, sample)}, named like a lister")
     yield Line("lister_type", who, "by that name")
 
 
@@ -391,13 +229,15 @@ def _seeker(sample: Sample) -> Iterator[Line]:
         if {*words_of(one.path[0])} & SEEKER_WORDS
         and {*words_of(one.path[-1])[-1:]} & ID_WORDS
         and one.values
-        and all(map(_is_id, one.values))
-        and sample.fill(one) >= _LEAST_FILL
+        and all(map(is_id, one.values))
+        and sample.fill(one) >= LEAST_FILL
     ]
     if found and found[0].own <= found[0].filled / 2:
         one = max(found, key=lambda each: (each.filled, each.text))
         yield Line(
-            "seeker_id", [one.text], f"{_values(one, sample)}; without one it is the distinct_id"
+            "seeker_id",
+            [one.text],
+            f"{values_text(one, sample)}; without one it is the distinct_id",
         )
 
 
@@ -433,14 +273,14 @@ def _is_logged_in(sample: Sample) -> Iterator[Line]:
 def _platform(sample: Sample) -> Iterator[Line]:
     for one in _few(sample):
         if has(_TARGETS, one.text):
-            yield Line("platform", [one.text], _values(one, sample))
+            yield Line("platform", [one.text], values_text(one, sample))
             return
 
 
 def _price(sample: Sample) -> Iterator[Line]:
     for one in sample.properties:
         if has(_AMOUNTS, one.text) and one.values and all(map(_is_amount, one.values)):
-            yield Line("price", [one.text], _values(one, sample))
+            yield Line("price", [one.text], values_text(one, sample))
             return
 
 

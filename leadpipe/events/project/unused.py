@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from leadpipe.errors import PostHogError
+from leadpipe.errors import PostHogError, WarehouseLocked
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.project.asking import ask_names
 from leadpipe.events.project.profile import Profile, SeenEvent
@@ -35,16 +35,21 @@ class Unused:
 
 
 def look_if_due(posthog: PostHog, warehouse: Warehouse, *, now: datetime) -> bool:
-    """Ask which events come, if that was not done within a day; whether it was due.
+    """Ask which events come, if that was not done within a day; whether it was done.
 
-    What PostHog refuses here harms no sync: it is logged, and asked for again a day later.
-
-    Raises:
-        WarehouseLocked.
+    What goes wrong here harms no sync: it is logged. What PostHog refuses is asked for again a day later.
     """
+    try:
+        return _look(posthog, warehouse, now)
+    except WarehouseLocked as error:
+        _log.warning("Which events come was not kept: %s", error)
+        return False
+
+
+def _look(posthog: PostHog, warehouse: Warehouse, now: datetime) -> bool:
     with warehouse.connect() as connection:
         last = connection.execute("SELECT max(looked_at) FROM event_looks").fetchone()
-    if last and last[0] and now - last[0] < _EVERY:
+    if last and last[0] and last[0] <= now < last[0] + _EVERY:
         return False
     profile = None
     try:
@@ -53,7 +58,7 @@ def look_if_due(posthog: PostHog, warehouse: Warehouse, *, now: datetime) -> boo
         _log.warning("Which events come could not be asked: %s", error)
     with warehouse.transaction() as connection:
         remember(connection, profile, now=now)
-    return True
+    return profile is not None
 
 
 def remember(
@@ -130,8 +135,9 @@ def dismiss(
 ) -> None:
     """Tell of these events no more; in a transaction."""
     undo_dismissal(connection, names)
-    connection.executemany(
-        "INSERT INTO dismissed_events VALUES (?, ?, ?)", [[name, author, now] for name in names]
+    connection.execute(
+        "INSERT INTO dismissed_events SELECT DISTINCT unnest($names::VARCHAR[]), $author, $now",
+        {"names": list(names), "author": author, "now": now},
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.reading import read_mapping
+from leadpipe.events.project.advice import Advice, Line, Suggestion
 from leadpipe.events.project.profile import Profile
-from leadpipe.events.project.suggesting import Advice, Line, Suggestion
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_LEFT_OUT = 20

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from leadpipe.events.mapping.reading import built_in, parsed_path
+from leadpipe.events.project.advice import Advice, Suggestion
 from leadpipe.events.project.profile import Profile, Sample, SeenEvent, SeenProperty
-from leadpipe.events.project.suggesting import Advice, Suggestion, suggest
+from leadpipe.events.project.suggesting import suggest
 
 _BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 _END = datetime(2026, 11, 20, tzinfo=UTC)

@@ -35,7 +35,7 @@ def test_a_form_says_nothing_of_its_value():
 
 def test_rows_become_samples():
     """A row without names is the sample's size; objects are looked into; cut JSON stays a text."""
-    rows = [
+    rows: list[list[object]] = [
         ["seen", "", "", 10, 1, 3, 0, [""], [1]],
         ["seen", "ref", "", 8, 2, 8, 0, ['"a"', "7"], [5, 6]],
         ["seen", "buyer", "", 8, 2, 8, 0, ['{"id": 1}'], [9]],

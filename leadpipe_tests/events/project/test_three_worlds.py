@@ -5,7 +5,7 @@ import json
 import pytest
 
 import leadpipe
-from leadpipe_tests.events.project.worlds import cars, own_names, seeds
+from leadpipe_tests.events.project.worlds import cars, own_names, quoted, seeds
 
 
 def done(result):
@@ -25,6 +25,7 @@ def tried(run) -> dict[str, tuple[int, ...]]:
     [
         (own_names, (240, 30, {"whatsapp": 20, "phone": 20, "email": 20})),
         (cars, (90, 15, {"phone": 20, "appointment": 10})),
+        (quoted, (20, 5, {"phone": 5})),
     ],
 )
 def test_a_team_with_names_of_its_own(run, sandbox, yesterday, tmp_path, world, expected):

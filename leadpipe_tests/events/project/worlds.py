@@ -51,6 +51,24 @@ def own_names(begin: datetime) -> Iterator[Sent]:
         )
 
 
+def quoted(begin: datetime) -> Iterator[Sent]:
+    """20 views of 5 listings and 5 calls, by names with quotes, dots and brackets."""
+    for n in range(20):
+        yield sent(
+            'l\'annonce "une" viewed',
+            begin + timedelta(minutes=n),
+            f"p{n % 7}",
+            **{'listing "ref"': f"A.{n % 5}", "a.b": "it's"},
+        )
+    for n in range(5):
+        yield sent(
+            "[call] l'agent",
+            begin + timedelta(hours=1, minutes=n),
+            f"p{n}",
+            **{"the.listing": {"ref's": f"A.{n}"}},
+        )
+
+
 def cars(begin: datetime) -> Iterator[Sent]:
     """90 vehicles opened, 20 dealers called, 10 test drives, with a vin."""
     for n in range(90):
