@@ -9,5 +9,6 @@ COMMANDS = {
     "sync": "Load what is new in PostHog, build and publish the tables.",
     "runs": "What each run asked for, read, brought and rejected.",
     "source": "Which project fills the warehouse; record that it has another address.",
+    "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are complete: PostHog's own count beside ours.",
 }

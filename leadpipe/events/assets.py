@@ -18,6 +18,7 @@ from leadpipe.events.connecting import event_mapping, sync_config
 from leadpipe.events.days import rejected_on
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
+from leadpipe.events.project.unused import look_if_due
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_text, verdict_of
 from leadpipe.events.wiping import wipe
@@ -130,6 +131,7 @@ def raw_events(
             with suppress(LeadpipeError), warehouse.get_connection() as connection:
                 publish_tables(connection, settings.published_dir)  # readers see that it failed
             raise
+        look_if_due(client, warehouse.warehouse(), now=datetime.now(UTC))
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,

@@ -1,4 +1,4 @@
-"""`leadpipe sync`, `runs` and `days`."""
+"""`leadpipe sync`, `runs`, `days` and, from `project/commands.py`, `events`."""
 
 import getpass
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from leadpipe.events.listing import read_days
 from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
 from leadpipe.events.planning import SyncPlan
+from leadpipe.events.project.commands import events
 from leadpipe.events.retention import Floor, floor_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import source_of
@@ -326,4 +327,4 @@ def source_moved(*, author: str, although_days_differ: bool) -> None:
     console.print(f"From now on this warehouse is filled from {address}; {proof}.")
 
 
-COMMANDS = (sync, runs, source, days)
+COMMANDS = (sync, runs, source, days, events)

@@ -9,6 +9,7 @@ from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.listing import read_days, settings_changes
+from leadpipe.events.project.findings import of_project
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import is_same, source_of
 from leadpipe.events.verdicts import FROZEN, summary
@@ -30,7 +31,11 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
         if own.events_path.exists():
             yield Finding("ok", "events file", f"{own.events_path}, {len(mapping.names)} events")
         if posthog is not None:
-            yield _sent(posthog, mapping.names, now)
+            sent = _sent(posthog, mapping.names, now)
+            yield sent
+            yield from of_project(
+                settings, mapping, None if sent.verdict == "wrong" else posthog, now=now
+            )
     yield from _warehouse(settings)
     if mapping is not None and settings.warehouse_path.exists():
         yield from _days(own, mapping.names, now)

@@ -5,6 +5,7 @@ from typing import Any
 
 from leadpipe.errors import NotPublished
 from leadpipe.events.listing import days_of
+from leadpipe.events.project.unused import Unused, told
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN
 from leadpipe.published import reading
@@ -68,10 +69,21 @@ def _wrong_days(look: Look) -> Mapping[str, Any] | None:
     return days if days and days["wrong"] else None
 
 
+def _unused(look: Look) -> Mapping[str, Any] | None:
+    """The events that no table uses, until they are mapped or dismissed."""
+    rows = look.query(
+        "SELECT event, events_a_day FROM unused_events WHERE NOT is_dismissed "
+        "ORDER BY events_a_day DESC, event"
+    )
+    said = told([Unused(row["event"], row["events_a_day"]) for row in rows])
+    return {"told": f"{said[0].upper()}{said[1:]}"} if said else None
+
+
 PAGES = Pages(
     panels=[
         Panel("facts", "events/days.html", _days),
         Panel("notice", "events/notice.html", _wrong_days),
+        Panel("notice", "events/unused.html", _unused),
     ],
     syncs=[
         Sync(

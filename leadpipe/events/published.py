@@ -5,6 +5,8 @@ from datetime import datetime
 
 import duckdb
 
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.retention import floor_of
 from leadpipe.events.verdicts import facts_of_days, names_read, verdict_of
 from leadpipe.warehouse import Published, read_sql
@@ -44,7 +46,8 @@ _RETENTION = """
     FROM (SELECT 1) LEFT JOIN posthog_retention ON true
     WHERE asked_at IS NOT NULL OR $frozen_before::DATE IS NOT NULL
 """
-TABLES = (*_QUERIES, "event_days", "retention")
+_UNUSED = "unused_events"
+TABLES = (*_QUERIES, "event_days", "retention", _UNUSED)
 ASSETS = ("raw_events",)
 
 
@@ -70,4 +73,12 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
         "retention",
         _RETENTION,
         parameters={"frozen_before": floor_of(connection, now=now).frozen_before},
+    )
+    mapping = versions.current(connection) or built_in()
+    yield Published(
+        _UNUSED,
+        "SELECT event, events_a_day, first_at, last_at, "
+        "event IN (SELECT event FROM dismissed_events) AS is_dismissed FROM seen_events "
+        "WHERE NOT list_contains($names::VARCHAR[], event) ORDER BY events DESC, event",
+        parameters={"names": list(mapping.events)},
     )

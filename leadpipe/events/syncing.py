@@ -14,9 +14,10 @@ from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import NotPublished
 from leadpipe.events import ledger
-from leadpipe.events.connecting import sync_config
+from leadpipe.events.connecting import event_mapping, sync_config
 from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
+from leadpipe.events.project.unused import NEXT_STEP, not_used, told
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, unsent_text
 from leadpipe.living import living
@@ -99,6 +100,10 @@ def run_days(
                 f"{len(skipped)} of the days are {FROZEN}, up to {max(skipped)}: PostHog no longer shows "
                 "them, and nothing of them was read or changed."
             )
+    with open_warehouse(settings).connect() as connection:
+        said = told(not_used(connection, event_mapping(settings.of(EventsSettings))))
+    if said:
+        notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
 
 

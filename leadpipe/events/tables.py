@@ -26,6 +26,9 @@ TABLES = (
     "webhook_arrivals",
     "unconfirmed_events",
     "event_mappings",
+    "event_looks",
+    "seen_events",
+    "dismissed_events",
 )
 
 
@@ -278,6 +281,25 @@ def read_by_mapping(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def tell_unused_events(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which events the project sends is looked at once a day, to tell of those that no table uses."""
+    connection.execute("""
+        CREATE TABLE event_looks (looked_at TIMESTAMPTZ NOT NULL);
+        CREATE TABLE seen_events (
+            event VARCHAR NOT NULL,
+            events BIGINT NOT NULL,
+            events_a_day DOUBLE NOT NULL,
+            first_at TIMESTAMPTZ NOT NULL,
+            last_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE dismissed_events (
+            event VARCHAR NOT NULL,
+            author VARCHAR NOT NULL,
+            dismissed_at TIMESTAMPTZ NOT NULL
+        );
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -287,4 +309,5 @@ MIGRATIONS = (
     divide_runs,
     remember_moves,
     read_by_mapping,
+    tell_unused_events,
 )

@@ -20,11 +20,16 @@ from leadpipe.events.mapping.typing_sql import quoted
 
 def in_use(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> EventMapping:
     """The current mapping of the warehouse; in one that has none yet the built-in one is adopted."""
+    found = current(connection)
+    if found is None:
+        adopt(connection, built_in(), now=now)
+    return found or built_in()
+
+
+def current(connection: duckdb.DuckDBPyConnection) -> EventMapping | None:
+    """The current mapping of the warehouse, None in one that has none yet."""
     found = connection.execute("SELECT content FROM event_mappings WHERE is_current").fetchone()
-    if found:
-        return _parsed(found[0])
-    adopt(connection, built_in(), now=now)
-    return built_in()
+    return _parsed(found[0]) if found else None
 
 
 def adopt(connection: duckdb.DuckDBPyConnection, mapping: EventMapping, *, now: datetime) -> None:

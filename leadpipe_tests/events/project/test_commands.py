@@ -1,0 +1,238 @@
+"""`leadpipe events` as people use it, against the sandbox."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from leadpipe.events.mapping.reading import read_mapping
+from leadpipe_tests.events.project.worlds import own_names, seeds, sent
+
+_SLIPS = """
+[events.listing_viewed]
+meaning = "view"
+listing_id = ["propertyRf", "property.ref"]
+only_where = {theme = "dark"}
+
+[events.listing_vewed]
+meaning = "view"
+"""
+
+
+@pytest.fixture
+def own(run, sandbox, yesterday):
+    """Types a command for the team with names of its own."""
+    sandbox.control.insert(list(own_names(yesterday)))
+    return run
+
+
+def asked(sandbox) -> list[str]:
+    """The names of the queries that PostHog was asked."""
+    return [
+        request["name"].removeprefix("leadpipe: ")
+        for request in sandbox.control.requests()
+        if request["name"]
+    ]
+
+
+def test_every_event_is_listed_with_what_becomes_of_it(own, sandbox, yesterday):
+    """Counts, first and last day, the meaning, and the properties that most have; in two queries."""
+    sandbox.control.insert([sent("$pageview", yesterday, "p1"), sent("$set", yesterday, "p1")])
+    rows = json.loads(own("events", "--json").stdout)
+    day = yesterday.date().isoformat()
+    first = {"first_day": day, "last_day": day}
+    assert rows == [
+        {
+            "event": "listing_viewed",
+            "events": 240,
+            **first,
+            "means": "nothing",
+            "properties": "propertyRef 100%, source 100%, theme 100%",
+        },
+        {
+            "event": "contact_agent_clicked",
+            "events": 60,
+            **first,
+            "means": "nothing",
+            "properties": "agentId 100%, channel 100%, phone 100%, propertyRef 100%",
+        },
+        {
+            "event": "search_performed",
+            "events": 30,
+            **first,
+            "means": "nothing",
+            "properties": "query 100%",
+        },
+        {"event": "$pageview", "events": 1, **first, "means": "pageview", "properties": ""},
+        {
+            "event": "$set",
+            "events": 1,
+            **first,
+            "means": "nothing (PostHog's own)",
+            "properties": "",
+        },
+    ]
+    assert asked(sandbox) == ["event names", "event properties"]
+
+
+def test_an_event_is_shown_without_anybodys_data(own):
+    """Few values are shown; of phone numbers and all the others the form."""
+    rows = json.loads(own("events", "show", "contact_agent_clicked", "--json").stdout)
+    shown = {row["property"]: (row["filled"], row["values"], row["examples"]) for row in rows}
+    assert shown["phone"] == ("100%", 60, "+999999999999")
+    assert {*shown["channel"][2].split(", ")} == {"WhatsApp", "call", "E-Mail"}
+    result = own("events", "show", "search_performed")
+    assert "aaaaa 9" in result.stdout
+    assert "house" not in result.stdout
+
+
+def test_a_slip_in_a_name_gets_the_nearest(own):
+    """One line, with the next step."""
+    result = own("events", "show", "listing_vewed")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: No event named 'listing_vewed' came in the last 30 days; `leadpipe events` lists those that "
+        "did; did you mean listing_viewed?\n"
+    )
+
+
+def test_what_is_suggested_is_written_once(own, tmp_path):
+    """A file that is there stays as it is: what could be added is printed."""
+    path = tmp_path / "data" / "events.toml"
+    printed = own("events", "suggest", "--print").stdout
+    assert not path.exists()
+    assert own("events", "suggest").exit_code == 0
+    assert path.read_text() == printed
+    assert own("events", "suggest").stderr.startswith("Nothing to suggest")
+    path.write_text('[events.listing_viewed]\nmeaning = "nothing"\n')
+    result = own("events", "suggest")
+    assert path.read_text() == '[events.listing_viewed]\nmeaning = "nothing"\n'
+    assert "[events.contact_agent_clicked]" in result.stdout
+    assert "[events.listing_viewed]" not in result.stdout
+    assert f"{path} is there and is not overwritten" in " ".join(result.stderr.split())
+
+
+def test_the_file_may_lie_elsewhere(own, tmp_path, monkeypatch):
+    """--output names one; LEADPIPE_EVENTS_FILE names the one that is used, before it is there, too."""
+    other = tmp_path / "mine" / "o'ther.toml"
+    assert own("events", "suggest", "--output", str(other)).exit_code == 0
+    assert read_mapping(other).names_of("lead")[-1] == "contact_agent_clicked"
+    monkeypatch.setenv("LEADPIPE_EVENTS_FILE", str(tmp_path / "named.toml"))
+    assert own("events", "suggest").exit_code == 0
+    assert (tmp_path / "named.toml").read_text() == other.read_text()
+
+
+def test_a_file_with_mistakes_is_told_by_its_lines(own, tmp_path):
+    """Before anything is asked or suggested: unknown meaning, contradiction, wrong constant."""
+    path = tmp_path / "data" / "events.toml"
+    path.parent.mkdir()
+    path.write_text(
+        '[events.seen]\nmeaning = "veiw"\n\n'
+        '[[events.called]]\nmeaning = "lead"\nlead_type = 5\n\n'
+        '[[events.called]]\nmeaning = "share"\n'
+    )
+    for command in ("suggest", "try"):
+        result = own("events", command)
+        assert result.exit_code == 1
+        assert f"{path}, line 2: unknown meaning 'veiw'; did you mean view?" in result.stderr
+        assert "line 6: lead_type should be" in result.stderr
+        assert "rule 2 of called contradicts rule 1" in result.stderr
+
+
+def test_what_a_file_names_and_nothing_has_is_told(own, tmp_path):
+    """With the nearest that comes; in try and in check."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "events.toml").write_text(_SLIPS)
+    slips = [
+        "listing_viewed: listing_id reads propertyRf, which it never has; did you mean propertyRef?",
+        "listing_viewed: listing_id reads property.ref, which it never has",
+        "listing_vewed never came; did you mean listing_viewed?",
+    ]
+    result = own("events", "try")
+    assert [slip for slip in slips if f"! {slip}" not in " ".join(result.stderr.split())] == []
+    said = own("check", "--json").stdout
+    texts = [finding["text"] for finding in json.loads(said) if finding["what"] == "events file"]
+    assert [slip for slip in slips if not any(text.startswith(slip) for text in texts)] == []
+
+
+def test_try_says_what_is_rejected_and_leaves_nothing(own, tmp_path, monkeypatch):
+    """Each reason with its event, beside what the stored mapping gives; no folder, table or run is left."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert own("sync").exit_code == 0
+    data = tmp_path / "data"
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    file = data / "events.toml"
+    file.write_text(
+        '[events.listing_viewed]\nmeaning = "view"\nlisting_id = ["ref"]\n\n'
+        '[events.contact_agent_clicked]\nmeaning = "lead"\nlisting_id = ["propertyRef"]\n'
+        'lead_type = {from = ["channel"], values = {call = "phone"}, otherwise = "unknown"}\n'
+    )
+    rows = json.loads(own("events", "try", "--days", "2", "--json").stdout)
+    found = {row["what"]: (row["with_your_file"], row["as_it_is_now"]) for row in rows}
+    assert found["events read"] == (300, 0)
+    assert found["lead records"] == (20, 0)
+    rejected = {what: count for what, count in found.items() if what.startswith("rejected")}
+    assert rejected == {
+        "rejected: listing_viewed without listing_id": (240, 0),
+        "rejected: contact_agent_clicked, lead of an unknown lead_type": (40, 0),
+    }
+    file.unlink()
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_try_asks_only_for_its_days(own, sandbox, yesterday):
+    """Older events are not read."""
+    sandbox.control.insert(
+        [sent("lead_phone", yesterday - timedelta(days=5), "p", listing_id="L1")]
+    )
+    [row] = [
+        row
+        for row in json.loads(own("events", "try", "--days", "2", "--json").stdout)
+        if row["what"] == "events read"
+    ]
+    assert row["now"] == 0
+
+
+def test_a_project_with_ten_thousand_names(run, sandbox, yesterday):
+    """The most frequent are listed, how many more there are is said, and what tells something is found."""
+    sandbox.control.insert(
+        [
+            sent(f"e{n:05}_{'x' * 20}", yesterday + timedelta(seconds=n), "p", a=n)
+            for n in range(10_000)
+        ]
+    )
+    sandbox.control.insert(list(seeds(yesterday)))
+    sandbox.control.insert(
+        [sent("listing_opened", yesterday, f"p{n}", listing_ref=f"R{n % 2}") for n in range(4)]
+    )
+    result = run("events", "--limit", "4", "--csv")
+    assert [line.split(",")[0] for line in result.stdout.splitlines()] == [
+        "event",
+        "property_view",
+        "lead_phone",
+        "listing_opened",
+        f"e00000_{'x' * 20}",
+    ]
+    assert "9,999 more event names" in result.stderr
+    assert "[events.listing_opened]" in run("events", "suggest", "--print").stdout
+    assert "and 9,998 more events, which no table uses" in " ".join(run("check").stdout.split())
+
+
+def test_what_is_too_much_for_posthog_is_asked_in_parts(own, sandbox):
+    """Fewer days of names, fewer events at once."""
+    sandbox.control.fault("timeout_504", times=1, match="event names")
+    sandbox.control.fault("timeout_504", times=1, match="event properties")
+    result = own("events")
+    assert result.exit_code == 0, result.output
+    assert "Events of the last 7 days" in result.stdout
+    assert "agentId 100%" in result.stdout
+    assert asked(sandbox) == ["event names"] * 2 + ["event properties"] * 3
+
+
+def test_without_any_event(run):
+    """An empty project is no error."""
+    assert run("events").stderr == "No event in the last 30 days.\n"
+    assert run("events", "suggest").exit_code == 0
