@@ -28,8 +28,9 @@ _VALUES: dict[str, Any] = {
     "tenant": "accra",
     "program_id": "1",
     "escape": "\\ud8",
-    "pageview_event": "$pageview",
-    "signup_event": "signup",
+    "pageview_events": ["$pageview"],
+    "signup_events": ["signup"],
+    "since": [1_795_000_000, 1_795_000_000],
     "last": "",
     "after": "",
 }
