@@ -129,7 +129,7 @@ def _events_that_differ(
 def _by_uuid(warehouse: Warehouse, mapping: EventMapping) -> dict[str, list[dict[str, Any]]]:
     """The events of a warehouse, all columns but who brought them.
 
-    Of the properties those that the mapping asks for: under an earlier one there may have come more.
+    Of web traffic the properties that the mapping needs: under another one more may have come.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     with warehouse.connect() as connection:
@@ -139,7 +139,8 @@ def _by_uuid(warehouse: Warehouse, mapping: EventMapping) -> dict[str, list[dict
             row = dict(zip(columns, values, strict=True))
             row["properties"] = json.loads(row["properties"])
             if row["event"] in mapping.narrow_events:
-                kept = {*row["properties"]} & {*mapping.narrow_properties}
+                needed = {*mapping.needed(row["event"]), *mapping.keep}
+                kept = needed & {*row["properties"]}
                 row["properties"] = {name: row["properties"][name] for name in kept}
             found.setdefault(str(row["uuid"]), []).append(row)
     return found

@@ -302,7 +302,8 @@ class Walker:
             moved = row["timestamp"]
         properties = {**row["properties"], "listing_id": step.listing, "utm_campaign": step.detail}
         if step.detail == "gone":  # a correction may also take something away
-            del properties["utm_source"], properties["utm_campaign"]
+            gone = {"utm_source", "utm_campaign"}
+            properties = {name: value for name, value in properties.items() if name not in gone}
         corrected = {**row, "timestamp": moved, "properties": properties}
         self._insert(step.number, corrected, hidden=step.hidden_hours)
 
