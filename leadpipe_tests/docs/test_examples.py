@@ -50,6 +50,8 @@ def parse(words: list[str]) -> None:
     context = leadpipe.cli.main.make_context("leadpipe", list(words))
     while isinstance(context.command, click.Group):
         rest = [*context._protected_args, *context.args]
+        if not rest and context.command.invoke_without_command:
+            return
         name, command, rest = context.command.resolve_command(context, rest)
         assert command is not None
         context = command.make_context(name, rest, parent=context)
