@@ -134,6 +134,8 @@ def _leaves(context: click.Context) -> Iterator[click.Context]:
         assert command is not None
         child = click.Context(command, info_name=name, parent=context)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield child
             yield from _leaves(child)
         else:
             yield child
