@@ -23,6 +23,7 @@ from leadpipe.warehouse import read_sql
 _DAY = timedelta(days=1)
 _MOST_DAYS = 35
 _MOST_SAMPLES = 50
+_FEWEST_SAMPLES = 10
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def refuse_another(
 ) -> None:
     """Refuse another project's events under the same address, as behind a proxy that was turned elsewhere.
 
-    Where no day that was proved before is equal still, PostHog is asked for some of the events that are here:
-    one question, and none otherwise.
+    Where no day that was proved before is equal still, PostHog is asked for some of the events that are here,
+    if there are ten at least: one question, and none otherwise.
 
     Args:
         posthog: the client.
@@ -98,19 +99,19 @@ def refuse_another(
     has_others = any(found.events for found in theirs.values())  # nothing is a key or a deletion
     if not has_others or any(theirs[day].has_the_events_of(ours[day]) for day in compared):
         return
-    days = compared or proved[-_MOST_DAYS:]
-    accepted = connection.execute("SELECT DISTINCT event_date FROM accepted_days").fetchall()
-    if {*days} <= {day for (day,) in accepted}:  # also if there are none
+    days, uuids = compared, _samples(connection, compared, config)
+    if len(uuids) < _FEWEST_SAMPLES:
+        days = proved[-_MOST_DAYS:]
+        uuids = _samples(connection, days, config)
+    if len(uuids) < _FEWEST_SAMPLES:  # a few events may all have been deleted
         return
-    uuids = connection.execute(
-        "SELECT CAST(uuid AS VARCHAR) FROM raw_events WHERE event_date IN (SELECT unnest($days::DATE[])) "
-        f"AND event IN (SELECT unnest($events::VARCHAR[])) ORDER BY hash(uuid) LIMIT {_MOST_SAMPLES}",
-        {"days": days, "events": list(config.selection.events)},
-    ).fetchall()
+    accepted = connection.execute("SELECT DISTINCT event_date FROM accepted_days").fetchall()
+    if {*days} <= {day for (day,) in accepted}:
+        return
     found = posthog.query(
         read_sql("events", "known_events.hogql"),
         values={
-            "uuids": [uuid for (uuid,) in uuids],
+            "uuids": uuids,
             "window_start": utc_text(start_of(min(days))),
             "window_end": utc_text(start_of(max(days) + _DAY)),
         },
@@ -123,6 +124,18 @@ def refuse_another(
             "a proxy perhaps. Set POSTHOG_BASE_URL and POSTHOG_PROJECT_ID right. If all of them really were "
             f"deleted there, say `leadpipe days accept {' '.join(map(str, sorted(days)))}`."
         )
+
+
+def _samples(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date], config: SyncConfig
+) -> list[str]:
+    """The uuids of some events of days."""
+    rows = connection.execute(
+        "SELECT CAST(uuid AS VARCHAR) FROM raw_events WHERE event_date IN (SELECT unnest($days::DATE[])) "
+        f"AND event IN (SELECT unnest($events::VARCHAR[])) ORDER BY hash(uuid) LIMIT {_MOST_SAMPLES}",
+        {"days": list(days), "events": list(config.selection.events)},
+    ).fetchall()
+    return [uuid for (uuid,) in rows]
 
 
 def is_proved(state: DayState | None, config: SyncConfig) -> bool:

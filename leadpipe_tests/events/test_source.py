@@ -198,6 +198,15 @@ def test_another_project_behind_the_same_address_is_refused(sandbox, settings, w
     assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(12,)]
 
 
+def test_a_few_events_that_are_all_deleted_are_no_other_project(sandbox, settings, warehouse):
+    """Of a day with three events somebody's erasure may take all: too little to tell a project by."""
+    gone = views()[:3]
+    sandbox.control.insert(gone)
+    load(settings, warehouse, DAYS[:1])
+    replace(sandbox, views()[3:])
+    assert plan(settings, warehouse).reasons[DAYS[0]] == "differs"
+
+
 def test_a_project_that_differs_everywhere_is_still_the_same(sandbox, settings, warehouse, filled):
     """When every day got late events, some of ours are there still: it costs one question."""
     replace(sandbox, [*filled, *views()])

@@ -133,7 +133,11 @@ def _by_uuid(warehouse: Warehouse, mapping: EventMapping) -> dict[str, list[dict
     """
     found: dict[str, list[dict[str, Any]]] = {}
     with warehouse.connect() as connection:
-        cursor = connection.execute("SELECT * EXCLUDE (run_id) FROM raw_events")
+        # PostHog's functions tell when it received a copy to the millisecond, and so does the proof.
+        cursor = connection.execute(
+            "SELECT * EXCLUDE (run_id) "
+            "REPLACE (date_trunc('milliseconds', created_at) AS created_at) FROM raw_events"
+        )
         columns = [name for name, *_ in cursor.description or ()]
         for values in cursor.fetchall():
             row = dict(zip(columns, values, strict=True))

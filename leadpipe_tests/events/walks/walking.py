@@ -291,7 +291,7 @@ class Walker:
         """Copies of one moment, which is no other's; it has just passed, so that queries show them."""
         self.rows[number] = copies[-1]
         self.sent += 1
-        received = self.now - timedelta(seconds=1) + timedelta(microseconds=self.sent)
+        received = self.now - timedelta(seconds=1) + timedelta(milliseconds=self.sent)
         moments = {"created_at": received, "visible_at": received + timedelta(hours=hidden)}
         self.control.insert([{**row, **moments} for row in copies])
 
