@@ -106,6 +106,17 @@ def unseen(
     return dict(found)
 
 
+def days_with_copies(
+    connection: duckdb.DuckDBPyConnection, days: Collection[date]
+) -> frozenset[date]:
+    """Those of the days on which PostHog had copies of events that are kept under other days."""
+    rows = connection.execute(
+        "SELECT DISTINCT event_date FROM event_copies WHERE event_date IN (SELECT unnest($days::DATE[]))",
+        {"days": list(days)},
+    ).fetchall()
+    return frozenset(day for (day,) in rows)
+
+
 def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages]) -> None:
     """Forget copies on days that PostHog has them on no more; their events are kept under other days.
 

@@ -13,7 +13,13 @@ from pathlib import Path
 from leadpipe.errors import LeadpipeError
 from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import DayState, day_states, record_proof
-from leadpipe.events.deletions import follow, forget_copies, give_way, unseen
+from leadpipe.events.deletions import (
+    days_with_copies,
+    follow,
+    forget_copies,
+    give_way,
+    unseen,
+)
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
@@ -232,7 +238,12 @@ class _Loader:
         until = settled_until(self.posthog, self.clock(), self.config.settle)
         theirs = of_days(self.posthog, wrong, events=names, until=until)
         windows: list[Window] = []
+        with self.warehouse.connect() as connection:
+            with_copies = days_with_copies(connection, wrong)
         for day in wrong:
+            if day in with_copies:  # of another day's event, which only a whole read can miss
+                windows.append(Window(start_of(day), start_of(day + _DAY)))
+                continue
             hours = of_hours(self.posthog, day, events=names, until=until)
             with self.warehouse.connect() as connection:
                 stored = stored_of_hours(connection, day, events=names, until=until)

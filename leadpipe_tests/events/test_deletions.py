@@ -177,6 +177,22 @@ def test_a_copy_that_posthog_lost_is_forgotten(sandbox, sync, warehouse):
     assert rows(warehouse, "SELECT * FROM event_copies") == []
 
 
+def test_an_event_and_a_copy_of_another_day_go_together(sandbox, sync, warehouse, settings):
+    """An event is erased, and with it the copy that PostHog had there of an event that was dated anew."""
+    moved = {
+        **lead(0),
+        "timestamp": lead(0)["timestamp"] + timedelta(days=1),
+        "created_at": NOW - timedelta(hours=1),
+    }
+    sandbox.control.insert([lead(0), lead(1), lead(2), moved])
+    sync(NOW, "first")
+    sandbox.control.delete_events(uuids=[_UUID.format(1)])
+    sandbox.control.delete_events(uuids=[_UUID.format(0)], before=moved["timestamp"])
+    _, report = sync()
+    assert (report.incomplete_days, report.removed) == ((), {_DAY: 1})
+    assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(2,)]
+
+
 def test_what_is_left_under_a_uuid_is_the_event(sandbox, sync, warehouse):
     """Of two events under one uuid the later is erased: the other counts, for the run that brought it."""
     later = {**lead(0), "distinct_id": "ben", "created_at": NOW - timedelta(hours=1)}
