@@ -206,6 +206,10 @@ class SandboxControl:
             seed=seed,
         )
 
+    def hide_properties(self, *names: str) -> None:
+        """Hide properties of events from the key's user, as access control does; none ends it."""
+        self._post("hide_properties", names=names)
+
     def native_json(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - it is one switch
         """Move the project to the native-JSON events table, or back.
 

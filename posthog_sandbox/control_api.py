@@ -142,6 +142,11 @@ def _backlog(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _hide_properties(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.hidden_properties = tuple(body["names"])
+    return {}
+
+
 def _native_json(world: World, body: dict[str, Any]) -> dict[str, Any]:
     world.has_native_json = bool(body["on"])
     return {}
@@ -272,6 +277,7 @@ def control_routes() -> list[Route]:
         _route("lagging_replica", _lag, "POST"),
         _route("retention", _retention, "POST"),
         _route("backlog", _backlog, "POST"),
+        _route("hide_properties", _hide_properties, "POST"),
         _route("native_json", _native_json, "POST"),
         _route("squash", _squash, "POST"),
         _route("events/delete", _delete_events, "POST"),

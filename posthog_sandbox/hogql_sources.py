@@ -39,6 +39,7 @@ class Context:
         deleted_persons: who is in no table of persons any more.
         visible_until: what became visible later is not there; by default `now`.
         floor: events at this moment or before it are hidden by the plan's retention.
+        hidden_properties: what access control hides of events from the key's user.
         has_native_json: whether the project's events are in the native-JSON table.
         team_id: the project's number.
     """
@@ -50,6 +51,7 @@ class Context:
     deleted_persons: frozenset[str] = frozenset()
     visible_until: datetime | None = None
     floor: datetime | None = None
+    hidden_properties: tuple[str, ...] = ()
     has_native_json: bool = False
     team_id: int = 1
 
@@ -74,6 +76,8 @@ def events_sql(context: Context, sample: str | None = None) -> str:
     properties = "sent_properties"
     if context.has_native_json:
         properties = rebuilt_sql("sent_properties", "visible_at", context.now)
+    if context.hidden_properties:
+        properties = _without(properties, context.hidden_properties)
     groups = "".join(f"'' AS `$group_{number}`, " for number in range(5))
     propertyless = "JSONExtractRaw(sent_properties, '$process_person_profile') = 'false'"
     return (
@@ -89,6 +93,14 @@ def events_sql(context: Context, sample: str | None = None) -> str:
         f"WHERE {visible(context.visible_until or context.now)}"
         f"{_above_floor(context)}{f' AND {sample}' if sample else ''})"
     )
+
+
+def _without(properties: str, names: tuple[str, ...]) -> str:
+    """The text of properties without some: nothing says that there were more."""
+    hidden = ", ".join(map(quoted, names))
+    kept = f"arrayFilter(kv -> kv.1 NOT IN ({hidden}), JSONExtractKeysAndValuesRaw({properties}))"
+    pairs = f"arrayMap(kv -> concat(toJSONString(kv.1), ':', kv.2), {kept})"
+    return f"concat('{{', arrayStringConcat({pairs}, ','), '}}')"
 
 
 def _above_floor(context: Context) -> str:

@@ -98,6 +98,7 @@ class World:
     lag: Lag = field(default_factory=Lag)
     retention: Retention = field(default_factory=Retention)
     property_types: dict[str, str] = field(default_factory=lambda: dict(DEFAULT_PROPERTY_TYPES))
+    hidden_properties: tuple[str, ...] = ()
     has_native_json: bool = False
     truth: dict[str, Any] | None = None
     people: People = field(init=False)
@@ -125,6 +126,7 @@ class World:
         self.ingest_delay_seconds = 0.0
         self.lag = Lag()
         self.retention = Retention()
+        self.hidden_properties = ()
         self.has_native_json = False
         self.property_types = dict(DEFAULT_PROPERTY_TYPES)
         self.access.scopes = self.access.initial_scopes
@@ -145,6 +147,7 @@ class World:
             has_overrides=self.people.has_overrides,
             property_types=self.property_types,
             deleted_persons=self.people.deleted,
+            hidden_properties=self.hidden_properties,
             has_native_json=self.has_native_json,
             team_id=int(project) if (project := self.access.project_id).isdigit() else 1,
         )

@@ -12,11 +12,14 @@ from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.project.findings import of_project
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import is_same, source_of
+from leadpipe.events.thinning import hidden_properties
 from leadpipe.events.verdicts import FROZEN, summary
 from leadpipe.events.windows import EPOCH
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.settings import Settings
 from leadpipe.warehouse import read_sql
+
+_MOST_NAMED = 5
 
 
 def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> Iterator[Finding]:
@@ -36,6 +39,8 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
             yield from of_project(
                 settings, mapping, None if sent.verdict == "wrong" else posthog, now=now
             )
+            if sent.verdict != "wrong" and settings.warehouse_path.exists():
+                yield from _hidden(settings, posthog, now)
     yield from _warehouse(settings)
     if mapping is not None and settings.warehouse_path.exists():
         yield from _days(own, mapping.names, now)
@@ -61,6 +66,25 @@ def _sent(posthog: PostHog, events: Sequence[str], now: datetime) -> Finding:
     return Finding(
         "warning", "events", "none of leadpipe's events in the last 7 days; are they sent?"
     )
+
+
+def _hidden(settings: Settings, posthog: PostHog, now: datetime) -> Iterator[Finding]:
+    """Whether the key's user sees less of the events than was seen before."""
+    try:
+        with replace(open_warehouse(settings), lock_timeout_seconds=0.0).connect() as connection:
+            hidden = hidden_properties(posthog, connection, now=now)
+    except LeadpipeError:  # told of by the other findings
+        return
+    if hidden:
+        names = ", ".join(list(hidden)[:_MOST_NAMED])
+        more = f" and {len(hidden) - _MOST_NAMED} more" if len(hidden) > _MOST_NAMED else ""
+        yield Finding(
+            "warning",
+            "properties",
+            f"PostHog no longer shows {names}{more} of events that had it when they were read: its access "
+            "control may hide properties from the key's user. Make the key as a user who sees all; nothing "
+            "stored was lowered, but new events come without",
+        )
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:

@@ -23,6 +23,17 @@ def _properties(sandbox: SandboxProcess) -> str:
     return str(text)
 
 
+def test_hidden_properties_are_not_there(sandbox: SandboxProcess) -> None:
+    """Access control thins what a key's user sees, in the old table and in the native one."""
+    sandbox.control.insert([_event(properties='{"email": "a@b", "n": [1.50, "x"], "q": "\\""}')])
+    sandbox.control.hide_properties("email")
+    assert json.loads(_properties(sandbox)) == {"n": [1.5, "x"], "q": '"'}
+    sandbox.control.native_json()
+    assert json.loads(_properties(sandbox)) == {"n": [1.5, "x"], "q": '"'}
+    sandbox.control.hide_properties()
+    assert json.loads(_properties(sandbox))["email"] == "a@b"
+
+
 @pytest.mark.parametrize(
     ("sent", "rebuilt"),
     [
