@@ -239,8 +239,9 @@ def _wait_for(
         return pages < most_pages
 
     def is_loaded() -> bool:
+        """The load's folder goes with it; the command itself lives on under its lock."""
         nonlocal was_loading
-        is_loading = any(path.stem not in dead for path in home.landing.glob("*.lock"))
+        is_loading = any(path.is_dir() and path.name not in dead for path in home.landing.glob("*"))
         was_loading = was_loading or is_loading
         return was_loading and not is_loading
 
