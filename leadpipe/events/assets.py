@@ -105,8 +105,9 @@ def raw_events(
     """Events as PostHog has them, each uuid once, a partition a UTC day of their timestamp.
 
     Source: PostHog's query API. The first time a day is read whole, later only what PostHog received
-    since; then its count is compared with PostHog's own, and a day that differs is read whole once more.
-    Running it again changes nothing that is already right; an interrupted backfill goes on where it was.
+    since; then its events are compared with PostHog's by a fingerprint, and of a day that differs the hours
+    that differ are read whole. Running it again changes nothing that is already right; an interrupted
+    backfill goes on where it was.
     """
     first, last = days_of(context)
     run = run_of(context)
