@@ -10,5 +10,5 @@ COMMANDS = {
     "runs": "What each run asked for, read, brought and rejected.",
     "source": "Which project fills the warehouse; record that it has another address.",
     "events": "Which events your project sends, and what leadpipe makes of them.",
-    "days": "Which days are complete: PostHog's own count beside ours.",
+    "days": "Which days are proved to hold PostHog's events.",
 }

@@ -30,7 +30,9 @@ def show(settings: Settings) -> None:
     ]
     cells += [""] * (-len(cells) % _DAYS_A_LINE)
     lines = [cells[start : start + _DAYS_A_LINE] for start in range(0, len(cells), _DAYS_A_LINE)]
-    print_table([""] * _DAYS_A_LINE, lines, title="Days (✓ PostHog's own count agrees, events)")
+    print_table(
+        [""] * _DAYS_A_LINE, lines, title="Days (✓ the same events as in PostHog, how many)"
+    )
     complete = sum(is_complete for _, _, is_complete in verdicts)
     events = sum(count for _, count, _ in verdicts)
     console.print(f"{complete} of {len(verdicts)} days complete, {events:,} events.")
