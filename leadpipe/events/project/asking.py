@@ -1,20 +1,31 @@
-"""Ask PostHog what a project sends: one question for the names, one for the properties of some of them.
+"""Ask PostHog what a project sends: names, properties of some of them, and those value by value.
 
-Neither downloads events: PostHog counts, and gives of a sample's values the most frequent ones.
+Three questions; the last is for events whose name leaves it open what they mean.
+None downloads events: PostHog counts, and gives of a sample's values the most frequent ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from leadpipe.errors import QueryTooHeavy
-from leadpipe.events.project.profile import Profile, Sample, SeenEvent, samples_of
+from leadpipe.events.project.apart import values_of
+from leadpipe.events.project.profile import (
+    Profile,
+    Sample,
+    SeenEvent,
+    SeenProperty,
+    Split,
+    samples_of,
+)
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.warehouse import read_sql
 
 DAYS = 30
 MOST_LOOKED_INTO = 100
 """Events whose properties are looked at; of more the most frequent ones."""
+MOST_APART = 60
+"""Properties by which events are taken apart, over all events; 20 values of each are looked at."""
 _SAMPLE = 500
 # A sample is sought in the latest part of an event's time that should hold several times as many.
 _MARGIN = 4
@@ -84,6 +95,63 @@ def _samples(posthog: PostHog, events: Sequence[SeenEvent]) -> dict[str, Sample]
         middle = len(events) // 2
         return _samples(posthog, events[:middle]) | _samples(posthog, events[middle:])
     return samples_of(rows)
+
+
+def take_apart(
+    posthog: PostHog, profile: Profile, wanted: Mapping[str, Sequence[SeenProperty]]
+) -> Profile:
+    """The profile with some of its events apart: by the values of these properties of theirs.
+
+    Raises:
+        PostHogError.
+    """
+    by_name = {one.name: one for one in profile.events}
+    asked = [(by_name[name], one) for name, properties in wanted.items() for one in properties][
+        :MOST_APART
+    ]
+    splits: dict[str, tuple[Split, ...]] = {}
+    for event, split in _splits(posthog, asked) if asked else []:
+        splits[event.name] = (*splits.get(event.name, ()), split)
+    return replace(profile, splits=splits)
+
+
+def _splits(
+    posthog: PostHog, asked: Sequence[tuple[SeenEvent, SeenProperty]]
+) -> list[tuple[SeenEvent, Split]]:
+    events = [event for event, _ in asked]
+    since = [_sample_begins(event) for event in events]
+    try:
+        rows = posthog.query(
+            read_sql("events", "project/parts.hogql"),
+            values={
+                "events": [event.name for event in events],
+                "outers": [one.path[0] for _, one in asked],
+                "inners": [one.path[1] if len(one.path) > 1 else "" for _, one in asked],
+                "known": [
+                    f"{place}:{value}"
+                    for place, (_, one) in enumerate(asked, 1)
+                    for value in values_of(one)
+                ],
+                "since": [int(begin.timestamp()) for begin in since],
+                "window_start": utc_text(min(since).replace(microsecond=0)),
+                "window_end": utc_text(
+                    max(event.last_at for event in events) + timedelta(seconds=1)
+                ),
+            },
+            name="leadpipe: event properties by value",
+        ).decoded()
+    except QueryTooHeavy:
+        if len(asked) == 1:
+            raise
+        middle = len(asked) // 2
+        return _splits(posthog, asked[:middle]) + _splits(posthog, asked[middle:])
+    by_place: dict[int, list[list[object]]] = {}
+    for place, *row in rows:
+        by_place.setdefault(int(str(place)), []).append(row)
+    return [
+        (event, Split(one, samples_of(by_place.get(place, []))))
+        for place, (event, one) in enumerate(asked, 1)
+    ]
 
 
 def _sample_begins(event: SeenEvent) -> datetime:

@@ -18,11 +18,18 @@ from leadpipe.events.mapping import versions
 from leadpipe.events.mapping.model import KEPT, NOTHING, EventMapping
 from leadpipe.events.mapping.reading import built_in, near
 from leadpipe.events.project import unused
-from leadpipe.events.project.asking import DAYS, MOST_LOOKED_INTO, ask_names, look_into
+from leadpipe.events.project.advice import Suggestion
+from leadpipe.events.project.apart import could_mean_something, to_take_apart, unmapped
+from leadpipe.events.project.asking import (
+    DAYS,
+    MOST_LOOKED_INTO,
+    ask_names,
+    look_into,
+    take_apart,
+)
 from leadpipe.events.project.profile import Profile, Sample
-from leadpipe.events.project.suggesting import suggest, unmapped
+from leadpipe.events.project.suggesting import suggest
 from leadpipe.events.project.trying import Outcome, own_events, slips, try_mappings
-from leadpipe.events.project.words import told
 from leadpipe.events.project.written import read_back, toml_text
 from leadpipe.events.settings import EventsSettings
 from leadpipe.published import reading
@@ -33,6 +40,7 @@ from leadpipe.warehouse import Rows, transaction
 _PATIENCE_SECONDS = 60.0
 _MOST_NAMED = 4
 _MOST_EXAMPLES = 5
+_MOST_LEFT_OUT = 20
 _LOCK_SECONDS = 2.0
 _DAYS_OPTION = click.option(
     "--days", default=DAYS, show_default=True, type=click.IntRange(1, 365), help="Days to look at."
@@ -76,8 +84,8 @@ def events(context: click.Context, /, *, days: int, limit: int, output: str | No
     emit(
         Rows(("event", "events", "first_day", "last_day", "means", "properties"), rows),
         output,
-        title=f"Events of the last {_days(profile.days)}",
-        empty=f"No event in the last {_days(profile.days)}.",
+        title=f"Events of the last {profile.period}",
+        empty=f"No event in the last {profile.period}.",
     )
     if more := len(profile.events) - len(rows):
         notes.print(f"{more:,} more event names; --limit shows more of them.")
@@ -137,15 +145,17 @@ def suggest_mapping(*, days: int, output: Path | None, is_printed: bool) -> None
     settings = load_settings(EventsSettings)
     path = output or settings.events_path
     mapping = _mapping_to_extend(settings)
-    profile = _look(settings, days, lambda seen: _worth_looking(seen, mapping))
+    profile = _look_apart(settings, days, mapping)
     advice = suggest(profile, mapping)
     if not advice.suggestions:
         notes.print(
-            f"Nothing to suggest: of {len(profile.events):,} event names of the last {_days(profile.days)} "
-            "none means something to leadpipe's tables that is not mapped yet."
+            f"Nothing to suggest: of {profile.names_text} of the last {profile.period} those are mapped that "
+            "mean something to leadpipe's tables."
         )
-        for event, why in advice.left_out:
+        for event, why in advice.left_out[:_MOST_LEFT_OUT]:
             notes.print(f"{event.name}: {why}.", markup=False)
+        if len(advice.left_out) > _MOST_LEFT_OUT:
+            notes.print(f"And {len(advice.left_out) - _MOST_LEFT_OUT:,} more.")
         return
     text = toml_text(advice, profile)
     read_back(text)
@@ -166,7 +176,10 @@ def suggest_mapping(*, days: int, output: Path | None, is_printed: bool) -> None
         return
     console.print(f"Wrote {path}:", markup=False)
     for one in advice.suggestions:
-        console.print(f"  {one.event.name}: {one.meaning}", markup=False)
+        console.print(f"  {one.event.name}{_filter(one)}: {one.meaning}", markup=False)
+    if advice.left_out:
+        count = len({event.name for event, _ in advice.left_out})
+        console.print(f"Not mapped, for you to decide: {count:,} more; the file's end says why.")
     console.print("Read it, then see what would come out: `leadpipe events try`.")
 
 
@@ -243,6 +256,17 @@ def dismiss(*, names: tuple[str, ...], undo: bool, author: str) -> None:
     console.print(f"{'Told of again' if undo else 'Dismissed'}: {', '.join(names)}", markup=False)
 
 
+def _filter(one: Suggestion) -> str:
+    """For which values it is so, in words."""
+    [said] = [line.value for line in one.lines if line.key == "only_where"] or [{}]
+    filters = said.items() if isinstance(said, dict) else ()
+    return "".join(
+        f" where {path} is {' or '.join(map(str, values))}"
+        for path, values in filters
+        if isinstance(values, list)
+    )
+
+
 def _look(
     settings: EventsSettings, days: int, chosen: Callable[[Profile], Sequence[str]]
 ) -> Profile:
@@ -252,11 +276,19 @@ def _look(
         return look_into(posthog, profile, chosen(profile))
 
 
+def _look_apart(settings: EventsSettings, days: int, mapping: EventMapping) -> Profile:
+    """The same, of what is not mapped, and apart by the values that could say what an event means."""
+    with connect_posthog(settings, deadline_seconds=_PATIENCE_SECONDS) as posthog:
+        profile = ask_names(posthog, now=datetime.now(UTC), days=days)
+        profile = look_into(posthog, profile, _worth_looking(profile, mapping))
+        return take_apart(posthog, profile, to_take_apart(profile, mapping))
+
+
 def _worth_looking(profile: Profile, mapping: EventMapping) -> list[str]:
     """The names to look into: those whose names tell something, then those already mapped, then others."""
     free = [one.name for one in unmapped(profile, mapping)]
     mapped = [one.name for one in profile.events if mapping.events.get(one.name)]
-    telling = [name for name in free if told(name)]
+    telling = [name for name in free if could_mean_something(name)]
     some = len(mapped) and MOST_LOOKED_INTO // 10
     return list(dict.fromkeys([*telling[: MOST_LOOKED_INTO - some], *mapped[:some], *free]))
 
@@ -329,7 +361,7 @@ def _keys(found: Iterable[Iterable[_Key]]) -> list[_Key]:
 def _never_came(name: str, profile: Profile) -> str:
     names = [one.name for one in profile.events]
     return (
-        f"No event named {name!r} came in the last {_days(profile.days)}; `leadpipe events` lists those that "
+        f"No event named {name!r} came in the last {profile.period}; `leadpipe events` lists those that "
         f"did{near(name, names)}"
     )
 

@@ -4,16 +4,12 @@ Pure. A name alone is not enough where the values are no ids, and no name is nee
 with views and with leads, from different people.
 """
 
+from collections.abc import Mapping
+
 from leadpipe.events.mapping.model import Path
 from leadpipe.events.project.advice import Line
-from leadpipe.events.project.profile import Profile, Sample, SeenProperty
-from leadpipe.events.project.words import (
-    ID_WORDS,
-    LISTER_WORDS,
-    LISTING_WORDS,
-    OTHER_WORDS,
-    words_of,
-)
+from leadpipe.events.project.profile import Sample, SeenProperty
+from leadpipe.events.project.vocabulary import word_marks, words_of
 
 LEAST_FILL = 0.3
 WHOLE = 0.98
@@ -25,18 +21,22 @@ _PLAINLY_NAMED = 4
 
 
 class Listings:
-    """Which property of each event holds the listing."""
+    """Which property of each event, or of a part of one, holds the listing."""
 
-    def __init__(self, profile: Profile, names: set[str]) -> None:
-        self.profile = profile
+    def __init__(self, samples: Mapping[str, Sample]) -> None:
+        self.samples = samples
         self._chosen: dict[str, list[SeenProperty]] = {}
         self._reasons: dict[str, str] = {}
-        self._names = sorted(names)
+        self._names = sorted(samples)
         for name in self._names:
             self._choose_by_name(name)
         for name in self._names:
             if name not in self._chosen:
-                self._choose_byvalues_text(name)
+                self._choose_by_values(name)
+
+    def of(self, event: str) -> list[SeenProperty]:
+        """The properties that hold the listing of an event, the first one first."""
+        return self._chosen.get(event, [])
 
     def line(self, event: str) -> Line | None:
         """The line `listing_id` of an event; None if nothing holds a listing."""
@@ -46,7 +46,7 @@ class Listings:
         return Line("listing_id", [one.text for one in chosen], self._reasons[event])
 
     def _choose_by_name(self, event: str) -> None:
-        sample = self.profile.sample(event)
+        sample = self.samples[event]
         named = sorted(
             (one for one in sample.properties if _is_named_listing(one)),
             key=lambda one: (-_name_points(one.path), -one.filled, one.text),
@@ -61,9 +61,9 @@ class Listings:
             chosen += [one for one in named[1:] if _name_points(one.path) >= _PLAINLY_NAMED][:2]
         self._keep(event, chosen, f"{values_text(best, sample)}, named like a listing")
 
-    def _choose_byvalues_text(self, event: str) -> None:
+    def _choose_by_values(self, event: str) -> None:
         """What holds values that are listings elsewhere; else what many people share with other events."""
-        sample = self.profile.sample(event)
+        sample = self.samples[event]
         able = [
             one
             for one in sample.properties
@@ -95,7 +95,7 @@ class Listings:
             other
             for other in self._names
             if other != event
-            and any(one.shares_with(each) for each in self.profile.sample(other).properties)
+            and any(one.shares_with(each) for each in self.samples[other].properties)
         ]
 
     def _keep(self, event: str, chosen: list[SeenProperty], reason: str) -> None:
@@ -127,10 +127,17 @@ def _looks_like_ids(one: SeenProperty) -> bool:
 def _name_points(path: Path) -> int:
     """How much the name says that it is a listing: below 0 it is something else, 0 it says nothing."""
     words = [word for name in path for word in words_of(name)]
-    if {*words} & (OTHER_WORDS | LISTER_WORDS) - ID_WORDS:
+    if any(_is_of_another(word_marks(word)) for word in words):
         return -1
-    points = 3 if {*words} & LISTING_WORDS else 0
-    return points + (1 if {*words[-1:]} & ID_WORDS else 0)
+    points = 3 if any("properties.listing" in word_marks(word) for word in words) else 0
+    ends = (*words_of(path[-1])[:1], *words[-1:])
+    return points + (1 if any("properties.id" in word_marks(word) for word in ends) else 0)
+
+
+def _is_of_another(marks: frozenset[str]) -> bool:
+    is_lister = any(mark.startswith("listers.") for mark in marks)
+    is_other = is_lister or "properties.other" in marks
+    return is_other and not marks & {"properties.id", "properties.listing"}
 
 
 def is_id_like(one: SeenProperty) -> bool:

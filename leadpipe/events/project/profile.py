@@ -11,23 +11,15 @@ from datetime import datetime
 from functools import cached_property
 
 from leadpipe.events.mapping.model import Path, path_text
-from leadpipe.events.project.words import word_set, words_of
+from leadpipe.events.project.vocabulary import word_marks, words_of
+from leadpipe.posthog.literals import NAME_LIMIT
 
 MOST_VALUES = 20
 """A property with more different values has no few: they may be anybody's."""
 _LEAST_REPEATED = 2
-_PERSONAL = word_set(
-    """
-    name firstname lastname fullname username surname phone mobile msisdn tel telephone cell
-    whatsapp email mail address street zip postcode ip birth birthday dob age iban account card
-    password token secret text message comment comments note notes query search body content
-    description latitude longitude lat lng location person
-    """
-)
-_HARMLESS = word_set(
-    """
-    price amount value total currency bedrooms bathrooms year mileage size count
-    """
+# Of what a screen or a button is called: in the languages of `languages/`.
+_LABELS = frozenset(
+    {"name", "text", "nombre", "texto", "nome", "nom", "texte", "testo", "naam", "nama"}
 )
 _FEWEST_PHONE_DIGITS = 7
 _PHONE = re.compile(r"[+(]?[\d\s().+-]+")
@@ -81,15 +73,31 @@ class SeenProperty:
         return path_text(self.path)
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of all names on the way to it."""
+        return tuple(word for name in self.path for word in words_of(name))
+
+    @cached_property
+    def marks(self) -> frozenset[str]:
+        """What these words are marked as, each by itself."""
+        return frozenset(mark for word in self.words for mark in word_marks(word))
+
+    @cached_property
+    def is_named_personal(self) -> bool:
+        """Whether its values could be somebody's own by its name; a screen's name and a button's are not."""
+        personal = [word for word in self.words if "properties.personal" in word_marks(word)]
+        is_of_surface = "properties.surface" in self.marks
+        return bool(personal) and not (is_of_surface and {*personal} <= _LABELS)
+
+    @cached_property
     def is_open(self) -> bool:
         """Whether its values can be shown: few, repeated, and neither named nor made like personal ones."""
-        words = {word for name in self.path for word in words_of(name)}
         kinds = {type(value) for value in self.values}
         if kinds <= {bool}:
             return True
-        if words & _PERSONAL:
+        if self.is_named_personal:
             return False
-        if words & _HARMLESS and kinds <= {int, float}:
+        if "properties.harmless" in self.marks and kinds <= {int, float}:
             return True
         if any(map(_looks_personal, self.values)):
             return False
@@ -123,6 +131,14 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Split:
+    """The events of one name apart: by a property's value, each with a sample of its own."""
+
+    by: SeenProperty
+    samples: Mapping[str, Sample]
+
+
+@dataclass(frozen=True)
 class Profile:
     """What a project sent within some days.
 
@@ -130,11 +146,23 @@ class Profile:
         days: how many were looked at.
         events: every event name, the most frequent first.
         samples: of the events that were looked into, by name.
+        splits: of those of them whose name leaves it open what they mean, by name.
     """
 
     days: int
     events: tuple[SeenEvent, ...] = ()
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    splits: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+
+    @property
+    def period(self) -> str:
+        """The days in words."""
+        return f"{self.days} day{'' if self.days == 1 else 's'}"
+
+    @property
+    def names_text(self) -> str:
+        """How many event names there are."""
+        return f"{len(self.events):,} event name{'' if len(self.events) == 1 else 's'}"
 
     def sample(self, name: str) -> Sample:
         """What was looked at of an event; nothing of one that was not."""
@@ -151,7 +179,7 @@ def samples_of(rows: Sequence[Sequence[object]]) -> dict[str, Sample]:
             continue
         values = tuple(_decoded(str(text)) for text in _list(frequent))
         path = (str(name), str(inner)) if inner else (str(name),)
-        if not all(part.isprintable() for part in path) or _is_object(values):
+        if not all(map(_is_name, path)) or _is_object(values):
             continue
         found.setdefault(str(event), []).append(
             SeenProperty(
@@ -165,6 +193,38 @@ def samples_of(rows: Sequence[Sequence[object]]) -> dict[str, Sample]:
             )
         )
     return {event: Sample(size, tuple(found.get(event, ()))) for event, size in sizes.items()}
+
+
+def _is_name(name: str) -> bool:
+    """Whether a mapping could name it."""
+    return name.isprintable() and 0 < len(name) <= NAME_LIMIT and bool(name.strip())
+
+
+def merged(samples: Sequence[Sample]) -> Sample:
+    """Several samples as one, about: a value that two of them have counts once where it is seen."""
+    found: dict[Path, list[SeenProperty]] = {}
+    for sample in samples:
+        for one in sample.properties:
+            found.setdefault(one.path, []).append(one)
+    together = [_together(each) if len(each) > 1 else each[0] for each in found.values()]
+    return Sample(
+        sum(sample.events for sample in samples),
+        tuple(sorted(together, key=lambda one: (-one.filled, one.text))),
+    )
+
+
+def _together(ones: Sequence[SeenProperty]) -> SeenProperty:
+    values = tuple(dict.fromkeys(value for one in ones for value in one.values))
+    sketch = frozenset(each for one in ones for each in one.sketch)
+    return SeenProperty(
+        ones[0].path,
+        sum(one.filled for one in ones),
+        max(len(values), len(sketch), *(one.different for one in ones)),
+        sum(one.pairs for one in ones),
+        sum(one.own for one in ones),
+        values,
+        sketch,
+    )
 
 
 def _int(value: object) -> int:

@@ -1,84 +1,154 @@
 """Make a mapping of what a project sends: what each event could mean, which property says what, and why.
 
 Pure functions of a profile. A name alone decides little: a property is the listing when it is named so, or
-when many different values come from different people and the same ones come with views and with leads; the
-kind of a lead is what the name says, else what the values say. What is unsure is said so in the reason.
+when many different values come from different people and the same ones come with views and with leads; an
+event whose name leaves it open means what its values say (`parts.py`); the kind of a lead is what the name
+says, else what the values say (`columns.py`). What is unsure is said so in the reason.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from leadpipe.events.mapping.model import EventMapping
-from leadpipe.events.mapping.reading import UNKNOWN
-from leadpipe.events.project.advice import Advice, Line, Said, Suggestion
-from leadpipe.events.project.listing_ids import (
-    LEAST_FILL,
-    WHOLE,
-    Listings,
-    is_id,
-    is_id_like,
-    values_text,
+from leadpipe.events.project.advice import Advice, Line, Suggestion
+from leadpipe.events.project.apart import unmapped
+from leadpipe.events.project.columns import contact_data, further, recharge
+from leadpipe.events.project.listing_ids import Listings
+from leadpipe.events.project.parts import (
+    Part,
+    only_where,
+    page_with_listing,
+    parts_of,
+    with_listing,
 )
-from leadpipe.events.project.profile import MOST_VALUES, Profile, Sample, SeenEvent, SeenProperty
-from leadpipe.events.project.words import (
-    ID_WORDS,
-    LEAD_TYPES_TOLD,
-    LISTER_WORDS,
-    SEEKER_WORDS,
-    VIEWED_FROM_TOLD,
-    Told,
-    has,
-    is_removal,
-    read_as,
-    told,
-    words_of,
-)
+from leadpipe.events.project.profile import Profile, SeenEvent
+from leadpipe.events.project.words import Told
 
-_WITHOUT_LISTING: tuple[Told, ...] = ("signup",)
-_KINDS = r"channel|type|method|kind|via|how|action|lead|contact|way|button|cta"
-_ELSEWHERE = (
-    r"utm|source|referr?er|campaign|platform|os|device|browser|page|screen|status|language|locale"
+_PAGES = "$pageview"
+_WITHOUT_LISTING: tuple[Told, ...] = ("signup", "pageview", "recharge", "staff_contact")
+_STAFF = (
+    "it sounds like a contact that staff logged; whether it belongs into tenants' leads files is yours to "
+    'decide: docs/tenants.md says what meaning = "staff_contact" needs'
 )
-_ORIGINS = (
-    r"source|from|origin|referr?er|via|section|placement|context|entry|came|list|page|screen|module"
+_DELIVERED = (
+    "it holds a person's contact data and no listing, and is delivered to the partner's API with this "
+    "meaning (docs/delivery.md): remove it if it should not be"
 )
-_LOGGED_IN = r"logged|log ?in|signed|authenticated|auth|is ?member|is ?guest"
-_TARGETS = r"platform|channel|network|method|target|medium|via|app|share\w*"
-_AMOUNTS = r"price|amount|value|total"
-
-
-def unmapped(profile: Profile, mapping: EventMapping) -> list[SeenEvent]:
-    """The events that are neither PostHog's own nor named in a mapping, the most frequent first."""
-    return [
-        one for one in profile.events if not one.is_posthogs_own and one.name not in mapping.events
-    ]
 
 
 def suggest(profile: Profile, mapping: EventMapping) -> Advice:
     """What the events could mean that a mapping does not name."""
-    candidates = [
-        (one, meaning)
+    parts = [
+        part
         for one in unmapped(profile, mapping)
-        if one.name in profile.samples and one.name.isprintable() and (meaning := told(one.name))
+        if one.name in profile.samples and one.name.isprintable()
+        for part in parts_of(one, profile)
     ]
-    listings = Listings(profile, {one.name for one, _ in candidates})
-    found: list[Suggestion] = []
-    left_out: list[tuple[SeenEvent, str]] = []
-    for event, meaning in candidates:
-        listing = listings.line(event.name)
-        if listing is None and meaning not in _WITHOUT_LISTING:
-            left_out.append(
-                (
-                    event,
-                    f"it sounds like a {_plain(meaning)}, but no property of it holds a listing",
+    listings = Listings(
+        {part.label: part.sample for part in parts if part.meaning not in ("signup", "recharge")}
+    )
+    making = _Making(profile, listings)
+    for part in parts:
+        making.take(part)
+    return Advice(_once_a_view(making.found), tuple(making.left_out))
+
+
+class _Making:
+    """What is suggested so far, and what is left out."""
+
+    def __init__(self, profile: Profile, listings: Listings) -> None:
+        self.profile = profile
+        self.listings = listings
+        self.found: list[Suggestion] = []
+        self.left_out: list[tuple[SeenEvent, str]] = []
+        self._has_pages = any(one.name == _PAGES for one in profile.events)
+
+    def take(self, part: Part) -> None:
+        """Suggest a part, or say why not."""
+        if part.meaning == "staff_contact":
+            self._leave(part, _STAFF)
+        elif part.meaning == "pageview":
+            self._take_pages(part)
+        elif part.meaning == "recharge":
+            if lines := recharge(part.sample):
+                self._add(part, lines)
+            else:
+                self._leave(part, "it sounds like a recharge, but no property of it is an amount")
+        elif part.meaning in _WITHOUT_LISTING:
+            self._add(part, [])
+        else:
+            self._take_of_listing(part)
+
+    def _take_pages(self, part: Part) -> None:
+        listing = self.listings.of(part.label)
+        views = page_with_listing(part, listing[0], self.profile) if listing else []
+        if views:
+            self._take_of_listing(views[0], self.listings.line(part.label))
+            return
+        if self._has_pages:
+            self._leave(part, f"it sounds like a page view, which {_PAGES} counts already")
+            return
+        self._add(part, [])
+
+    def _take_of_listing(self, part: Part, line: Line | None = None) -> None:
+        line = line or self.listings.line(part.label)
+        if line is None:
+            self._take_without_listing(part)
+            return
+        first = self.listings.of(part.label) or self.listings.of(part.event.name)
+        narrowed, lacking = with_listing(part, first[0], self.profile)
+        if lacking and narrowed.split is not None:
+            self._leave(
+                part,
+                f"where {narrowed.split.by.text} is {', '.join(lacking)} it sounds like a "
+                f"{_plain(part.meaning)}, but {first[0].text} is mostly missing there",
+            )
+            if lacking == part.values:
+                return
+        where = only_where(narrowed, first[0])
+        self._add(narrowed, [*([where] if where else []), line])
+
+    def _take_without_listing(self, part: Part) -> None:
+        data = contact_data(part.sample) if part.meaning == "lead" else []
+        if data:
+            where = only_where(part, None)
+            part = replace(part, reason=f"{part.reason}; {_DELIVERED}")
+            self.found.append(
+                Suggestion(
+                    part.event,
+                    "captured_lead",
+                    self._why(part),
+                    (*([where] if where else []), *data),
                 )
             )
-            continue
-        found.append(_suggestion(event, meaning, profile, listing))
-    return Advice(_once_a_view(found), tuple(left_out))
+            return
+        why = f"it sounds like a {_plain(part.meaning)}, but no property of it holds a listing"
+        if part.split is not None:
+            why = f"where {part.split.by.text} is {', '.join(part.values)} {why}"
+        self._leave(part, why)
+
+    def _add(self, part: Part, lines: list[Line]) -> None:
+        taken = [text for line in lines for text in _names(line)]
+        name = (
+            " ".join([part.event.name, *part.values]) if len(part.values) == 1 else part.event.name
+        )
+        more = further(name, part.meaning, part.sample, taken)
+        self.found.append(Suggestion(part.event, part.meaning, self._why(part), (*lines, *more)))
+
+    def _why(self, part: Part) -> str:
+        meaning = _plain(part.meaning)
+        count = f"{part.event.events:,} events in {self.profile.period}"
+        return f"{count}; a {meaning} {part.reason}"
+
+    def _leave(self, part: Part, why: str) -> None:
+        self.left_out.append((part.event, why))
 
 
 def _plain(meaning: str) -> str:
-    return meaning.replace("_", " ")
+    return "page view" if meaning == "pageview" else meaning.replace("_", " ")
+
+
+def _names(line: Line) -> list[str]:
+    return line.value if isinstance(line.value, list) else []
 
 
 def _once_a_view(found: list[Suggestion]) -> tuple[Suggestion, ...]:
@@ -86,204 +156,11 @@ def _once_a_view(found: list[Suggestion]) -> tuple[Suggestion, ...]:
     first = next((one for one in found if one.meaning == "view"), None)
     return tuple(
         one
-        if one is first or one.meaning != "view" or first is None
-        else Suggestion(
-            one.event,
-            one.meaning,
-            f"{one.reason}; {first.event.name} is a view as well: leave one out if both come with one visit",
-            one.lines,
+        if one.meaning != "view" or first is None or one.event.name == first.event.name
+        else replace(
+            one,
+            reason=f"{one.reason}; {first.event.name} is a view as well: leave one out if both come with "
+            "one visit",
         )
         for one in found
     )
-
-
-def _suggestion(
-    event: SeenEvent, meaning: Told, profile: Profile, listing: Line | None
-) -> Suggestion:
-    sample = profile.sample(event.name)
-    lines = [listing] if listing and meaning not in _WITHOUT_LISTING else []
-    taken = {text for line in lines for text in _names(line)}
-    lines += _further(event, meaning, sample, taken)
-    words = " ".join(words_of(event.name))
-    reason = f"{event.events:,} in {profile.days} days; by its name ({words})"
-    return Suggestion(event, meaning, reason, tuple(lines))
-
-
-def _names(line: Line) -> list[str]:
-    return line.value if isinstance(line.value, list) else []
-
-
-def _further(
-    event: SeenEvent, meaning: Told, sample: Sample, taken: Iterable[str]
-) -> Iterator[Line]:
-    """Lines beside the listing."""
-    others = Sample(
-        sample.events, tuple(one for one in sample.properties if one.text not in {*taken})
-    )
-    if meaning == "lead":
-        yield _lead_type(event, others)
-        yield from _seeker(others)
-        yield from _lister(others)
-    if meaning == "view":
-        yield from _viewed_from(others)
-        yield from _lister(others)
-    if meaning == "share":
-        yield from _platform(others)
-    if meaning == "saved_listing" and is_removal(event.name):
-        yield Line("save_action", "remove", "by its name")
-    if meaning == "sale":
-        yield from _price(others)
-    if meaning in ("view", "lead"):
-        yield from _is_logged_in(others)
-
-
-def _few(sample: Sample) -> list[SeenProperty]:
-    """The properties whose values can be told apart and written down: few and open ones."""
-    return [
-        one
-        for one in sample.properties
-        if one.is_open
-        and one.different <= MOST_VALUES
-        and all(isinstance(v, str) for v in one.values)
-    ]
-
-
-def _read(one: SeenProperty, kinds: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """What its values are read as, and those that say nothing."""
-    read = {str(value): read_as(str(value), kinds) for value in one.values}
-    known: dict[str, str] = {}
-    for value, kind in read.items():
-        if kind and value.strip().lower() not in {each.strip().lower() for each in known}:
-            known[value] = kind
-    return known, [value for value, kind in read.items() if not kind]
-
-
-def _lead_type(event: SeenEvent, sample: Sample) -> Line:
-    by_name = read_as(event.name, LEAD_TYPES_TOLD)
-    if by_name not in (None, "message"):
-        return Line("lead_type", by_name, "by its name")
-    tellers: list[tuple[tuple[bool, int, int, str], SeenProperty, dict[str, str], list[str]]] = []
-    for one in _few(sample):
-        known, unknown = _read(one, LEAD_TYPES_TOLD)
-        is_named = has(_KINDS, one.text)
-        if not known or len(unknown) > len(known) or has(_ELSEWHERE, one.text):
-            continue
-        if is_named or (len(known) > 1 and not unknown):
-            tellers.append(((is_named, len(known), one.filled, one.text), one, known, unknown))
-    if tellers:
-        _, one, known, unknown = max(tellers, key=lambda teller: teller[0])
-        return _lead_type_by_values(one, known, unknown, sample, by_name)
-    if by_name:
-        return Line("lead_type", by_name, "by its name")
-    return Line(
-        "lead_type", "phone", "nothing says of which kind it is; phone is assumed, change it"
-    )
-
-
-def _lead_type_by_values(
-    one: SeenProperty,
-    known: Mapping[str, str],
-    unknown: Sequence[str],
-    sample: Sample,
-    by_name: str | None,
-) -> Line:
-    said: dict[str, object] = {"from": [one.text], "values": known, "otherwise": UNKNOWN}
-    reason = f"{one.text} says {', '.join(map(repr, known))}"
-    if unknown:
-        reason += f"; rejected until you say what they are: {', '.join(map(repr, unknown))}"
-    if sample.fill(one) < WHOLE:
-        said["default"] = by_name or "phone"
-        reason += "" if by_name else "; phone is assumed where it says nothing"
-    return Line("lead_type", said, reason)
-
-
-def _ids_of(sample: Sample, words: frozenset[str]) -> list[SeenProperty]:
-    """Ids whose name says of whom."""
-    return sorted(
-        (
-            one
-            for one in sample.properties
-            if (parts := [word for name in one.path for word in words_of(name)])
-            and {*parts} & words
-            and ({*parts[-1:]} & (ID_WORDS | words))
-            and is_id_like(one)
-        ),
-        key=lambda one: (not ({*words_of(one.path[-1])[-1:]} & ID_WORDS), -one.filled, one.text),
-    )
-
-
-def _lister(sample: Sample) -> Iterator[Line]:
-    found = _ids_of(sample, LISTER_WORDS)
-    if not found:
-        return
-    one = found[0]
-    who = next(word for name in one.path for word in words_of(name) if word in LISTER_WORDS)
-    yield Line("lister_id", [one.text], f"{values_text(one, sample)}, named like a lister")
-    yield Line("lister_type", who, "by that name")
-
-
-def _seeker(sample: Sample) -> Iterator[Line]:
-    found = [
-        one
-        for one in sample.properties
-        if {*words_of(one.path[0])} & SEEKER_WORDS
-        and {*words_of(one.path[-1])[-1:]} & ID_WORDS
-        and one.values
-        and all(map(is_id, one.values))
-        and sample.fill(one) >= LEAST_FILL
-    ]
-    if found and found[0].own <= found[0].filled / 2:
-        one = max(found, key=lambda each: (each.filled, each.text))
-        yield Line(
-            "seeker_id",
-            [one.text],
-            f"{values_text(one, sample)}; without one it is the distinct_id",
-        )
-
-
-def _viewed_from(sample: Sample) -> Iterator[Line]:
-    for one in sorted(_few(sample), key=lambda each: (-each.filled, each.text)):
-        known, unknown = _read(one, VIEWED_FROM_TOLD)
-        if known and has(_ORIGINS, one.text) and not has(r"utm", one.text):
-            said: dict[str, object] = {"from": [one.text]}
-            if any(value.strip().lower() != kind for value, kind in known.items()):
-                said["values"] = known
-            if unknown:
-                said["otherwise"] = "other"
-            yield Line(
-                "viewed_from", said, f"{one.text} says {', '.join(f'{value!r}' for value in known)}"
-            )
-            return
-
-
-def _is_logged_in(sample: Sample) -> Iterator[Line]:
-    for one in sample.properties:
-        if (
-            has(_LOGGED_IN, one.text)
-            and one.values
-            and all(isinstance(v, bool) for v in one.values)
-        ):
-            said: Said = [one.text]
-            if has(r"guest|anonymous|out", one.text):
-                said = {"from": [one.text], "values": {"true": False, "false": True}}
-            yield Line("is_logged_in", said, f"{one.text} is true or false")
-            return
-
-
-def _platform(sample: Sample) -> Iterator[Line]:
-    for one in _few(sample):
-        if has(_TARGETS, one.text):
-            yield Line("platform", [one.text], values_text(one, sample))
-            return
-
-
-def _price(sample: Sample) -> Iterator[Line]:
-    for one in sample.properties:
-        if has(_AMOUNTS, one.text) and one.values and all(map(_is_amount, one.values)):
-            yield Line("price", [one.text], values_text(one, sample))
-            return
-
-
-def _is_amount(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number or (isinstance(value, str) and any(each.isdigit() for each in value))

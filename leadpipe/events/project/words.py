@@ -1,136 +1,135 @@
 """What names and values say in words: `contactAgentClicked` is contact, agent, clicked.
 
-Belongs here: which words tell a view, a lead, a listing. Does not belong here: weighing them against what
-the values are (`suggesting.py`).
+Belongs here: what an event could mean by its name, what a value says. Does not belong here: the words
+themselves (`languages/`, `vocabulary.py`); weighing them against what the values are (`suggesting.py`).
 """
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Literal
 
-Told = Literal["signup", "sale", "share", "saved_listing", "website_visit", "lead", "view"]
+from leadpipe.events.project.vocabulary import has, lister_types, marks_of, word_marks, words_of
 
-
-def word_set(text: str) -> frozenset[str]:
-    """The words of a text with spaces between."""
-    return frozenset(text.split())
-
-
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WORD = re.compile(r"[^\W_]+")
-
-# Matched against the words with a space between: the first that fits tells what an event means.
-_UNDONE = r"fail(s|ed|ure)?|errors?|cancel\w*|abandon\w*|declin\w*|rejected|invalid|expired|deleted"
-_PARTS = (
-    r"photos?|gallery|images?|pictures?|maps?|videos?|floor ?plans?|calculators?|reviews?|tabs?|menus?|forms?"
-    r"|modals?|pop ?ups?|banners?|notifications?|filters?|search(es|ed)?|results?|newsletters?|articles?"
-    r"|faqs?|pages?|screens?|prices?|app|push"
-)
-_SEEING = r"views?|viewed|open|opens|opened|opening|seen|see|saw|shown|displayed|visit|visited|looked|loaded"
-_SEEN_THING = r"details?|impressions?|pdp"
-_BEGUN = r"start\w*|begin|began|begun|initiat\w*|attempt\w*"
-_CONTACT = (
-    r"contact\w*|calls?|called|caller|calling|call ?backs?|phone\w*|dial\w*|tel|telephone\w*|whats ?app\w*"
-    r"|messag\w*|chat\w*|sms|enquir\w*|inquir\w*|leads?|books?|booked|booking\w*|appointments?"
-    r"|test ?drives?|schedul\w*|viewings?|tours?|inspections?|requests?|requested|e ?mail\w*"
-    r"|appl(y|ied|ication)|offers?|quotes?|reveal\w*"
-)
-_TELLS: Mapping[Told, str] = {
-    "signup": r"sign(ed)? ?up|signups?|register(ed)?|registration|(account|user) created|created account",
-    "sale": r"sold|sales?|purchas\w*|deal (won|closed)",
-    "share": r"shar(e|es|ed|ing)|forwarded",
-    "saved_listing": r"(un)?saved?|(un)?favou?rit\w*|wish ?list\w*|bookmark\w*|short ?list\w*|(un)?like[ds]?",
-    "website_visit": r"web ?sites?",
-    "lead": _CONTACT,
-    "view": f"{_SEEING}|{_SEEN_THING}",
+Told = Literal[
+    "signup",
+    "sale",
+    "share",
+    "saved_listing",
+    "website_visit",
+    "lead",
+    "view",
+    "pageview",
+    "recharge",
+    "staff_contact",
+]
+# The first that fits tells what an event means.
+_TELLS: Mapping[str, Told] = {
+    "events.signup": "signup",
+    "events.sale": "sale",
+    "events.share": "share",
+    "events.saved": "saved_listing",
+    "events.website": "website_visit",
+    "events.contact": "lead",
+    "events.seen": "view",
+    "events.seen_thing": "view",
 }
-_REMOVED = r"un\w+|remov\w*|deleted|off"
-_NUMBER_SEEN = r"(phone|number|contact|mobile|telephone)"
+_NEUTRAL = frozenset({"app", "web", "mobile", "event", "change", "changed", "load"})
 LEAD_TYPES_TOLD: Mapping[str, str] = {
-    "whatsapp": r"whats ?app\w*|wa|wapp",
-    "appointment": r"test ?drives?|appointments?|book\w*|viewings?|visits?|tours?|schedul\w*|inspections?"
-    r"|meetings?",
-    "email": r"e ?mails?|e ?mailed|mails?|mailto",
-    "phone": r"calls?|called|calling|call ?backs?|phone\w*|dial\w*|tel|telephone\w*|mobile|ring|number",
-    "message": r"messag\w*|chat\w*|enquir\w*|inquir\w*|forms?|sms|dm|text",
-    "website": r"websites?|web ?site|homepage|external",
+    kind: f"lead_types.{kind}"
+    for kind in ("whatsapp", "appointment", "email", "phone", "message", "website")
 }
+_PLAIN_KINDS = ("whatsapp", "email", "phone")
 VIEWED_FROM_TOLD: Mapping[str, str] = {
-    "home": r"home ?pages?|home|landing|start ?page|front ?page",
-    "explore": r"explor\w*|discover\w*|browse|feed|recommend\w*|categor\w*",
-    "search": r"search\w*|results?|google|bing|serp",
-    "direct": r"direct|link|url|deep ?link|typed",
+    place: f"viewed_from.{place}" for place in ("home", "explore", "search", "direct")
 }
-LISTING_WORDS = word_set(
-    """
-    listing listings property vehicle car vin ad advert item product unit stock house home apartment
-    flat boat bike plot room villa estate accommodation
-    """
-)
-LISTER_WORDS = word_set(
-    """
-    agent dealer seller lister developer owner broker landlord advertiser vendor host realtor agency
-    """
-)
-ID_WORDS = word_set(
-    """
-    id ids ref reference uuid uid guid sku slug code number no nr key vin
-    """
-)
-# An id of something else, or no id at all.
-OTHER_WORDS = word_set(
-    """
-    user buyer customer visitor member account session anonymous device company campaign order
-    request message lead conversation thread event trace url link href email mail phone mobile price
-    amount lat lng latitude longitude time timestamp date at count index position page size rank
-    version build type kind category status title name description city region area bedrooms
-    bathrooms make model year color colour currency source channel method medium seeker browser
-    platform os app experiment variant query
-    """
-)
-SEEKER_WORDS = word_set(
-    """
-    user buyer customer member seeker renter
-    """
-)
-
-
-@lru_cache(maxsize=4096)
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a name or a value, in lower case."""
-    return tuple(_WORD.findall(_HUMP.sub("_", text).lower()))
-
-
-def has(pattern: str, text: str) -> bool:
-    """Whether words of the text are what a pattern says."""
-    return re.search(rf"\b(?:{pattern})\b", " ".join(words_of(text))) is not None
 
 
 def told(name: str) -> Told | None:
     """What an event's name says that it means; None where it says nothing, or two things."""
-    if has(_UNDONE, name):
-        return None
-    found = next((meaning for meaning, pattern in _TELLS.items() if has(pattern, name)), None)
-    is_seen = has(_SEEING, name)
+    marks = marks_of(name)
+    if "events.undone" in marks or "events.staff" in marks:
+        return None if "events.undone" in marks else "staff_contact"
+    is_part, is_seen = "events.parts" in marks, "events.seen" in marks
+    if "events.recharge" in marks:
+        return None if is_part or is_seen or "events.begun" in marks else "recharge"
+    if _is_page(name):
+        return "pageview"
+    if "events.submitted" in marks and not is_seen:
+        return "lead"
+    found = next((meaning for mark, meaning in _TELLS.items() if mark in marks), None)
     if found == "lead" and is_seen:
-        # A number that is shown is a contact; a form or a message that is opened is none yet.
-        is_contact = has(_NUMBER_SEEN, name) or has(
-            r"viewings?|book\w*|request\w*|schedul\w*", name
-        )
-        return "lead" if is_contact and not has(_PARTS, name) else None
+        found = _seen_contact(name)
     if is_seen and found in ("sale", "share", "saved_listing"):  # one that is for sale, or saved
         found = "view"
-    if (found == "signup" and is_seen) or (found in ("signup", "sale") and has(_BEGUN, name)):
-        return None
-    return None if found == "view" and has(_PARTS, name) else found
+    is_none = (
+        (found == "signup" and is_seen)
+        or (found in ("signup", "sale") and "events.begun" in marks)
+        or (found in ("view", "share", "saved_listing", "sale") and is_part)
+    )
+    return None if is_none else found
+
+
+def _seen_contact(name: str) -> Told | None:
+    """A number that is shown is a contact; a form or a message that is opened is none yet."""
+    contacts = [word for word in words_of(name) if "events.contact" in word_marks(word)]
+    if contacts and all("properties.listing" in word_marks(word) for word in contacts):
+        return "view"  # a job's offer, an apartment on offer
+    is_contact = has("events.number", name) or has("events.asked", name)
+    return "lead" if is_contact and not has("events.parts", name) else None
+
+
+def _is_page(name: str) -> bool:
+    words = words_of(name)
+    return has("events.page", name) and all(
+        word in _NEUTRAL or word_marks(word) & {"events.page", "events.seen"} for word in words
+    )
+
+
+def is_generic(name: str) -> bool:
+    """Whether a name leaves open what happened, so that a property has to say it: `button_clicked`."""
+    words = words_of(name)
+    return bool(words) and all(
+        word_marks(word) & {"events.generic", "properties.listing"} for word in words
+    )
+
+
+def told_by_value(value: str) -> Told | None:
+    """What a value says that its event means, where the event's name leaves it open: `share`, `call`."""
+    said = told(value)
+    if said is None and read_as(value, LEAD_TYPES_TOLD) in _PLAIN_KINDS:
+        is_plain = not marks_of(value) & {"events.undone", "events.parts", "events.seen"}
+        return "lead" if is_plain else None
+    return said
+
+
+def is_listing_page(value: str) -> bool:
+    """Whether a page or screen of this name shows one listing."""
+    marks = marks_of(value)
+    return bool(marks & {"properties.listing", "events.seen_thing"}) and not _is_elsewhere(marks)
+
+
+def _is_elsewhere(marks: frozenset[str]) -> bool:
+    return bool(marks & {"events.parts", "events.contact", "events.share", "events.signup"})
+
+
+def is_another_thing(value: str) -> bool:
+    """Whether a value names what is no listing, such as an agent, an article or a search."""
+    marks = marks_of(value)
+    is_lister = any(mark.startswith("listers.") for mark in marks)
+    return "properties.listing" not in marks and (is_lister or "events.parts" in marks)
 
 
 def is_removal(name: str) -> bool:
     """Whether what was saved is let go of."""
-    return has(_REMOVED, name)
+    return has("events.removed", name)
 
 
 def read_as(text: str, kinds: Mapping[str, str]) -> str | None:
     """The first kind of which a text has words."""
-    return next((kind for kind, pattern in kinds.items() if has(pattern, text)), None)
+    marks = marks_of(text)
+    return next((kind for kind, mark in kinds.items() if mark in marks), None)
+
+
+def lister_of(word: str) -> str | None:
+    """The kind of lister that a word names."""
+    marks = word_marks(word)
+    return next((kind for kind in lister_types() if f"listers.{kind}" in marks), None)

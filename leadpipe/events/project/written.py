@@ -18,7 +18,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_LEFT_OUT = 20
 _HEAD = """\
 # What the events of this project mean to leadpipe; docs/events.md explains every line.
-# Suggested from {events:,} event names of the last {days} days. Read it, correct it, then:
+# Suggested from {names} of the last {period}. Read it, correct it, then:
 #   leadpipe events try      what would come out
 #   leadpipe sync            take it up
 """
@@ -26,15 +26,19 @@ _HEAD = """\
 
 def toml_text(advice: Advice, profile: Profile) -> str:
     """The file, which the mapping's parser takes."""
-    parts = [_HEAD.format(events=len(profile.events), days=profile.days)]
-    parts += [_table(one) for one in advice.suggestions]
+    parts = [_HEAD.format(names=profile.names_text, period=profile.period)]
+    by_event: dict[str, list[Suggestion]] = {}
+    for one in advice.suggestions:
+        by_event.setdefault(one.event.name, []).append(one)
+    parts += [_table(one, is_alone=len(each) == 1) for each in by_event.values() for one in each]
     if advice.left_out:
-        parts.append(
-            "".join(
-                f"# {_comment(event.name)} ({event.events:,}): {_comment(why)}.\n"
-                for event, why in advice.left_out[:_MOST_LEFT_OUT]
-            )
-        )
+        shown = [
+            f"# {_comment(event.name)} ({event.events:,}): {_comment(why)}.\n"
+            for event, why in advice.left_out[:_MOST_LEFT_OUT]
+        ]
+        more = len(advice.left_out) - len(shown)
+        shown += [f"# and {more:,} more.\n"] if more else []
+        parts.append("".join(["# Not mapped, for you to decide:\n", *shown]))
     return "\n".join(parts)
 
 
@@ -50,10 +54,11 @@ def read_back(text: str) -> EventMapping:
         return read_mapping(path)
 
 
-def _table(one: Suggestion) -> str:
+def _table(one: Suggestion, *, is_alone: bool) -> str:
+    name = f"events.{_key(one.event.name)}"
     lines = [
         f"# {_comment(one.reason)}",
-        f"[events.{_key(one.event.name)}]",
+        f"[{name}]" if is_alone else f"[[{name}]]",
         f"meaning = {_value(one.meaning)}",
         *(text for line in one.lines for text in _line(line)),
     ]

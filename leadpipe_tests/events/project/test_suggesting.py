@@ -2,7 +2,8 @@
 
 import pytest
 
-from leadpipe.events.project.words import LEAD_TYPES_TOLD, read_as, told, words_of
+from leadpipe.events.project.vocabulary import words_of
+from leadpipe.events.project.words import LEAD_TYPES_TOLD, read_as, told
 from leadpipe.events.project.written import read_back, toml_text
 from leadpipe_tests.events.project.builders import advice_for, profile, prop, suggested
 
@@ -16,7 +17,7 @@ _IDS = [f"H-{n:03}" for n in range(20)]
         ("Listing Viewed", "listing viewed"),
         ("test-drive.booked", "test drive booked"),
         ("VINChecked", "vin checked"),
-        ("änderung_gesehen", "änderung gesehen"),
+        ("änderung_gesehen", "anderung gesehen"),
     ],
 )
 def test_names_are_words(name, words):

@@ -95,3 +95,51 @@ def cars(begin: datetime) -> Iterator[Sent]:
             vin=f"WVW{n % 5:05}",
             slot="morning",
         )
+
+
+def portal(begin: datetime) -> Iterator[Sent]:
+    """A Spanish property portal: 80 of 200 `screen` are one of 16 homes; 24 numbers, 8 visits."""
+    screens = ("inicio", "ficha_inmueble", "busqueda", "ficha_inmueble", "favoritos")
+    for n in range(200):
+        pantalla = screens[n % 5]
+        listing = {"id_inmueble": f"INM-{n % 16:04}"} if pantalla == "ficha_inmueble" else {}
+        yield sent(
+            "screen",
+            begin + timedelta(minutes=n),
+            f"p{n % 23}",
+            pantalla=pantalla,
+            idioma="es",
+            **listing,
+        )
+    for n in range(24):
+        yield sent(
+            "ver_telefono",
+            begin + timedelta(hours=5, minutes=n),
+            f"p{n % 12}",
+            id_inmueble=f"INM-{n % 8:04}",
+            id_agente=f"AG{n % 3}",
+        )
+    for n in range(8):
+        yield sent(
+            "visitaSolicitada",
+            begin + timedelta(hours=6, minutes=n),
+            f"p{n % 4}",
+            id_inmueble=f"INM-{n % 4:04}",
+            nombre=f"Ama {n}",
+            telefono=f"+3460000{n:04}",
+        )
+
+
+def services(begin: datetime) -> Iterator[Sent]:
+    """Jobs and services: one event `interaction`: 90 views of 18 offers, 20 calls, 10 chats, 12 shares."""
+    kinds = ["view"] * 90 + ["call"] * 20 + ["chat"] * 10 + ["share"] * 12 + ["scroll"] * 40
+    for n, kind in enumerate(kinds):
+        offer = {} if kind == "scroll" else {"offer": {"ref": f"JOB{n % 18:03}"}}
+        yield sent(
+            "interaction",
+            begin + timedelta(minutes=n),
+            f"p{n % 19}",
+            kind=kind,
+            network="facebook" if kind == "share" else None,
+            **offer,
+        )
