@@ -30,8 +30,9 @@ def event_mapping(settings: EventsSettings) -> EventMapping:
     for name in settings.extra_events:
         if not events.get(name):
             events[name] = (Rule(None),)
-    named = signup != _SIGNUP and events[signup] != (Rule("signup"),)
-    return replace(mapping, events=events, signup_event=signup if named else None)
+    # A file that says which of its events are signups says more than their name.
+    is_said = signup == _SIGNUP or any(rule.meaning == "signup" for rule in events[signup])
+    return replace(mapping, events=events, signup_event=None if is_said else signup)
 
 
 def _written(settings: EventsSettings) -> EventMapping:

@@ -7,22 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-LISTS: Mapping[str, tuple[str, ...]] = {
-    "contactOutcome": ("not_reached", "brief_contact", "conversation"),
-    "notReachedReason": ("try_again_later", "invalid_number"),
-    "interestLevel": ("not_interested", "curious", "unsure", "wants_to_proceed"),
-    "blocker": (
-        "different_program",
-        "timing",
-        "needs_time",
-        "needs_approval",
-        "needs_visit",
-        "price_uncertainty",
-        "comparing",
-        "not_serious",
-    ),
-    "nextAction": ("follow_up_later", "visit_scheduled", "waiting_on_them", "no_followup"),
-}
+from leadpipe.events.mapping.model import CONTACT_VALUES
+
+LISTS: Mapping[str, tuple[str, ...]] = CONTACT_VALUES
 FIELDS = (*LISTS, "notes")
 REQUIRED = "contactOutcome"
 

@@ -56,7 +56,7 @@ def sync_leads(
         now - timedelta(days=days),
         now,
         project_id=settings.posthog_project_id,
-        events=event_mapping(settings).names_of("staff_contact"),
+        mapping=event_mapping(settings),
     )
     read_file(path)  # before anything is asked of PostHog
     patience = _SHORT_PATIENCE_SECONDS if source == "auto" else settings.lock_timeout_seconds

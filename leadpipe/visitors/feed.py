@@ -1,7 +1,8 @@
 """The live count as a feed: counted when something arrived and someone looks, pushed to open pages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 
 from leadpipe.errors import LeadpipeError
-from leadpipe.inbox.store import Inbox
+from leadpipe.events.mapping.meant import meant
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.inbox.store import Inbox, Waiting
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
 from leadpipe.visitors.weeks import week_name, week_of
 
@@ -25,7 +28,7 @@ class LiveFeed:
         published: the folder of publications.
         inbox: where pageviews wait.
         clock: the time (UTC).
-        pageviews: the events that are page views.
+        mapping: which events are page views.
     """
 
     def __init__(
@@ -34,13 +37,12 @@ class LiveFeed:
         inbox: Inbox,
         *,
         clock: Callable[[], datetime],
-        pageviews: Collection[str] = ("$pageview",),
+        mapping: EventMapping,
     ) -> None:
         def waiting(after: int) -> list[WaitingPageview]:
             return [
                 WaitingPageview(event.number, event.day, event.person_id, event.distinct_id)
-                for event in inbox.take(after=after)
-                if event.event in pageviews
+                for event in _pageviews(inbox.take(after=after), mapping)
             ]
 
         self._visitors = LiveVisitors(published, waiting)
@@ -94,3 +96,16 @@ class LiveFeed:
     def close(self) -> None:
         """Let go of the publication."""
         self._visitors.close()
+
+
+def _pageviews(waiting: Iterable[Waiting], mapping: EventMapping) -> Iterator[Waiting]:
+    """The page views among what waits; properties are looked at only of events that have a filter."""
+    names = mapping.names_of("pageview")
+    by_name = {name for name in names if not mapping.events[name][0].where}
+    found = [event for event in waiting if event.event in names]
+    filtered = [event for event in found if event.event not in by_name]
+    said = meant(mapping, [(event.event, json.loads(event.wire)[-1]) for event in filtered])
+    others = {
+        event.number for event, one in zip(filtered, said, strict=True) if one.meaning != "pageview"
+    }
+    return (event for event in found if event.number not in others)

@@ -13,6 +13,7 @@ from typing import Literal
 import duckdb
 
 from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
+from leadpipe.events.mapping.meant_hogql import means
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.retention import Floor, asked_floor, current_floor
 from leadpipe.posthog import PostHog, utc_text
@@ -22,7 +23,6 @@ from leadpipe.warehouse import Warehouse, read_sql
 Source = Literal["posthog", "manual"]
 Stored = tuple[Source, "WeekCounts"]
 _WEEKS_BEFORE = 4
-_NO_NAMES = [""]  # no event is called so, and an empty list is no HogQL
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def sync_visitors(
         warehouse: opened for short moments only, not while PostHog counts.
         weeks: Mondays.
         run_id: kept with the sync and with every change.
-        mapping: which events are pageviews, and which signups, the numerator of the conversion rate.
+        mapping: which events are pageviews, and which signups, the numerator of the conversion rate, by their
+            names and filters.
         clock: the time (UTC).
         note: told what is being done, a short sentence each.
 
@@ -181,12 +182,15 @@ def count_weeks(
     """
     if not weeks:
         return {}, {}
+    pageview, signup = means(mapping, "pageview"), means(mapping, "signup")
     try:
         rows = posthog.query(
-            read_sql("visitors", "weekly_visitors.hogql"),
+            read_sql("visitors", "weekly_visitors.hogql")
+            .replace("{is_pageview}", pageview.text)
+            .replace("{is_signup}", signup.text),
             values={
-                "pageview_events": list(mapping.names_of("pageview")) or _NO_NAMES,
-                "signup_events": list(mapping.names_of("signup")) or _NO_NAMES,
+                **pageview.values,
+                **signup.values,
                 "window_start": utc_text(start_of_week(min(weeks))),
                 "window_end": utc_text(start_of_week(max(weeks) + WEEK)),
             },

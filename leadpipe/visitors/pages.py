@@ -41,7 +41,7 @@ async def _running(web: Web) -> AsyncIterator[None]:
         web.settings.published_dir,
         door.inbox,
         clock=web.clock,
-        pageviews=event_mapping(web.settings.of(EventsSettings)).names_of("pageview"),
+        mapping=event_mapping(web.settings.of(EventsSettings)),
     )
     await feed.start()
     door.tell(feed.wake)

@@ -7,13 +7,22 @@ import pytest
 
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError
-from leadpipe.events.connecting import sync_config
+from leadpipe.events.connecting import event_mapping, sync_config
 from leadpipe.events.planning import plan_sync
 from leadpipe.interactions.reading import Question, Reading, from_posthog, read_events
 from leadpipe.interactions.syncing import contacts_of
 from leadpipe_tests.clocks import NOW
-from leadpipe_tests.events.builders import load
-from leadpipe_tests.interactions.builders import PROGRAM, TENANT, another_process_in, lead_updated
+from leadpipe_tests.events.builders import event, load
+from leadpipe_tests.events.mapping.builders import mapping_of
+from leadpipe_tests.events.mapping.worlds import CONTACTS
+from leadpipe_tests.interactions.builders import (
+    AT,
+    PROGRAM,
+    TENANT,
+    another_process_in,
+    lead_updated,
+    logged,
+)
 
 _FIRST_DAY = date(2026, 11, 18)
 _UUID = "0193502c-0000-7000-8000-00000000000{}"
@@ -161,6 +170,78 @@ def test_a_locked_warehouse_gives_way_to_posthog(stored):
         reading = read(blocked)
     assert reading.note == "asked PostHog, not the warehouse: it is in use"
     assert len(reading.events) == 2
+
+
+def called(seconds=0.0, uuid=None, **fields):
+    """A contact as a team with names of its own sends it."""
+    properties = {
+        "org": {"slug": "hew"},
+        "course": {"id": PROGRAM},
+        "person": {"ids": [7]},
+        "at": logged(seconds),
+        "result": "No answer",
+        "remarks": {"text": " later "},
+        "kind": "Lead",
+        **fields,
+    }
+    return event("Call logged", AT + timedelta(seconds=seconds), uuid=uuid, properties=properties)
+
+
+def test_a_teams_own_contacts_are_read_under_our_names(settings, sandbox):
+    """From the warehouse and from PostHog the same: mapped, filtered, one tenant's and program's."""
+    mapping_of(settings.data_dir, CONTACTS)
+    half = called(90, _UUID.format(2))
+    half["properties"] = json.dumps(half["properties"]).replace(" later ", "HALF \\ud83d")
+    sandbox.control.insert(
+        [
+            *(called(0, _UUID.format(1)), half, called(60, org={"slug": "other"})),
+            *(called(60, kind="personal"), called(60, course={"id": "x"}), lead_updated(0)),
+        ]
+    )
+    mapping = event_mapping(settings)
+    found = {"posthog": read(settings, "posthog", mapping=mapping).events}
+    sync(settings)
+    found["warehouse"] = read(settings, "warehouse", mapping=mapping).events
+    with open_warehouse(settings).connect() as connection:  # as an older version kept it
+        connection.execute(
+            "UPDATE raw_events SET properties = replace(properties, chr(65533), '\\ud83d'), "
+            "meaning = NULL, mapped_properties = NULL WHERE contains(properties, chr(65533))"
+        )
+    found["0.2.0"] = read(settings, "warehouse", mapping=mapping).events
+    for source, events in found.items():
+        contacts, rejected = contacts_of(events)
+        assert rejected == [], source
+        assert [
+            (one.uuid, one.lead_id, one.program_id, one.interaction.content) for one in contacts
+        ] == [
+            (
+                _UUID.format(number),
+                "7",
+                PROGRAM,
+                (
+                    ("contactOutcome", "not_reached"),
+                    ("notReachedReason", "try_again_later"),
+                    ("notes", notes),
+                ),
+            )
+            for number, notes in ((1, "later"), (2, "HALF \ufffd"))
+        ], source
+
+
+def test_a_warehouse_typed_otherwise_does_not_serve(stored):
+    """Contacts that were mapped anew come from PostHog until a sync has typed them; others are no matter."""
+    sync(stored)
+    mapping_of(stored.data_dir, '[events.seen]\nmeaning = "view"\n')
+    assert read(stored, mapping=event_mapping(stored)).source == "warehouse"
+    mapping_of(stored.data_dir, CONTACTS)
+    reading = read(stored, mapping=event_mapping(stored))
+    assert reading.source == "posthog"
+    assert reading.note == (
+        "asked PostHog, not the warehouse: its staff contacts are typed by another mapping, until the next "
+        "sync"
+    )
+    sync(stored)
+    assert read(stored, mapping=event_mapping(stored)).source == "warehouse"
 
 
 def test_half_an_emoji_in_a_note_loses_no_contact(stored, sandbox):

@@ -1,6 +1,8 @@
 """Weekly metrics: PostHog's exact count, what changed since, and weeks that are nobody's but a person's."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 
 import pytest
 from pydantic import SecretStr
@@ -9,6 +11,7 @@ from leadpipe.connections import connect_posthog
 from leadpipe.errors import KeyRejected
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.mapping.reading import built_in
+from leadpipe.events.settings import EventsSettings
 from leadpipe.visitors.imports import import_weeks
 from leadpipe.visitors.metrics import (
     VisitorSyncReport,
@@ -18,7 +21,8 @@ from leadpipe.visitors.metrics import (
 )
 from leadpipe.visitors.weeks import week_of
 from leadpipe_tests.clocks import NOW
-from leadpipe_tests.events.builders import event, rows
+from leadpipe_tests.events.builders import event, load, rows
+from leadpipe_tests.events.mapping.builders import mapping_of
 
 THIS_WEEK = date(2026, 11, 16)
 LAST_WEEK = THIS_WEEK - timedelta(days=7)
@@ -91,6 +95,82 @@ def test_one_question_for_all_weeks(settings, sandbox, warehouse):
         counts, failed = count_weeks(posthog, sorted(weeks), mapping=built_in())
         assert posthog.stats.snapshot().api_calls == 1
     assert (len(counts), failed, counts[THIS_WEEK]) == (53, {}, WeekCounts(1, 1, 0))
+
+
+_FILTERED = """
+[[events."Screen Viewed"]]
+meaning = "view"
+only_where = {screen = "listing", "from.0" = ["7", ""]}
+
+[[events."Screen Viewed"]]
+meaning = "pageview"
+only_where = {screen = ["listing", "Ähre"], "from[0]" = ["7", "it's"]}
+
+[[events."Screen Viewed"]]
+meaning = "signup"
+only_where = {"ok" = true}
+
+[events.opened]
+meaning = "pageview"
+only_where = {screen = ""}
+
+[events.user_signed_up]
+meaning = "signup"
+only_where = {"plan.name" = "beta"}
+"""
+_SCREENS = ("listing", " LISTING ", "ÄHRE", "Ähre", "other", "", None, 7, ["listing"])
+_FROM: tuple[object, ...] = (
+    [7],
+    ["7"],
+    [7.0],
+    ["it's", 7],
+    [],
+    {"0": "7"},
+    {"0": "it's"},
+    "7",
+    None,
+    [[7]],
+    [True],
+)
+
+
+@pytest.mark.parametrize("has_file_alone", [True, False])
+def test_filters_count_in_posthog_what_they_count_in_the_warehouse(
+    settings, sandbox, warehouse, tmp_path, has_file_alone
+):
+    """By name and filter, the first rule that fits; texts, numbers, lists, what is empty or missing."""
+    mapping_of(settings.data_dir, _FILTERED)
+    if not has_file_alone:
+        settings = settings.model_copy(update={"signup_event": "lead_phone"})
+    said = [
+        event(
+            "Screen Viewed",
+            at(THIS_WEEK),
+            distinct_id=f"p{number % 7}",
+            properties=json.dumps({"screen": screen, "from": origin, "ok": number % 3 == 0}),
+        )
+        for number, (screen, origin) in enumerate(product(_SCREENS, _FROM))
+    ]
+    said += [event("opened", at(THIS_WEEK), properties=text) for text in ('{"screen":""}', "{}")]
+    said += [
+        event("user_signed_up", at(THIS_WEEK), plan={"name": name}) for name in ("Beta", "gold")
+    ]
+    said += [event("lead_phone", at(THIS_WEEK), listing_id="L1"), *pageviews(THIS_WEEK, "p8", "p1")]
+    sandbox.control.insert(said)
+    load(settings, warehouse, [THIS_WEEK], now=NOW)
+    ((viewers, views, signups),) = rows(
+        warehouse,
+        "SELECT count(DISTINCT distinct_id) FILTER (meaning = 'pageview'), "
+        "count(*) FILTER (meaning = 'pageview'), count(*) FILTER (meaning = 'signup') FROM raw_events",
+    )
+    assert (viewers, views, signups) == (8, 18, 25)
+    with connect_posthog(settings) as posthog:
+        counts, _ = count_weeks(
+            posthog, [THIS_WEEK], mapping=event_mapping(settings.of(EventsSettings))
+        )
+    if not has_file_alone:  # the event of the setting is a lead as well
+        signups += 1
+    assert counts == {THIS_WEEK: WeekCounts(viewers, views, signups)}
 
 
 def test_only_what_changed_is_updated_and_kept_as_history(settings, sandbox, warehouse):

@@ -7,8 +7,8 @@ change costs `versions.py`'s.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -55,7 +55,26 @@ WORDS = (
 )
 COLUMNS = (*IDENTIFIERS, *WORDS, "price")
 """What is read of every event: identifiers, words in lower case, and the price of a sale."""
-PASSED: Mapping[str, tuple[str, ...]] = {
+CONTACT_VALUES: Mapping[str, tuple[str, ...]] = {
+    "contactOutcome": ("not_reached", "brief_contact", "conversation"),
+    "notReachedReason": ("try_again_later", "invalid_number"),
+    "interestLevel": ("not_interested", "curious", "unsure", "wants_to_proceed"),
+    "blocker": (
+        "different_program",
+        "timing",
+        "needs_time",
+        "needs_approval",
+        "needs_visit",
+        "price_uncertainty",
+        "comparing",
+        "not_serious",
+    ),
+    "nextAction": ("follow_up_later", "visit_scheduled", "waiting_on_them", "no_followup"),
+}
+"""What the fields of a staff contact may say that have lists of values."""
+PASSED_IDENTIFIERS = ("tenant", "programId", "leadId")
+"""Of what is passed on: by these a staff contact finds its file and lead; texts, whatever was sent."""
+PASSED: Mapping[Meaning, tuple[str, ...]] = {
     "lead": ("appointment_type", "utm_source", "utm_medium", "utm_campaign"),
     "captured_lead": (
         "channel",
@@ -69,6 +88,7 @@ PASSED: Mapping[str, tuple[str, ...]] = {
         "vehicle_year",
     ),
     "recharge": ("msisdn", "amount", "recharged_at", "refund_of"),
+    "staff_contact": (*PASSED_IDENTIFIERS, "loggedAt", *CONTACT_VALUES, "notes"),
 }
 """By meaning: what the tables read from the properties themselves, under these names."""
 
@@ -133,6 +153,11 @@ class Rule:
     where: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says the meaning alone: every event has it, under our names."""
+        return not self.where and not self.sources
+
     def as_content(self) -> dict[str, object]:
         """As `events.toml` says it."""
         said: dict[str, object] = {"meaning": self.meaning or KEPT}
@@ -173,6 +198,12 @@ class EventMapping:
             if any(rule.meaning == meaning for rule in rules)
             or (meaning == "signup" and name == self.signup_event)
         )
+
+    def only(self, names: Iterable[str]) -> "EventMapping":
+        """The same of these events alone."""
+        kept = {*names}
+        events = {name: rules for name, rules in self.events.items() if name in kept}
+        return replace(self, events=events)
 
     @cached_property
     def narrow_events(self) -> tuple[str, ...]:

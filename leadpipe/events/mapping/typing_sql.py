@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from leadpipe.events.mapping.model import (
     COLUMNS,
     IDENTIFIERS,
+    PASSED_IDENTIFIERS,
     Constant,
     EventMapping,
     Path,
@@ -128,9 +129,8 @@ FROM read_columns"""
             by_event.setdefault(event, []).append((number, rule))
         cases = []
         for event, rules in by_event.items():
-            filters = [(self._fits(rule), str(number)) for number, rule in rules]
-            only = filters[0][1] if not filters[0][0] else _case(filters)
-            cases.append(f"WHEN {quoted(event)} THEN {only}")
+            filters = [(self._fits(rule) or "true", str(number)) for number, rule in rules]
+            cases.append(f"WHEN {quoted(event)} THEN {_case(filters)}")
         return f"CASE event {' '.join(cases)} END" if cases else "NULL"
 
     def _fits(self, rule: Rule) -> str:
@@ -165,7 +165,7 @@ FROM read_columns"""
         raw = self._raw(path)
         return (
             f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} OR {raw}[1] IN ('{{', '[') THEN NULL "
-            f"{self._whole_number(path)} ELSE {_cleaned(raw)} END"
+            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END"
         )
 
     def _identifier(self, path: Path) -> str:
@@ -174,16 +174,12 @@ FROM read_columns"""
         return (
             f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} THEN NULL WHEN {raw}[1] IN ('{{', '[') "
             f"THEN CASE WHEN {self._type(path)} = 'VARCHAR' THEN {_cleaned(raw)} END "
-            f"{self._whole_number(path)} ELSE {_cleaned(raw)} END"
+            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END"
         )
 
-    def _whole_number(self, path: Path) -> str:
-        """The number 7.0 is 7, as PostHog prints it in some of its answers; the text 7.0 stays one."""
-        raw = self._raw(path)
-        return (
-            f"WHEN ends_with({raw}, '.0') AND {self._type(path)} = 'DOUBLE' "
-            f"THEN left({raw}, length({raw}) - 2)"
-        )
+    def _is_whole_number(self, path: Path) -> str:
+        """Whether it is the number 7.0, as PostHog prints 7 in some of its answers; the text 7.0 is none."""
+        return f"ends_with({self._raw(path)}, '.0') AND {self._type(path)} = 'DOUBLE'"
 
     def _type(self, path: Path) -> str:
         return f"json_type(properties, {quoted(pointer(path))})"
@@ -242,7 +238,7 @@ FROM read_columns"""
             passed = {name: source for name, source in rule.sources.items() if name not in COLUMNS}
             if passed:
                 pairs = ", ".join(
-                    f"{quoted(name)}, {self._json(source)}" for name, source in passed.items()
+                    f"{quoted(name)}, {self._json(name, source)}" for name, source in passed.items()
                 )
                 cases.append(
                     (
@@ -252,20 +248,33 @@ FROM read_columns"""
                 )
         return _case(cases, "CAST(NULL AS VARCHAR)")
 
-    def _json(self, source: Source) -> str:
-        """A passed property as JSON, as it was sent; as a text where it is read through values."""
-        if source.values or source.otherwise is not None:
-            word = _first([self._word(path) for path in source.paths])
-            found = [f"to_json({_read_through(source, word)})"]
+    def _json(self, name: str, source: Source) -> str:
+        """A passed property as JSON, as it was sent; as a text where it is an id or read through values."""
+        if name in PASSED_IDENTIFIERS or source.values or source.otherwise is not None:
+            read = self._identifier if name in PASSED_IDENTIFIERS else self._word
+            word = _first([read(path) for path in source.paths])
+            found = [f"to_json({_read_through(source, word)})"] if source.paths else []
         else:
-            found = [
-                f"CASE WHEN {self._raw(path)} IS NOT NULL THEN json_extract(properties, "
-                f"{quoted(pointer(path))}) END"
-                for path in source.paths
-            ]
+            found = [self._as_sent(path) for path in source.paths]
         if source.default is not None:
-            found.append(f"to_json({quoted(source.default)})")
+            default = source.default
+            found.append(
+                f"to_json({_text(default) if name in PASSED_IDENTIFIERS else quoted(default)})"
+            )
         return _first(found)
+
+    def _as_sent(self, path: Path) -> str:
+        """A property as JSON, but that a whole number has no decimals, however PostHog prints it."""
+        raw = self._raw(path)
+        return (
+            f"CASE WHEN {raw} IS NULL THEN NULL "
+            f"WHEN {self._is_whole_number(path)} THEN CAST({_without_decimals(raw)} AS JSON) "
+            f"ELSE json_extract(properties, {quoted(pointer(path))}) END"
+        )
+
+
+def _without_decimals(raw: str) -> str:
+    return f"left({raw}, length({raw}) - 2)"
 
 
 def _cleaned(raw: str) -> str:
@@ -299,5 +308,7 @@ def _among(numbers: Iterable[int]) -> str:
 def _case(cases: list[tuple[str, str]], otherwise: str = "NULL") -> str:
     if not cases:
         return otherwise
+    if cases[0][0] == "true":
+        return cases[0][1]
     whens = " ".join(f"WHEN {condition} THEN {value}" for condition, value in cases)
     return f"CASE {whens} ELSE {otherwise} END"

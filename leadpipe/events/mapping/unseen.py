@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
+from leadpipe.events.mapping.mistakes import near
 from leadpipe.events.mapping.model import EventMapping, Path, path_text
-from leadpipe.events.mapping.reading import near
 
 
 def unseen(mapping: EventMapping, seen: Mapping[str, Collection[Path]]) -> Iterator[str]:

@@ -15,8 +15,9 @@ from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, NotPublished
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.mistakes import near
 from leadpipe.events.mapping.model import KEPT, NOTHING, EventMapping
-from leadpipe.events.mapping.reading import built_in, near
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.project import unused
 from leadpipe.events.project.advice import Suggestion
 from leadpipe.events.project.apart import could_mean_something, to_take_apart, unmapped

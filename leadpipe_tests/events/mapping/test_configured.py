@@ -40,6 +40,16 @@ def test_the_signup_of_a_file_counts_beside_the_setting(warehouse):
     assert configured(warehouse).names_of("signup") == ("user_signed_up", "joined")
 
 
+def test_a_file_says_which_events_of_the_signups_name_count(warehouse):
+    """LEADPIPE_SIGNUP_EVENT counts all events of a name, unless the file has a filter for its signups."""
+    text = '[events.joined]\nmeaning = "signup"\nonly_where = {list = "beta"}\n'
+    mapping_of(warehouse.path.parent, text)
+    filtered = configured(warehouse, signup_event="joined")
+    assert (filtered.signup_event, filtered.names_of("signup")) == (None, ("joined",))
+    mapping_of(warehouse.path.parent, text.replace("signup", "keep"))
+    assert configured(warehouse, signup_event="joined").signup_event == "joined"
+
+
 def test_further_events_are_kept_whole(warehouse):
     """A name in LEADPIPE_EXTRA_EVENTS is read with all its properties, and means nothing to tables."""
     mapping = configured(warehouse, extra_events=("searched", "lead"))

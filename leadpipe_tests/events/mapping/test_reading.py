@@ -6,11 +6,13 @@ import pytest
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.mapping.model import EventMapping, path_text
-from leadpipe.events.mapping.reading import built_in, from_content, parsed_path, read_mapping
+from leadpipe.events.mapping.reading import built_in, from_content, read_mapping
+from leadpipe.events.mapping.sources import parsed_path
 from leadpipe_tests.events.mapping.builders import mapping_of
-from leadpipe_tests.events.mapping.worlds import CARS, OWN_NAMES
+from leadpipe_tests.events.mapping.worlds import CARS, CONTACTS, OWN_NAMES
 
 VIEW = '[events.seen]\nmeaning = "view"\n'
+CONTACT = '[events.logged]\nmeaning = "staff_contact"\n'
 LEAD = '[events.called]\nmeaning = "lead"\n'
 
 
@@ -111,10 +113,27 @@ LEAD = '[events.called]\nmeaning = "lead"\n'
             'line 1: a has meaning = "nothing" and other rules; keep one',
         ),
         (
-            '[events.a]\nmeaning = "pageview"\nonly_where = {x = 1}',
+            CONTACT + 'lead_id = ["who"]',
+            "line 3: unknown key 'lead_id'; did you mean leadId?",
+        ),
+        (
+            CONTACT + 'leadId = "L1"',
             (
-                "line 3: a pageview can have no only_where: PostHog is asked for it by its name alone"
+                'line 3: leadId = "L1" would be the same for every event; for a property write '
+                'leadId = ["L1"]'
             ),
+        ),
+        (
+            CONTACT + 'contactOutcome = {from = ["a"], values = {Yes = "convrsation"}}',
+            'line 3: contactOutcome cannot be "convrsation"; did you mean conversation?',
+        ),
+        (
+            CONTACT + 'notes = ["a..b"]',
+            "line 3: 'a..b' is no property name",
+        ),
+        (
+            VIEW + 'leadId = ["who"]',
+            "line 3: leadId belongs to a staff_contact, and not to view",
         ),
         (
             '[properties]\nlead_type = ["kind"]',
@@ -174,7 +193,7 @@ def test_every_mistake_is_told_with_its_line(tmp_path, text, said):
         assert wanted in line
 
 
-@pytest.mark.parametrize("text", [OWN_NAMES, CARS, 'keep = ["colour"]\n'])
+@pytest.mark.parametrize("text", [OWN_NAMES, CARS, CONTACTS, 'keep = ["colour"]\n'])
 def test_a_mapping_is_kept_and_read_again_as_it_was(tmp_path, text):
     """What the warehouse keeps of a mapping is the mapping, and has its version."""
     mapping = mapping_of(tmp_path, text)

@@ -18,7 +18,7 @@ from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.typed import typed_wire_rows
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
 from leadpipe_tests.events.mapping.builders import use
-from leadpipe_tests.events.mapping.worlds import CARS, OWN_NAMES, cars, own_names
+from leadpipe_tests.events.mapping.worlds import CARS, CONTACTS, OWN_NAMES, cars, own_names
 
 _BEFORE = (Path(__file__).parents[3] / "benchmarks" / "typed_events_0_2_0.sql").read_text()
 
@@ -109,6 +109,79 @@ def test_recharges_and_captured_leads_have_their_properties_under_our_names(ware
             {"chat": 7, "note": "hi"},
         ),
     ]
+
+
+def test_what_fits_no_filter_has_the_rule_without_one(warehouse, tmp_path):
+    """Rules of an event are tried in order; the last may take whatever is left."""
+    use(
+        warehouse,
+        '[[events.tapped]]\nmeaning = "share"\nonly_where = {button = "share"}\n'
+        '[[events.tapped]]\nmeaning = "view"\n',
+    )
+    sent = [
+        event("tapped", f"{n:02}:00:00", listing_id="L1", button=button)
+        for n, button in enumerate(("share", "open", None))
+    ]
+    take_in(warehouse, tmp_path, sent)
+    found = rows(warehouse, "SELECT meaning FROM raw_events ORDER BY timestamp")
+    assert found == [("share",), ("view",), ("view",)]
+
+
+@pytest.mark.parametrize("printed", ["7", "7.0"])
+def test_staff_contacts_have_their_properties_under_our_names(warehouse, tmp_path, printed):
+    """Nested, mapped, constant and filtered; ids are texts, however PostHog prints their numbers."""
+    use(warehouse, CONTACTS)
+    call = {
+        "org": {"slug": "HEW"},
+        "course": {"id": 7},
+        "person": {"ids": [7]},
+        "at": "2026-11-20T14:00:00Z",
+        "result": "no answer",
+        "remarks": {"text": "  'later' "},
+        "kind": 7,
+    }
+    sent = json.dumps(call).replace("7", printed)
+    take_in(
+        warehouse,
+        tmp_path,
+        [
+            event("Call logged", "10:00:00", properties=sent),
+            event("Call logged", "11:00:00", kind="else"),
+            event("LeadUpdated", "12:00:00", kind="lead"),
+        ],
+    )
+    (contact, *others) = rows(
+        warehouse, "SELECT meaning, mapped_properties FROM raw_events ORDER BY timestamp"
+    )
+    assert others == [(None, None), (None, None)]
+    assert contact[0] == "staff_contact"
+    ours = {
+        "tenant": "healingemeraldwellness",
+        "programId": "7",
+        "leadId": "7",
+        "loggedAt": call["at"],
+        "contactOutcome": "not_reached",
+        "notReachedReason": "try_again_later",
+        "notes": "  'later' ",
+    }
+    assert json.loads(contact[1]) == {**call, **ours}
+
+
+@pytest.mark.parametrize("printed", ["7", "7.0"])
+def test_what_is_passed_on_is_one_number_however_posthog_prints_it(warehouse, tmp_path, printed):
+    """A session 7.0 and the session 7 are one; decimals that say something, and the text 7.0, stay."""
+    use(
+        warehouse,
+        '[events.chat_done]\nmeaning = "captured_lead"\n'
+        'session_id = ["chat"]\nphone = ["b"]\nemail = ["c"]\n',
+    )
+    sent = f'{{"chat":{printed},"b":7.5,"c":"7.0"}}'
+    take_in(warehouse, tmp_path, [event("chat_done", "10:00:00", properties=sent)])
+    assert rows(
+        warehouse,
+        "SELECT json_extract_string(mapped_properties, ['$.session_id', '$.phone', '$.email']) "
+        "FROM raw_events",
+    ) == [(["7", "7.5", "7.0"],)]
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,22 @@ meaning = "sale"
 price = ["amount.value"]
 """
 
+CONTACTS = """
+[events.LeadUpdated]
+meaning = "nothing"
+
+[events."Call logged"]
+meaning = "staff_contact"
+only_where = {kind = ["lead", "7"]}
+tenant = {from = ["org.slug"], values = {hew = "healingemeraldwellness"}}
+programId = ["course.id", "course"]
+leadId = ["person.ids[0]"]
+loggedAt = ["at"]
+contactOutcome = {from = ["result"], values = {"No answer" = "not_reached"}, otherwise = "conversation"}
+notReachedReason = "try_again_later"
+notes = ["remarks.text"]
+"""
+
 
 def own_names():
     """What the team with names of its own sends in an hour."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from leadpipe.events.mapping.reading import built_in, parsed_path
+from leadpipe.events.mapping.reading import built_in
+from leadpipe.events.mapping.sources import parsed_path
 from leadpipe.events.project.advice import Advice, Suggestion
 from leadpipe.events.project.profile import Profile, Sample, SeenEvent, SeenProperty
 from leadpipe.events.project.suggesting import suggest
