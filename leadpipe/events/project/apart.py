@@ -17,6 +17,7 @@ from leadpipe.events.project.words import (
 
 MOST_APART = 2
 """Properties of one event by which its events are taken apart."""
+_SCREEN = "$screen"
 _MOST_DIFFERENT = 100
 _LEAST_FILL = 0.5
 _LEAST_REPEATED = 5
@@ -24,9 +25,14 @@ _LONGEST_VALUE = 64
 
 
 def unmapped(profile: Profile, mapping: EventMapping) -> list[SeenEvent]:
-    """The events that are neither PostHog's own nor named in a mapping, the most frequent first."""
+    """The events that are neither PostHog's own nor named in a mapping, the most frequent first.
+
+    The one that its SDKs for phones send of each screen is among them: a team names screens by itself.
+    """
     return [
-        one for one in profile.events if not one.is_posthogs_own and one.name not in mapping.events
+        one
+        for one in profile.events
+        if (not one.is_posthogs_own or one.name == _SCREEN) and one.name not in mapping.events
     ]
 
 

@@ -26,6 +26,7 @@ MOST_LOOKED_INTO = 100
 """Events whose properties are looked at; of more the most frequent ones."""
 MOST_APART = 60
 """Properties by which events are taken apart, over all events; 20 values of each are looked at."""
+_APART_AT_ONCE = 25
 _SAMPLE = 500
 # A sample is sought in the latest part of an event's time that should hold several times as many.
 _MARGIN = 4
@@ -110,8 +111,9 @@ def take_apart(
         :MOST_APART
     ]
     splits: dict[str, tuple[Split, ...]] = {}
-    for event, split in _splits(posthog, asked) if asked else []:
-        splits[event.name] = (*splits.get(event.name, ()), split)
+    for start in range(0, len(asked), _APART_AT_ONCE):
+        for event, split in _splits(posthog, asked[start : start + _APART_AT_ONCE]):
+            splits[event.name] = (*splits.get(event.name, ()), split)
     return replace(profile, splits=splits)
 
 

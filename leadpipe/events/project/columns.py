@@ -281,7 +281,7 @@ def _field(sample: Sample, field: str) -> SeenProperty | None:
 def _is_field(one: SeenProperty, field: str) -> bool:
     last = one.path[-1]
     if f"fields.{field}" in marks_of(last):
-        return not is_named_id(last) or field == "session_id"
+        return field in ("session_id", "phone") or not is_named_id(last)
     return field == "full_name" and len(words_of(last)) == 1 and has("fields.name", last)
 
 

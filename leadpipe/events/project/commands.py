@@ -28,7 +28,7 @@ from leadpipe.events.project.asking import (
     look_into,
     take_apart,
 )
-from leadpipe.events.project.profile import Profile, Sample
+from leadpipe.events.project.profile import MOST_PROPERTIES, Profile, Sample
 from leadpipe.events.project.suggesting import suggest
 from leadpipe.events.project.trying import Outcome, own_events, slips, try_mappings
 from leadpipe.events.project.written import read_back, toml_text
@@ -127,6 +127,8 @@ def show(*, name: str, days: int, output: str | None) -> None:
         title=f"{name}: {_meaning(name, event_mapping(settings), ())}, {sample.events:,} events looked at",
         empty=f"{name} has no properties but PostHog's own.",
     )
+    if len(rows) >= MOST_PROPERTIES:
+        notes.print(f"It has more; the {MOST_PROPERTIES} that are filled most are shown.")
 
 
 @events.command("suggest")
@@ -154,7 +156,7 @@ def suggest_mapping(*, days: int, output: Path | None, is_printed: bool) -> None
             "mean something to leadpipe's tables."
         )
         for event, why in advice.left_out[:_MOST_LEFT_OUT]:
-            notes.print(f"{event.name}: {why}.", markup=False)
+            notes.print(f"{event.shown}: {why}.", markup=False)
         if len(advice.left_out) > _MOST_LEFT_OUT:
             notes.print(f"And {len(advice.left_out) - _MOST_LEFT_OUT:,} more.")
         return

@@ -28,6 +28,11 @@ class Listings:
         self._chosen: dict[str, list[SeenProperty]] = {}
         self._reasons: dict[str, str] = {}
         self._names = sorted(samples)
+        self._by_hash: dict[int, list[tuple[str, SeenProperty]]] = {}
+        for name in self._names:
+            for one in samples[name].properties:
+                for each in one.sketch if is_id_like(one) else ():
+                    self._by_hash.setdefault(each, []).append((name, one))
         for name in self._names:
             self._choose_by_name(name)
         for name in self._names:
@@ -38,12 +43,14 @@ class Listings:
         """The properties that hold the listing of an event, the first one first."""
         return self._chosen.get(event, [])
 
-    def line(self, event: str) -> Line | None:
-        """The line `listing_id` of an event; None if nothing holds a listing."""
+    def line(self, event: str, sample: Sample) -> Line | None:
+        """The line `listing_id` of an event, with the counts of a sample; None if nothing holds a listing."""
         chosen = self._chosen.get(event)
         if not chosen:
             return None
-        return Line("listing_id", [one.text for one in chosen], self._reasons[event])
+        seen = sample.find(chosen[0].text) or chosen[0]
+        reason = f"{values_text(seen, sample)}, {self._reasons[event]}"
+        return Line("listing_id", [one.text for one in chosen], reason)
 
     def _choose_by_name(self, event: str) -> None:
         sample = self.samples[event]
@@ -59,7 +66,7 @@ class Listings:
             sample.fill(best) < WHOLE
         ):  # the same under other names: in each event it has one of them
             chosen += [one for one in named[1:] if _name_points(one.path) >= _PLAINLY_NAMED][:2]
-        self._keep(event, chosen, f"{values_text(best, sample)}, named like a listing")
+        self._keep(event, chosen, "named like a listing")
 
     def _choose_by_values(self, event: str) -> None:
         """What holds values that are listings elsewhere; else what many people share with other events."""
@@ -84,19 +91,16 @@ class Listings:
             best, names = max(
                 shared, key=lambda pair: (len(pair[1]), pair[0].different, pair[0].text)
             )
-            reason = f"{values_text(best, sample)}, the same ones in {', '.join(names[:3])}; make sure of it"
+            reason = f"the same ones in {', '.join(names[:3])}; make sure of it"
             self._keep(event, [best], reason)
 
     def _sharing(self, event: str, one: SeenProperty) -> list[str]:
         """The other events with the same values, where these are not one person's each."""
         if one.pairs <= one.different:
             return []
-        return [
-            other
-            for other in self._names
-            if other != event
-            and any(one.shares_with(each) for each in self.samples[other].properties)
-        ]
+        near = [pair for each in one.sketch for pair in self._by_hash.get(each, ())]
+        found = {name for name, other in near if name != event and one.shares_with(other)}
+        return sorted(found)
 
     def _keep(self, event: str, chosen: list[SeenProperty], reason: str) -> None:
         sharing = [

@@ -40,6 +40,8 @@ _OF_VALUES: tuple[Told, ...] = (
     "saved_listing",
     "website_visit",
     "sale",
+    "signup",
+    "pageview",
 )
 _BESIDE_LEADS: tuple[Told, ...] = ("share", "saved_listing")
 

@@ -14,6 +14,8 @@ from leadpipe.events.mapping.model import Path, path_text
 from leadpipe.events.project.vocabulary import word_marks, words_of
 from leadpipe.posthog.literals import NAME_LIMIT
 
+MOST_PROPERTIES = 400
+"""So many of an event are looked at: those that are filled most."""
 MOST_VALUES = 20
 """A property with more different values has no few: they may be anybody's."""
 _LEAST_REPEATED = 2
@@ -24,6 +26,7 @@ _LABELS = frozenset(
 _FEWEST_PHONE_DIGITS = 7
 _PHONE = re.compile(r"[+(]?[\d\s().+-]+")
 _LONGEST_SHOWN = 40
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class SeenEvent:
     events: int
     first_at: datetime
     last_at: datetime
+
+    @property
+    def shown(self) -> str:
+        """The name as a line of text can hold it, whatever is in it."""
+        text = "".join(each if each.isprintable() else " " for each in self.name)
+        return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…"
 
     @property
     def is_posthogs_own(self) -> bool:
@@ -179,7 +188,7 @@ def samples_of(rows: Sequence[Sequence[object]]) -> dict[str, Sample]:
             continue
         values = tuple(_decoded(str(text)) for text in _list(frequent))
         path = (str(name), str(inner)) if inner else (str(name),)
-        if not all(map(_is_name, path)) or _is_object(values):
+        if not all(map(is_nameable, path)) or _is_object(values):
             continue
         found.setdefault(str(event), []).append(
             SeenProperty(
@@ -192,10 +201,15 @@ def samples_of(rows: Sequence[Sequence[object]]) -> dict[str, Sample]:
                 frozenset(map(_int, _list(sketch))),
             )
         )
-    return {event: Sample(size, tuple(found.get(event, ()))) for event, size in sizes.items()}
+    return {
+        event: Sample(
+            size, tuple(sorted(found.get(event, ()), key=lambda one: (-one.filled, one.path)))
+        )
+        for event, size in sizes.items()
+    }
 
 
-def _is_name(name: str) -> bool:
+def is_nameable(name: str) -> bool:
     """Whether a mapping could name it."""
     return name.isprintable() and 0 < len(name) <= NAME_LIMIT and bool(name.strip())
 

@@ -20,11 +20,24 @@ from leadpipe.events.project.parts import (
     parts_of,
     with_listing,
 )
-from leadpipe.events.project.profile import Profile, SeenEvent
-from leadpipe.events.project.words import Told
+from leadpipe.events.project.profile import (
+    MOST_PROPERTIES,
+    Profile,
+    SeenEvent,
+    SeenProperty,
+    is_nameable,
+)
+from leadpipe.events.project.words import told
+from leadpipe.posthog.literals import NAME_LIMIT
 
 _PAGES = "$pageview"
-_WITHOUT_LISTING: tuple[Told, ...] = ("signup", "pageview", "recharge", "staff_contact")
+_NO_NAME = f"a mapping takes names of 1 to {NAME_LIMIT} printable characters, which this one is not"
+_PAGE = "it sounds like a page view"
+_BOTH = 'give it meaning = "pageview" as well if the two never come for one page'
+_ALSO_PAGES = (
+    "its other events sound like page views; they are not mapped, since an event has one meaning, and who "
+    "only views listings would be missing among the visitors"
+)
 _STAFF = (
     "it sounds like a contact that staff logged; whether it belongs into tenants' leads files is yours to "
     'decide: docs/tenants.md says what meaning = "staff_contact" needs'
@@ -37,11 +50,9 @@ _DELIVERED = (
 
 def suggest(profile: Profile, mapping: EventMapping) -> Advice:
     """What the events could mean that a mapping does not name."""
+    looked_into = [one for one in unmapped(profile, mapping) if one.name in profile.samples]
     parts = [
-        part
-        for one in unmapped(profile, mapping)
-        if one.name in profile.samples and one.name.isprintable()
-        for part in parts_of(one, profile)
+        part for one in looked_into if is_nameable(one.name) for part in parts_of(one, profile)
     ]
     listings = Listings(
         {part.label: part.sample for part in parts if part.meaning not in ("signup", "recharge")}
@@ -49,6 +60,8 @@ def suggest(profile: Profile, mapping: EventMapping) -> Advice:
     making = _Making(profile, listings)
     for part in parts:
         making.take(part)
+    unnamed = [one for one in looked_into if told(one.name) and not is_nameable(one.name)]
+    making.left_out += [(one, _NO_NAME) for one in unnamed]
     return Advice(_once_a_view(making.found), tuple(making.left_out))
 
 
@@ -73,8 +86,8 @@ class _Making:
                 self._add(part, lines)
             else:
                 self._leave(part, "it sounds like a recharge, but no property of it is an amount")
-        elif part.meaning in _WITHOUT_LISTING:
-            self._add(part, [])
+        elif part.meaning == "signup":
+            self._add(part, _filter(part))
         else:
             self._take_of_listing(part)
 
@@ -82,46 +95,49 @@ class _Making:
         listing = self.listings.of(part.label)
         views = page_with_listing(part, listing[0], self.profile) if listing else []
         if views:
-            self._take_of_listing(views[0], self.listings.line(part.label))
-            return
-        if self._has_pages:
-            self._leave(part, f"it sounds like a page view, which {_PAGES} counts already")
-            return
-        self._add(part, [])
+            self._take_of_listing(views[0], named=part.label)
+        elif self._has_pages:
+            self._leave(part, f"{_PAGE}; {_PAGES} counts them already: {_BOTH}")
+        else:
+            self._add(part, _filter(part))
 
-    def _take_of_listing(self, part: Part, line: Line | None = None) -> None:
-        line = line or self.listings.line(part.label)
-        if line is None:
+    def _take_of_listing(self, part: Part, named: str | None = None) -> None:
+        named = named or part.label
+        if not self.listings.of(named):
             self._take_without_listing(part)
             return
-        first = self.listings.of(part.label) or self.listings.of(part.event.name)
-        narrowed, lacking = with_listing(part, first[0], self.profile)
+        first = self.listings.of(named)[0]
+        narrowed, lacking = with_listing(part, first, self.profile)
         if lacking and narrowed.split is not None:
             self._leave(
                 part,
                 f"where {narrowed.split.by.text} is {', '.join(lacking)} it sounds like a "
-                f"{_plain(part.meaning)}, but {first[0].text} is mostly missing there",
+                f"{_plain(part.meaning)}, but {first.text} is mostly missing there",
             )
             if lacking == part.values:
                 return
-        where = only_where(narrowed, first[0])
-        self._add(narrowed, [*([where] if where else []), line])
+        line = self.listings.line(named, narrowed.sample)
+        self._add(narrowed, [*_filter(narrowed, first), *([line] if line else [])])
+        if part.meaning == "view" and told(part.event.name) == "pageview" and not self._has_pages:
+            self._leave(part, _ALSO_PAGES)
 
     def _take_without_listing(self, part: Part) -> None:
         data = contact_data(part.sample) if part.meaning == "lead" else []
         if data:
-            where = only_where(part, None)
+            where = _filter(part)
             part = replace(part, reason=f"{part.reason}; {_DELIVERED}")
             self.found.append(
                 Suggestion(
                     part.event,
                     "captured_lead",
                     self._why(part),
-                    (*([where] if where else []), *data),
+                    (*where, *data),
                 )
             )
             return
         why = f"it sounds like a {_plain(part.meaning)}, but no property of it holds a listing"
+        if len(self.profile.sample(part.event.name).properties) >= MOST_PROPERTIES:
+            why += f" among the {MOST_PROPERTIES} that are filled most"
         if part.split is not None:
             why = f"where {part.split.by.text} is {', '.join(part.values)} {why}"
         self._leave(part, why)
@@ -141,6 +157,11 @@ class _Making:
 
     def _leave(self, part: Part, why: str) -> None:
         self.left_out.append((part.event, why))
+
+
+def _filter(part: Part, listing: SeenProperty | None = None) -> list[Line]:
+    where = only_where(part, listing)
+    return [where] if where else []
 
 
 def _plain(meaning: str) -> str:

@@ -38,6 +38,7 @@ LEAD_TYPES_TOLD: Mapping[str, str] = {
     for kind in ("whatsapp", "appointment", "email", "phone", "message", "website")
 }
 _PLAIN_KINDS = ("whatsapp", "email", "phone")
+_OTHER_PAGES = frozenset({"events.parts", "events.contact", "events.share", "events.signup"})
 VIEWED_FROM_TOLD: Mapping[str, str] = {
     place: f"viewed_from.{place}" for place in ("home", "explore", "search", "direct")
 }
@@ -58,12 +59,15 @@ def told(name: str) -> Told | None:
     found = next((meaning for mark, meaning in _TELLS.items() if mark in marks), None)
     if found == "lead" and is_seen:
         found = _seen_contact(name)
+    elif found == "view" and _is_number(name):
+        found = "lead"
     if is_seen and found in ("sale", "share", "saved_listing"):  # one that is for sale, or saved
         found = "view"
     is_none = (
         (found == "signup" and is_seen)
         or (found in ("signup", "sale") and "events.begun" in marks)
         or (found in ("view", "share", "saved_listing", "sale") and is_part)
+        or (found == "lead" and is_part and _is_applied(name))
     )
     return None if is_none else found
 
@@ -75,6 +79,19 @@ def _seen_contact(name: str) -> Told | None:
         return "view"  # a job's offer, an apartment on offer
     is_contact = has("events.number", name) or has("events.asked", name)
     return "lead" if is_contact and not has("events.parts", name) else None
+
+
+def _is_applied(name: str) -> bool:
+    """Whether no other word than this sounds like a contact: a filter is applied, a job applied for."""
+    contacts = [word for word in words_of(name) if "events.contact" in word_marks(word)]
+    return all("events.applied" in word_marks(word) for word in contacts) and bool(contacts)
+
+
+def _is_number(name: str) -> bool:
+    """Whether it is a number that is seen, and not a listing's."""
+    marks = [word_marks(word) for word in words_of(name) if word not in _NEUTRAL]
+    is_listing = any("properties.listing" in one for one in marks)
+    return any("events.number" in one for one in marks) and not is_listing
 
 
 def _is_page(name: str) -> bool:
@@ -104,11 +121,9 @@ def told_by_value(value: str) -> Told | None:
 def is_listing_page(value: str) -> bool:
     """Whether a page or screen of this name shows one listing."""
     marks = marks_of(value)
-    return bool(marks & {"properties.listing", "events.seen_thing"}) and not _is_elsewhere(marks)
-
-
-def _is_elsewhere(marks: frozenset[str]) -> bool:
-    return bool(marks & {"events.parts", "events.contact", "events.share", "events.signup"})
+    if "events.seen_thing" in marks:
+        return not marks & _OTHER_PAGES
+    return "properties.listing" in marks and not marks & {*_OTHER_PAGES, "viewed_from.home"}
 
 
 def is_another_thing(value: str) -> bool:

@@ -33,7 +33,7 @@ def toml_text(advice: Advice, profile: Profile) -> str:
     parts += [_table(one, is_alone=len(each) == 1) for each in by_event.values() for one in each]
     if advice.left_out:
         shown = [
-            f"# {_comment(event.name)} ({event.events:,}): {_comment(why)}.\n"
+            f"# {event.shown} ({event.events:,}): {_comment(why)}.\n"
             for event, why in advice.left_out[:_MOST_LEFT_OUT]
         ]
         more = len(advice.left_out) - len(shown)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from leadpipe.events.mapping.reading import read_mapping
-from leadpipe_tests.events.project.worlds import own_names, seeds, sent
+from leadpipe_tests.events.project.worlds import own_names, portal, seeds, sent, services
 
 _SLIPS = """
 [events.listing_viewed]
@@ -236,3 +236,101 @@ def test_without_any_event(run):
     """An empty project is no error."""
     assert run("events").stderr == "No event in the last 30 days.\n"
     assert run("events", "suggest").exit_code == 0
+
+
+def test_an_event_with_two_thousand_properties(run, sandbox, yesterday):
+    """Those that hold many values are looked at, as the listing does; that there are more is said."""
+    many = {f"a{n:04}": "same" for n in range(2_000)}
+    sandbox.control.insert(
+        [
+            sent(
+                "listing_opened",
+                yesterday + timedelta(minutes=n),
+                f"p{n}",
+                **many,
+                zRef="x",
+                listing_ref=f"R-{n % 4}",
+            )
+            for n in range(12)
+        ]
+    )
+    assert 'listing_id = ["listing_ref"]' in run("events", "suggest", "--print").stdout
+    assert "It has more; the 400 that are filled most are shown." in " ".join(
+        run("events", "show", "listing_opened").stderr.split()
+    )
+
+
+def test_values_of_ten_thousand_characters(run, sandbox, yesterday, tmp_path):
+    """Neither a label, nor an id, nor a line of the file is made of them; the short ones still tell."""
+    long = "call " + "x" * 10_000
+    sandbox.control.insert(
+        [
+            sent(
+                "button_clicked",
+                yesterday + timedelta(minutes=n),
+                f"p{n}",
+                button=("call", long, 'say "hi"\n')[n % 3],
+                note=long,
+                listing_ref=f"R-{n % 4}",
+            )
+            for n in range(30)
+        ]
+    )
+    assert run("events", "suggest").exit_code == 0
+    text = (tmp_path / "data" / "events.toml").read_text()
+    assert 'only_where = {button = ["call"]}' in text
+    assert max(map(len, text.splitlines())) < 250
+
+
+def test_names_that_no_mapping_can_take_are_told(run, sandbox, yesterday, tmp_path):
+    """Line breaks and very long names reach neither the file nor the terminal as they are."""
+    names = (
+        "listing\nviewed",
+        "listing viewed \x1b[31m",
+        "listing viewed " + "x" * 300,
+        "a\"b' listing viewed",
+    )
+    sandbox.control.insert(
+        [
+            sent(name, yesterday + timedelta(minutes=n), f"p{n}", listing_ref=f"R-{n % 4}")
+            for name in names
+            for n in range(8)
+        ]
+    )
+    assert run("events", "suggest").exit_code == 0
+    path = tmp_path / "data" / "events.toml"
+    assert read_mapping(path).names_of("view")[1:] == ("a\"b' listing viewed",)
+    assert path.read_text().count("which this one is not") == 3
+    assert "\x1b" not in path.read_text()
+
+
+def test_a_suggestion_asks_a_bounded_number_of_questions(run, sandbox, yesterday):
+    """Names, properties, and values of what can mean several things, however many names there are."""
+    sandbox.control.insert(
+        [
+            sent(
+                f"button_clicked_{n:03}".replace("_0", "_tap_"),
+                yesterday,
+                f"p{m}",
+                button=("call", "share")[m % 2],
+                listing_ref=f"R-{m}",
+            )
+            for n in range(80)
+            for m in range(4)
+        ]
+    )
+    assert run("events", "suggest", "--print").exit_code == 0
+    assert asked(sandbox)[:2] == ["event names", "event properties"]
+    assert len(asked(sandbox)) <= 2 + 3
+    assert {*asked(sandbox)[2:]} <= {"event properties by value"}
+
+
+def test_values_that_are_too_much_for_posthog_are_asked_in_parts(run, sandbox, yesterday):
+    """Half of the properties at once."""
+    sandbox.control.insert(list(portal(yesterday)))
+    sandbox.control.insert(list(services(yesterday)))
+    sandbox.control.fault("timeout_504", times=1, match="by value")
+    text = run("events", "suggest", "--print").stdout
+    assert 'only_where = {pantalla = ["ficha_inmueble"]}' in text
+    assert 'only_where = {kind = ["share"]}' in text
+    assert asked(sandbox).count("event properties by value") == 3

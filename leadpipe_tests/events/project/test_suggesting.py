@@ -52,6 +52,15 @@ def test_names_are_words(name, words):
         ("signup_page_viewed", None),
         ("photo_opened", None),
         ("theme_changed", None),
+        ("filter_applied", None),
+        ("job_applied", "lead"),
+        ("job_offer_viewed", "view"),
+        ("save_search", None),
+        ("unit_saved", "saved_listing"),
+        ("page", "pageview"),
+        ("Screen Viewed", "pageview"),
+        ("airtime_purchased", "recharge"),
+        ("lead_status_changed", "staff_contact"),
     ],
 )
 def test_a_name_tells_what_an_event_may_mean(name, meaning):

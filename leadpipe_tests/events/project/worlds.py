@@ -1,4 +1,4 @@
-"""Three projects as a sandbox holds them: the seeds' names, a team's own names, a car marketplace."""
+"""Projects as a sandbox holds them: the seeds' names, own ones, cars, a Spanish portal, jobs and services."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import leadpipe
-from leadpipe_tests.events.project.worlds import cars, own_names, quoted, seeds
+from leadpipe_tests.events.project.worlds import cars, own_names, portal, quoted, seeds, services
 
 
 def done(result):
@@ -26,6 +26,8 @@ def tried(run) -> dict[str, tuple[int, ...]]:
         (own_names, (240, 30, {"whatsapp": 20, "phone": 20, "email": 20})),
         (cars, (90, 15, {"phone": 20, "appointment": 10})),
         (quoted, (20, 5, {"phone": 5})),
+        (portal, (80, 16, {"phone": 24, "appointment": 8})),
+        (services, (90, 18, {"phone": 20, "direct_message": 10})),
     ],
 )
 def test_a_team_with_names_of_its_own(run, sandbox, yesterday, tmp_path, world, expected):
