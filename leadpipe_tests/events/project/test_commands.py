@@ -269,9 +269,9 @@ def test_values_of_ten_thousand_characters(run, sandbox, yesterday, tmp_path):
                 "button_clicked",
                 yesterday + timedelta(minutes=n),
                 f"p{n}",
-                button=("call", long, 'say "hi"\n')[n % 3],
+                button=("call", long, 'say "hi"\n', "menu")[n % 4],
                 note=long,
-                listing_ref=f"R-{n % 4}",
+                listing_ref=f"R-{n % 7}",
             )
             for n in range(30)
         ]
@@ -309,7 +309,7 @@ def test_a_suggestion_asks_a_bounded_number_of_questions(run, sandbox, yesterday
     sandbox.control.insert(
         [
             sent(
-                f"button_clicked_{n:03}".replace("_0", "_tap_"),
+                f"button {'tap ' * (n % 20)}{'click ' * (n // 20)}",
                 yesterday,
                 f"p{m}",
                 button=("call", "share")[m % 2],

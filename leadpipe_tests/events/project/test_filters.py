@@ -49,7 +49,7 @@ def test_other_pages_of_such_an_event_are_no_visitors():
 
 
 def test_a_button_means_what_it_says():
-    """Calls and chats are one lead with kinds, a share is another rule, a menu and a saved search are none."""
+    """Calls and chats are a lead with kinds, a share another rule, a menu and a saved search none."""
     parts = {
         "Call agent": [_LISTING],
         "WhatsApp": [_LISTING],
