@@ -66,7 +66,7 @@ def look_into(posthog: PostHog, profile: Profile, names: Sequence[str]) -> Profi
 
 
 def _samples(posthog: PostHog, events: Sequence[SeenEvent]) -> dict[str, Sample]:
-    since = {one.name: _sample_begins(one) for one in events}
+    since = {one.name: sample_begins(one) for one in events}
     try:
         rows = posthog.query(
             read_sql("events", "project/properties.hogql"),
@@ -86,7 +86,7 @@ def _samples(posthog: PostHog, events: Sequence[SeenEvent]) -> dict[str, Sample]
     return samples_of(rows)
 
 
-def _sample_begins(event: SeenEvent) -> datetime:
+def sample_begins(event: SeenEvent) -> datetime:
     """From when on the event should have come often enough, if it came as often at all times."""
     share = min(1.0, _SAMPLE * _MARGIN / event.events)
     return event.last_at - (event.last_at - event.first_at) * share
