@@ -9,6 +9,7 @@ from benchmarks import (
     extract,
     history,
     interactions,
+    mapping,
     proof,
     typing,
     webhook,
@@ -17,6 +18,7 @@ from benchmarks import (
 BENCHMARKS = {
     "extract": extract.run,
     "typing": typing.run,
+    "mapping": mapping.run,
     "analytics": analytics.run,
     "history": history.run,
     "proof": proof.run,

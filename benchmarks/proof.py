@@ -4,7 +4,6 @@
 seconds: what leadpipe does itself, or the same as `leadpipe sync` does it.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -14,57 +13,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measure import Figures, Stopwatch, print_figures, run_in_turn
-from leadpipe.connections import connect_posthog, open_warehouse
-from leadpipe.events.connecting import sync_config
-from leadpipe.events.ledger import Run
-from leadpipe.events.loading import load_days
-from leadpipe.events.planning import plan_sync
+from benchmarks.syncing import settings_of, sync
 from leadpipe.events.settings import EventsSettings
-from leadpipe.leads.leads import build_leads, stale_runs
-from leadpipe.leads.scores import BUILT_IN
-from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
-from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
-from leadpipe.settings import Settings, load_settings
-from leadpipe.warehouse import transaction
+from leadpipe.settings import Settings
 from posthog_sandbox.process import SandboxProcess
 
 _DAYS = 400
 _RUNS = 3
 _ALL_SHOWN = timedelta(days=4)  # the latest of the generated events comes three days late
-
-
-def _settings(folder: Path, url: str) -> Settings:
-    """Settings of the sandbox, with everything in the folder; before the partitions are imported."""
-    first_day = datetime.now(UTC).date() - timedelta(days=_DAYS - 1)
-    os.environ |= {
-        "LEADPIPE_START_DATE": first_day.isoformat(),
-        "LEADPIPE_DATA_DIR": str(folder / "data"),
-    }
-    return load_settings(
-        posthog_api_key="phx_sandbox",
-        posthog_project_id="1",
-        posthog_base_url=url,
-        dagster_home=folder,
-    )
-
-
-def _sync(settings: Settings, run_id: str) -> None:
-    """Plan, load, build and publish, without Dagster."""
-    now = datetime.now(UTC)
-    events = settings.of(EventsSettings)
-    warehouse = open_warehouse(settings)
-    with connect_posthog(settings) as posthog:
-        config, first_day = sync_config(events), events.first_day(now)
-        days = plan_sync(posthog, warehouse, config=config, first_day=first_day, now=now).days
-        run = Run(run_id, "manual")
-        load_days(posthog, warehouse, days, run=run, config=config, clock=lambda: datetime.now(UTC))
-    with warehouse.connect() as connection:
-        with transaction(connection):
-            build_leads(connection, stale_runs(connection), rules=BUILT_IN)
-            build_listing_analytics(connection, contiguous([*days, *stale_days(connection)]))
-            build_listings(connection)
-        publish_tables(connection, settings.published_dir)
 
 
 def _sync_in_dagster(settings: Settings) -> None:
@@ -105,7 +62,7 @@ def run(*, is_full: bool) -> None:
 def main() -> None:
     """Load, or run one sync."""
     kind, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    settings = _settings(folder, url)
+    settings = settings_of(folder, url, days=_DAYS)
     if kind == "dagster":
         from leadpipe.execution import dagster_instance  # noqa: PLC0415 - as above
 
@@ -114,7 +71,7 @@ def main() -> None:
             _sync_in_dagster(settings)
         return
     with Stopwatch(), _processor():
-        _sync(settings, f"{kind} {datetime.now(UTC)}")
+        sync(settings)
 
 
 @contextmanager

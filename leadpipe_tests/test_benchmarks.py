@@ -1,11 +1,13 @@
-"""The benchmark of the extraction still runs: what it measures moves, and nobody starts it for months."""
+"""Benchmarks still run: what they measure moves, and nobody starts them for months."""
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from leadpipe_tests.dagster_ui.processes import REPOSITORY
+from posthog_sandbox.process import SandboxProcess
 
 EVENTS = 300
 
@@ -34,3 +36,23 @@ def test_each_side_of_the_extraction_takes_every_event(replay, side):
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[0]) > 0, done.stdout
+
+
+def test_each_side_of_a_changed_mapping_ends_with_the_days_proved(tmp_path):
+    """Loaded, synced, typed again, read again, in turn; a day that differs afterwards is an error."""
+    end = datetime.now(UTC) - timedelta(days=4)
+    (tmp_path / "data").mkdir()
+    with SandboxProcess.start(events=EVENTS, days=5, end=end) as sandbox:
+        for side in ("load", "nothing", "stored", "lacking"):
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.mapping", side, str(tmp_path), sandbox.url],
+                cwd=REPOSITORY,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert float(done.stdout.split()[-1]) > 0, done.stdout
+            read = int(done.stderr.split()[-3].replace(",", ""))
+            assert (read > 0) == (side in ("load", "lacking")), done.stderr

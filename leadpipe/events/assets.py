@@ -6,6 +6,7 @@ A window, one call into the core, a result with metadata. No logic of loading li
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -132,7 +133,10 @@ def raw_events(
             with suppress(LeadpipeError), warehouse.get_connection() as connection:
                 publish_tables(connection, settings.published_dir)  # readers see that it failed
             raise
-        look_if_due(client, warehouse.warehouse(), now=datetime.now(UTC))
+        looked = look_if_due(
+            client, warehouse.warehouse(), run_id=run.run_id, now=datetime.now(UTC)
+        )
+        report = replace(report, calls=report.calls + looked)
     context.log.info(
         "%s new events, %s seen before, %s API calls",
         report.ingested.new,

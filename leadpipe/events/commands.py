@@ -95,8 +95,8 @@ def _change_lines(change: ChangeCost) -> Iterator[str]:
         yield f"{_days(change.days_to_read)} would be read again for properties that are needed now."
     if change.days_kept:
         yield (
-            f"{_days(change.days_kept)} lack such properties, too, but are {FROZEN}: their events stay typed "
-            "as they are."
+            f"{_days(change.days_kept)} lack such properties, too, but are {FROZEN} or before "
+            "LEADPIPE_START_DATE: their events stay typed as they are."
         )
 
 

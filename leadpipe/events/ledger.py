@@ -183,6 +183,12 @@ def finish_run(
             "attempt_id": run.attempt,
         },
     )
+    count_calls(connection, run.run_id, calls)
+    settle(connection, {run.run_id})
+
+
+def count_calls(connection: duckdb.DuckDBPyConnection, run_id: str, calls: CallCounts) -> None:
+    """Add requests to those of a run, also after it is over."""
     connection.execute(
         "UPDATE runs SET api_calls = api_calls + $api_calls, retries = retries + $retries, "
         "rate_limits = rate_limits + $rate_limits WHERE run_id = $run_id",
@@ -190,10 +196,9 @@ def finish_run(
             "api_calls": calls.api_calls,
             "retries": calls.retries,
             "rate_limits": calls.rate_limits,
-            "run_id": run.run_id,
+            "run_id": run_id,
         },
     )
-    settle(connection, {run.run_id})
 
 
 def settle(

@@ -135,7 +135,7 @@ def plan_sync(
         reasons[today] = "today"
     plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
     if is_dry:
-        return replace(plan, change=_cost(warehouse, config, floor))
+        return replace(plan, change=_cost(warehouse, config, floor, first_day))
     with warehouse.transaction() as connection:
         _remember(
             connection,
@@ -174,9 +174,9 @@ def _left_open(warehouse: Warehouse, config: SyncConfig, days: Collection[date])
     return reasons | dict.fromkeys(lacking, "lacks properties")
 
 
-def _cost(warehouse: Warehouse, config: SyncConfig, floor: Floor) -> ChangeCost:
+def _cost(warehouse: Warehouse, config: SyncConfig, floor: Floor, first_day: date) -> ChangeCost:
     with warehouse.connect() as connection:
-        return cost_of(connection, config.mapping, floor=floor)
+        return cost_of(connection, config.mapping, floor=floor, first_day=first_day)
 
 
 def _visible(of_days: Mapping[date, _T], floor: Floor) -> dict[date, _T]:

@@ -31,6 +31,17 @@ TABLES = (
     "dismissed_events",
 )
 
+_TEXTS = (
+    "listing_id",
+    "seeker_id",
+    "lister_id",
+    "lister_type",
+    "context_type",
+    "viewed_from",
+    "platform",
+    "save_action",
+)
+
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """The tables as 0.2.0 had them."""
@@ -300,6 +311,21 @@ def tell_unused_events(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def read_numbers_alike(connection: duckdb.DuckDBPyConnection) -> None:
+    """The number 7.0 is read as 7: days on which something was typed as 7.0 are typed again by the next load.
+
+    It may be the text 7.0, which stays; what becomes of a day is seen when its events are typed.
+    """
+    is_any = " OR ".join(f"ends_with({column}, '.0')" for column in _TEXTS)
+    connection.execute(f"""
+        UPDATE event_days SET typed_by = 'before numbers were read alike'
+        WHERE typed_by IS NOT NULL AND event_date IN (
+            SELECT event_date FROM raw_events
+            WHERE {is_any} OR contains(mapped_properties, '.0')
+        )
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -310,4 +336,5 @@ MIGRATIONS = (
     remember_moves,
     read_by_mapping,
     tell_unused_events,
+    read_numbers_alike,
 )

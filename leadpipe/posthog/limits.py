@@ -107,6 +107,13 @@ class CallCounts:
             rate_limits=self.rate_limits - earlier.rate_limits,
         )
 
+    def __add__(self, others: "CallCounts") -> "CallCounts":
+        return CallCounts(
+            api_calls=self.api_calls + others.api_calls,
+            retries=self.retries + others.retries,
+            rate_limits=self.rate_limits + others.rate_limits,
+        )
+
 
 class CallStats:
     """Counters that several threads raise and anyone may read at any time."""

@@ -1,5 +1,6 @@
 """A warehouse of 0.2.0 opens under the order of migrations of today, and nothing in it is lost."""
 
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -8,7 +9,7 @@ import pytest
 from leadpipe import domains
 from leadpipe.domains import DOMAINS
 from leadpipe.events.mapping.reading import built_in
-from leadpipe.events.mapping.retyping import ChangeCost, cost_of
+from leadpipe.events.mapping.retyping import ChangeCost, cost_of, retype_stale
 from leadpipe.events.mapping.versions import in_use
 from leadpipe.events.retention import Floor
 from leadpipe.rebuild import rebuild
@@ -88,8 +89,37 @@ def test_events_have_their_meaning_and_nothing_is_typed_or_read_again(old):
     for event, meaning in found:
         assert [rule.meaning for rule in built_in().events[event]] == [meaning]
     with warehouse.connect() as connection:
-        assert cost_of(connection, built_in(), floor=Floor()) == ChangeCost()
+        assert (
+            cost_of(connection, built_in(), floor=Floor(), first_day=date(2020, 1, 1))
+            == ChangeCost()
+        )
         assert in_use(connection, now=NOW) == built_in()
+
+
+def test_what_was_typed_as_a_number_with_decimals_is_typed_again(old):
+    """0.2.0 kept the id 7.0 as it was printed: those days are typed by the next load, and no others."""
+    warehouse, _ = old
+    with duckdb.connect(str(warehouse.path)) as connection:
+        chosen = connection.execute(
+            "SELECT uuid, event_date FROM raw_events WHERE event = 'property_view' ORDER BY ALL LIMIT 2"
+        ).fetchall()
+        for (uuid, _), printed in zip(chosen, ("7.0", '"7.0"'), strict=True):
+            connection.execute(
+                "UPDATE raw_events SET listing_id = '7.0', properties = json_merge_patch(properties, ?) "
+                "WHERE uuid = ?",
+                [f'{{"listing_id":{printed}}}', uuid],
+            )
+    days = {day for _, day in chosen}
+    with warehouse.connect() as connection:
+        cost = cost_of(connection, built_in(), floor=Floor(), first_day=date(2020, 1, 1))
+        assert ({*cost.days_to_type}, cost.days_to_read) == (days, ())
+    report = retype_stale(warehouse, built_in())
+    assert (report.days, report.changed) == (len(days), 1)
+    found = dict(rows(warehouse, "SELECT uuid, listing_id FROM raw_events"))
+    assert [found[uuid] for uuid, _ in chosen] == ["7", "7.0"]
+    with warehouse.connect() as connection:
+        cost = cost_of(connection, built_in(), floor=Floor(), first_day=date(2020, 1, 1))
+    assert cost == ChangeCost()
 
 
 def test_the_tables_of_a_domain_that_is_gone_stay(old, monkeypatch):

@@ -3,7 +3,7 @@
 Only the events that the two mappings read differently are looked at, and only rows that come out otherwise
 are written; the marts of their days and runs are built again. Events that lack properties stay as they are
 typed until their days are read again, which is the business of `planning.py` and `loading.py`: on days that
-PostHog no longer shows, for good.
+PostHog no longer shows, or that lie before the first day, for good.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -45,7 +45,8 @@ class ChangeCost:
         days_to_type: days with such events, typed again from what is stored.
         events_to_type: how many events that are.
         days_to_read: days that lack properties it needs, read again from PostHog.
-        days_kept: days that lack them, too, but are frozen by retention: such events stay as they are typed.
+        days_kept: days that lack them, too, but are not read any more, as retention froze them or they lie
+            before the first day: such events stay as they are typed.
     """
 
     events: tuple[str, ...] = ()
@@ -64,17 +65,18 @@ class _Stale:
 
 
 def cost_of(
-    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, *, floor: Floor
+    connection: duckdb.DuckDBPyConnection, mapping: EventMapping, *, floor: Floor, first_day: date
 ) -> ChangeCost:
-    """What the next sync would type and read again under a mapping; changes nothing."""
+    """What the next sync, which reads from its first day on, would type and read again; changes nothing."""
     stale = [one for one in _stale_days(connection, mapping) if one.count]
     lack = lacking(connection, mapping)
+    kept = tuple(day for day in lack if day < first_day or floor.freezes(day))
     return ChangeCost(
         events=tuple(sorted({event for one in stale for event in one.events})),
         days_to_type=tuple(one.day for one in stale),
         events_to_type=sum(one.count for one in stale),
-        days_to_read=tuple(day for day in lack if not floor.freezes(day)),
-        days_kept=tuple(day for day in lack if floor.freezes(day)),
+        days_to_read=tuple(day for day in lack if day not in kept),
+        days_kept=kept,
     )
 
 

@@ -78,7 +78,7 @@ def look_into(posthog: PostHog, profile: Profile, names: Sequence[str]) -> Profi
 
 
 def _samples(posthog: PostHog, events: Sequence[SeenEvent]) -> dict[str, Sample]:
-    since = {one.name: _sample_begins(one) for one in events}
+    since = {one.name: sample_begins(one) for one in events}
     try:
         rows = posthog.query(
             read_sql("events", "project/properties.hogql"),
@@ -121,7 +121,7 @@ def _splits(
     posthog: PostHog, asked: Sequence[tuple[SeenEvent, SeenProperty]]
 ) -> list[tuple[SeenEvent, Split]]:
     events = [event for event, _ in asked]
-    since = [_sample_begins(event) for event in events]
+    since = [sample_begins(event) for event in events]
     try:
         rows = posthog.query(
             read_sql("events", "project/parts.hogql"),
@@ -156,7 +156,7 @@ def _splits(
     ]
 
 
-def _sample_begins(event: SeenEvent) -> datetime:
+def sample_begins(event: SeenEvent) -> datetime:
     """From when on the event should have come often enough, if it came as often at all times."""
     share = min(1.0, _SAMPLE * _MARGIN / event.events)
     return event.last_at - (event.last_at - event.first_at) * share

@@ -28,6 +28,7 @@ from leadpipe.events.project.asking import (
     look_into,
     take_apart,
 )
+from leadpipe.events.project.paths import paths_of
 from leadpipe.events.project.profile import MOST_PROPERTIES, Profile, Sample
 from leadpipe.events.project.suggesting import suggest
 from leadpipe.events.project.trying import Outcome, own_events, slips, try_mappings
@@ -212,14 +213,14 @@ def try_mapping(*, days: int, output: str | None) -> None:
         tempfile.TemporaryDirectory(prefix="leadpipe-try-") as folder,
     ):
         profile = ask_names(posthog, now=now, days=max(days, DAYS))
-        profile = look_into(posthog, profile, list(own_events(mapping)))
+        paths = paths_of(posthog, profile, list(own_events(mapping)))
         outcomes = try_mappings(
             posthog, mappings, settings=settings, folder=Path(folder), days=days, now=now
         )
     columns = ("what", "with_your_file", "as_it_is_now") if len(mappings) > 1 else ("what", "now")
     rows = tuple(_compared(outcomes))
     emit(Rows(columns, rows), output, title=f"The last {_days(days)}; nothing was written")
-    for slip in slips(mapping, profile):
+    for slip in slips(mapping, profile, paths):
         notes.print(f"! {slip}", markup=False)
     if len(mappings) == 1:
         notes.print("The mapping in use is the same as yours.")

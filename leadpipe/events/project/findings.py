@@ -6,7 +6,8 @@ from datetime import datetime
 from leadpipe.cli.findings import Finding
 from leadpipe.errors import NotPublished, PostHogError
 from leadpipe.events.mapping.model import EventMapping
-from leadpipe.events.project.asking import ask_names, look_into
+from leadpipe.events.project.asking import ask_names
+from leadpipe.events.project.paths import paths_of
 from leadpipe.events.project.trying import own_events, slips
 from leadpipe.events.project.unused import NEXT_STEP, Unused, told, unused_of
 from leadpipe.posthog import PostHog
@@ -26,12 +27,11 @@ def of_project(
     if posthog is not None and (own or unused is None):
         try:
             profile = ask_names(posthog, now=now)
-            if own:
-                profile = look_into(posthog, profile, list(own))
+            paths = paths_of(posthog, profile, list(own))
         except PostHogError as error:
             yield Finding("warning", "events", str(error))
             return
-        for slip in slips(mapping, profile):
+        for slip in slips(mapping, profile, paths):
             yield Finding("warning", "events file", slip)
         if unused is None:
             unused = unused_of(profile, mapping, now=now)

@@ -3,10 +3,10 @@
 Neither the warehouse nor anything published is touched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path as Folder
 
 import duckdb
 
@@ -14,8 +14,7 @@ from leadpipe.domains import HasRebuild, parts
 from leadpipe.events.extraction import Selection, read_windows
 from leadpipe.events.ingest import ingest
 from leadpipe.events.ledger import Run, begin_run
-from leadpipe.events.mapping import model
-from leadpipe.events.mapping.model import EventMapping, Rule, Source
+from leadpipe.events.mapping.model import EventMapping, Path, Rule
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.unseen import unseen
 from leadpipe.events.mapping.versions import adopt
@@ -25,7 +24,6 @@ from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 
-_DEEPEST = 2
 _RUN = Run("try", "manual")
 # Marts whose rows are counted, where their domains are there.
 _MARTS = {"lead records": "leads", "listings": "listings", "listing hours": "listing_analytics"}
@@ -53,7 +51,7 @@ def try_mappings(
     mappings: Sequence[EventMapping],
     *,
     settings: Settings,
-    folder: Path,
+    folder: Folder,
     days: int,
     now: datetime,
 ) -> list[Outcome]:
@@ -111,7 +109,7 @@ def _selection(mappings: Sequence[EventMapping], page_rows: int) -> Selection:
 def _outcome(
     warehouse: Warehouse,
     mapping: EventMapping,
-    pages: Sequence[Path],
+    pages: Sequence[Folder],
     settings: Settings,
     now: datetime,
 ) -> Outcome:
@@ -162,28 +160,20 @@ def own_events(mapping: EventMapping) -> dict[str, tuple[Rule, ...]]:
     }
 
 
-def slips(mapping: EventMapping, profile: Profile) -> list[str]:
-    """What a team's own rules name that the project does not send, as far as it was looked into."""
-    own = own_events(mapping)
-    came = {one.name for one in profile.events}
-    seen: dict[str, set[model.Path]] = {name: set() for name in came}
-    for name, rules in own.items():
-        if name not in came:
-            continue
-        sample = profile.samples.get(name)
-        seen[name] |= {one.path for one in sample.properties} if sample else set()
-        named = [path for rule in rules for path in (*_paths(rule.sources), *rule.where)]
-        # What was not looked at: PostHog's own properties, what lies deeper, and events left out.
-        seen[name] |= {
-            path
-            for path in named
-            if sample is None
-            or path[0].startswith("$")
-            or len(path) > _DEEPEST
-            or any(part.isdigit() for part in path[1:])
-        }
-    return list(unseen(EventMapping(mapping.shared, own), seen))
+def slips(
+    mapping: EventMapping, profile: Profile, paths: Mapping[str, Collection[Path]]
+) -> list[str]:
+    """What a team's own rules name that the project does not send, as far as it was looked into.
 
-
-def _paths(sources: Mapping[str, Source]) -> list[model.Path]:
-    return [path for source in sources.values() for path in source.paths]
+    Args:
+        mapping: hers.
+        profile: which events came.
+        paths: of those that were looked into, the ways to their properties.
+    """
+    came = {one.name: paths.get(one.name, ()) for one in profile.events}
+    looked_into = {
+        name: rules
+        for name, rules in own_events(mapping).items()
+        if name in paths or name not in came
+    }
+    return list(unseen(EventMapping(mapping.shared, looked_into), came))

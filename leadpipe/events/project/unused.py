@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 import duckdb
 
 from leadpipe.errors import PostHogError, WarehouseLocked
+from leadpipe.events import ledger
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.project.asking import ask_names
 from leadpipe.events.project.profile import Profile, SeenEvent
-from leadpipe.posthog import PostHog
+from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)
@@ -34,23 +35,27 @@ class Unused:
     a_day: float
 
 
-def look_if_due(posthog: PostHog, warehouse: Warehouse, *, now: datetime) -> bool:
-    """Ask which events come, if that was not done within a day; whether it was done.
+def look_if_due(
+    posthog: PostHog, warehouse: Warehouse, *, run_id: str, now: datetime
+) -> CallCounts:
+    """Ask which events come, if that was not done within a day; the requests, entered under the run.
 
     What goes wrong here harms no sync: it is logged. What PostHog refuses is asked for again a day later.
     """
+    before = posthog.stats.snapshot()
     try:
-        return _look(posthog, warehouse, now)
+        _look(posthog, warehouse, run_id, now)
     except WarehouseLocked as error:
         _log.warning("Which events come was not kept: %s", error)
-        return False
+    return posthog.stats.snapshot() - before
 
 
-def _look(posthog: PostHog, warehouse: Warehouse, now: datetime) -> bool:
+def _look(posthog: PostHog, warehouse: Warehouse, run_id: str, now: datetime) -> None:
     with warehouse.connect() as connection:
         last = connection.execute("SELECT max(looked_at) FROM event_looks").fetchone()
     if last and last[0] and last[0] <= now < last[0] + _EVERY:
-        return False
+        return
+    before = posthog.stats.snapshot()
     profile = None
     try:
         profile = ask_names(posthog, now=now, days=_DAYS)
@@ -58,7 +63,7 @@ def _look(posthog: PostHog, warehouse: Warehouse, now: datetime) -> bool:
         _log.warning("Which events come could not be asked: %s", error)
     with warehouse.transaction() as connection:
         remember(connection, profile, now=now)
-    return profile is not None
+        ledger.count_calls(connection, run_id, posthog.stats.snapshot() - before)
 
 
 def remember(

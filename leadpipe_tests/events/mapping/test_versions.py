@@ -187,6 +187,23 @@ def rebuild_events(settings: Settings, warehouse: Warehouse) -> None:
         rebuild(connection, settings, is_rescored=False)
 
 
+def test_days_before_the_first_one_stay_typed_as_they_are(sandbox, settings, warehouse):
+    """A first day that was moved on: earlier days lack properties for good, and the dry run says so."""
+    sandbox.control.insert([seen(day, ref="L1", propertyRef="P1") for day in DAYS])
+    sync(with_events(settings, SEEN.format("ref")), warehouse)
+    changed = with_events(settings, SEEN.format("propertyRef"), start=DAYS[1])
+    plan, _ = sync(changed, warehouse, is_dry=True)
+    assert (plan.change.days_to_read, plan.change.days_kept) == (tuple(DAYS[1:]), (DAYS[0],))
+    plan, _ = sync(changed, warehouse, run_id="run-2")
+    assert plan.days == (*DAYS[1:], TODAY)
+    assert rows(warehouse, "SELECT event_date, listing_id FROM raw_events ORDER BY ALL") == [
+        (DAYS[0], "L1"),
+        *((day, "P1") for day in DAYS[1:]),
+    ]
+    plan, _ = sync(changed, warehouse, is_dry=True)
+    assert (plan.change.days_to_read, plan.change.days_kept) == ((), (DAYS[0],))
+
+
 def test_what_lacks_properties_stays_as_it_is_until_it_was_read(sandbox, settings, warehouse):
     """A sync that fails before it has read the days leaves no view without its listing."""
     sandbox.control.insert([seen(DAYS[0], ref="L1", propertyRef="P1"), seen(DAYS[0], ref="L2")])
@@ -309,7 +326,7 @@ def test_a_mapping_written_otherwise_costs_nothing(warehouse, tmp_path):
     take_in(warehouse, tmp_path, [event("called", "10:00:00", listing_id="L", seeker_id="S")])
     mapping = use(warehouse, CALLED.format("phone") + SEEN.format("a"))
     with warehouse.connect() as connection:
-        assert cost_of(connection, mapping, floor=Floor()) == ChangeCost()
+        assert cost_of(connection, mapping, floor=Floor(), first_day=DAYS[0]) == ChangeCost()
     report = retype_stale(warehouse, mapping)
     assert (report.days, report.events, report.changed) == (1, 0, 0)
 

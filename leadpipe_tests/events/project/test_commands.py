@@ -155,6 +155,40 @@ def test_what_a_file_names_and_nothing_has_is_told(own, tmp_path):
     assert [slip for slip in slips if not any(text.startswith(slip) for text in texts)] == []
 
 
+_DEEP = """
+[events.listing_viewed]
+meaning = "view"
+listing_id = ["propertyRef"]
+platform = ["$curent_url", "$current_url"]
+
+[events.tapped]
+meaning = "share"
+only_where = {"page.zone.name" = "x"}
+listing_id = ["page.refs[0].id", "page.refs[0].idd", "page.item.ref"]
+"""
+
+
+def test_slips_are_found_at_any_depth(run, sandbox, yesterday, tmp_path):
+    """Within objects within objects, within lists, and among PostHog's own; what is there is no slip."""
+    page = {"refs": [{"id": "L1"}], "item": {"reff": {"x": 1}, "rev": 2}, "zone": {"nam": "x"}}
+    sandbox.control.insert(
+        [
+            sent("listing_viewed", yesterday, "p", propertyRef="L1", **{"$current_url": "/a"}),
+            sent("tapped", yesterday, "p", page=page),
+        ]
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "events.toml").write_text(_DEEP)
+    result = run("events", "try")
+    assert result.exit_code == 0
+    assert [line for line in result.stderr.splitlines() if line.startswith("!")] == [
+        "! listing_viewed: platform reads $curent_url, which it never has; did you mean $current_url?",
+        "! tapped: listing_id reads page.refs.0.idd, which it never has; did you mean page.refs.0.id?",
+        "! tapped: listing_id reads page.item.ref, which it never has; did you mean page.item.rev?",
+        "! tapped: only_where asks for page.zone.name, which it never has; did you mean page.zone.nam?",
+    ]
+
+
 def test_try_says_what_is_rejected_and_leaves_nothing(own, tmp_path, monkeypatch):
     """Each reason with its event, beside what the stored mapping gives; no folder, table or run is left."""
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))

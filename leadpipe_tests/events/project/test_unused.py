@@ -62,14 +62,18 @@ def test_they_are_told_in_one_sentence(events, sentence):
 
 
 def test_a_sync_looks_once_a_day(synced, sandbox):
-    """A second sync asks four queries, the one a day later five."""
+    """A second sync asks four queries, the one a day later five; the ledger has the look's, too."""
     sandbox.control.clear_requests()
     synced("sync")
     assert len(asked(sandbox)) == 4
     let_pass(86_400)
-    sandbox.control.clear_requests()
-    synced("sync")
-    assert asked(sandbox).count("event names") == 1
+    calls = []
+    for looks in (1, 0):
+        sandbox.control.clear_requests()
+        (run,) = json.loads(synced("sync", "--json").stdout)["runs"]
+        assert asked(sandbox).count("event names") == looks
+        calls.append(run["api_calls"])
+    assert calls[0] == calls[1] + 1
 
 
 def test_what_is_put_away_is_told_no_more(synced, tmp_path):
