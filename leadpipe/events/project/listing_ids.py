@@ -4,6 +4,7 @@ Pure. A name alone is not enough where the values are no ids, and no name is nee
 with views and with leads, from different people.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from leadpipe.events.mapping.model import Path
@@ -28,11 +29,16 @@ class Listings:
         self._chosen: dict[str, list[SeenProperty]] = {}
         self._reasons: dict[str, str] = {}
         self._names = sorted(samples)
-        self._by_hash: dict[int, list[tuple[str, SeenProperty]]] = {}
-        for name in self._names:
-            for one in samples[name].properties:
-                for each in one.sketch if is_id_like(one) else ():
-                    self._by_hash.setdefault(each, []).append((name, one))
+        self._ids = [
+            (name, one)
+            for name in self._names
+            for one in samples[name].properties
+            if is_id_like(one)
+        ]
+        self._places: dict[int, list[int]] = {}
+        for place, (_, one) in enumerate(self._ids):
+            for value in one.sketch:
+                self._places.setdefault(value, []).append(place)
         for name in self._names:
             self._choose_by_name(name)
         for name in self._names:
@@ -98,8 +104,15 @@ class Listings:
         """The other events with the same values, where these are not one person's each."""
         if one.pairs <= one.different:
             return []
-        near = [pair for each in one.sketch for pair in self._by_hash.get(each, ())]
-        found = {name for name, other in near if name != event and one.shares_with(other)}
+        common: Counter[int] = Counter()
+        for value in one.sketch:
+            common.update(self._places.get(value, ()))
+        found = {
+            name
+            for place, count in common.items()
+            if (name := self._ids[place][0]) != event
+            and one.is_good_part(count, self._ids[place][1])
+        }
         return sorted(found)
 
     def _keep(self, event: str, chosen: list[SeenProperty], reason: str) -> None:

@@ -119,7 +119,10 @@ class SeenProperty:
 
     def shares_with(self, other: "SeenProperty") -> bool:
         """Whether a good part of the values are the same."""
-        common = len(self.sketch & other.sketch)
+        return self.is_good_part(len(self.sketch & other.sketch), other)
+
+    def is_good_part(self, common: int, other: "SeenProperty") -> bool:
+        """Whether so many common values are a good part of what both have."""
         return common > 0 and common >= 0.15 * min(len(self.sketch), len(other.sketch))
 
 
