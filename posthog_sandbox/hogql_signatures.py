@@ -55,9 +55,9 @@ _FUNCTIONS = """
 1-3  range toDateTime64 toDayOfWeek toWeek toYearWeek JSONExtractKeysAndValues mapPopulateSeries
 1-3  lagInFrame leadInFrame lag lead
 1-   coalesce arrayCount arraySort arrayReverseSort arrayUniq arrayIntersect arrayExists arrayAll
-1-   arrayCumSum arrayCumSumNonNegative JSONHas JSONLength JSONArrayLength JSONType JSONExtractUInt
-1-   JSONExtractInt JSONExtractFloat JSONExtractBool JSONExtractString JSONExtractKey JSONExtractKeys
-1-   JSONExtractRaw JSONExtractArrayRaw JSONExtractKeysAndValuesRaw
+1-   arrayCumSum arrayCumSumNonNegative JSONExtractKey
+1-5  JSONExtractKeys
+1-6  JSONLength JSONArrayLength JSONType
 2    plus minus multiply divide intDiv intDivOrZero modulo moduloOrZero positiveModulo gcd lcm max2 min2
 2    pow power atan2 hypot roundDown equals notEquals less greater lessOrEquals greaterOrEquals in notIn
 2    like ilike notLike notILike arrayElement has hasAll hasAny hasSubstr indexOf countEqual arrayPushBack
@@ -92,8 +92,11 @@ _FUNCTIONS = """
 2-3  countSubstringsCaseInsensitive countSubstringsCaseInsensitiveUTF8 regexpExtract splitByChar
 2-3  splitByString splitByRegexp tupleElement geohashEncode
 2-   arrayConcat arrayEnumerateUniq arrayReduce arrayFilter arrayZip arrayMap arrayFill arraySplit
-2-   arrayReverseFill arrayReverseSplit arrayFirst arrayLast arrayFirstIndex arrayLastIndex JSONExtract
+2-   arrayReverseFill arrayReverseSplit arrayFirst arrayLast arrayFirstIndex arrayLastIndex
+2-7  JSONExtract
 2-   JSON_VALUE format concat concatWithSeparator and or xor mapAdd mapSubtract
+2-6  JSONHas JSONExtractUInt JSONExtractInt JSONExtractFloat JSONExtractBool JSONExtractString
+2-6  JSONExtractRaw JSONExtractArrayRaw JSONExtractKeysAndValuesRaw
 3    date_diff dateDiff age date_bin make_date substring substringUTF8 convertCharset multiFuzzyMatchAny
 3    multiFuzzyMatchAnyIndex multiFuzzyMatchAllIndices replace replaceAll replaceOne replaceRegexpAll
 3    replaceRegexpOne translate translateUTF8 lpad rpad split_part if bitSlice bitmapSubsetInRange

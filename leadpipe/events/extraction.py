@@ -16,12 +16,11 @@ import msgspec
 
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.windows import Window
-from leadpipe.posthog import PostHog, utc_text
+from leadpipe.posthog import NO_NAMES, PostHog, utc_text
 from leadpipe.text import may_have_half_emoji, mended_json
 from leadpipe.warehouse import read_sql
 
 _NO_UUID = ""  # sorts before every uuid
-_NO_NAMES = [""]  # no event or property is called so, and an empty list is no HogQL
 _ROWS_AT_ONCE = 100
 
 
@@ -144,8 +143,8 @@ def _query_page(
         read_sql("events", "events.hogql"),
         values={
             "events": list(selection.events),
-            "bulky_events": list(selection.bulky_events) or _NO_NAMES,
-            "bulky_properties": list(selection.bulky_properties) or _NO_NAMES,
+            "bulky_events": list(selection.bulky_events) or NO_NAMES,
+            "bulky_properties": list(selection.bulky_properties) or NO_NAMES,
             "window_start": utc_text(start),
             "window_end": utc_text(window.end),
             "created_after": utc_text(window.created_after),

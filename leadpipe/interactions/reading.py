@@ -22,7 +22,7 @@ from leadpipe.events.mapping import versions
 from leadpipe.events.mapping.meant import meant
 from leadpipe.events.mapping.model import EventMapping, Meaning
 from leadpipe.events.mapping.reading import built_in
-from leadpipe.posthog import PostHog, utc_text
+from leadpipe.posthog import NO_NAMES, PostHog, utc_text
 from leadpipe.text import may_have_half_emoji, mended_json
 from leadpipe.warehouse import Warehouse, read_sql
 
@@ -31,7 +31,6 @@ _SHORTEST_WINDOW = timedelta(minutes=1)
 _AHEAD = timedelta(days=1)  # clocks of browsers run fast, too
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MEANING: Meaning = "staff_contact"
-_NO_NAMES = [""]  # no event is called so, and an empty list is no HogQL
 _Row = tuple[str, datetime, datetime | None, str, str]
 _row = msgspec.json.Decoder(_Row)
 
@@ -263,8 +262,8 @@ def _page(
     answer = posthog.query(
         read_sql("interactions", "lead_updates.hogql"),
         values={
-            "events": list(question.events) or _NO_NAMES,
-            "mapped_events": list(question.mapped_events) or _NO_NAMES,
+            "events": list(question.events) or NO_NAMES,
+            "mapped_events": list(question.mapped_events) or NO_NAMES,
             "tenant": question.tenant,
             "program_id": question.program_id,
             "window_start": utc_text(start),

@@ -7,10 +7,11 @@ HogQL text. Does not belong here: leads, Dagster, DuckDB, environment variables,
 from leadpipe.posthog.client import PostHog
 from leadpipe.posthog.hosts import identity
 from leadpipe.posthog.limits import CallCounts, CallStats, Limits
-from leadpipe.posthog.literals import checked_name, utc_literal, utc_text
+from leadpipe.posthog.literals import NO_NAMES, checked_name, utc_literal, utc_text
 from leadpipe.posthog.results import Project, QueryResult
 
 __all__ = [
+    "NO_NAMES",
     "CallCounts",
     "CallStats",
     "Limits",

@@ -12,6 +12,9 @@ from leadpipe.errors import ConfigurationError
 NAME_LIMIT = 200
 """Longest event or property name, in characters; PostHog's own limit for event names."""
 
+NO_NAMES = [""]
+"""To bind where there are none: no event or property is called so, and an empty list is no HogQL."""
+
 _ALLOWED_IN_NAMES = re.compile(r"(?:[^\W_]|[_$\-.:/ ])+")
 _SHOWN_LIMIT = 80
 

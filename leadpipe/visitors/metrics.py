@@ -16,7 +16,7 @@ from leadpipe.errors import LeadpipeError, PostHogError, QueryTooHeavy
 from leadpipe.events.mapping.meant_hogql import means
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.retention import Floor, asked_floor, current_floor
-from leadpipe.posthog import PostHog, utc_text
+from leadpipe.posthog import NO_NAMES, PostHog, utc_text
 from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
 from leadpipe.warehouse import Warehouse, read_sql
 
@@ -191,6 +191,7 @@ def count_weeks(
             values={
                 **pageview.values,
                 **signup.values,
+                "names": [*mapping.names_of("pageview"), *mapping.names_of("signup")] or NO_NAMES,
                 "window_start": utc_text(start_of_week(min(weeks))),
                 "window_end": utc_text(start_of_week(max(weeks) + WEEK)),
             },

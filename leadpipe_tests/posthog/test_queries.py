@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import leadpipe
+from leadpipe.events.mapping.meant_hogql import means
+from leadpipe.events.mapping.reading import from_content
 from leadpipe_tests.posthog_sandbox.asking import ask
 
 _PACKAGE = Path(leadpipe.__file__).parent
@@ -28,12 +30,26 @@ _VALUES: dict[str, Any] = {
     "tenant": "accra",
     "program_id": "1",
     "escape": "\\ud8",
-    "pageview_events": ["$pageview"],
-    "signup_events": ["signup"],
+    "mapped_events": ["followed_up"],
+    "names": ["Seen", "Joined"],
+    "outers": ["screen", "cta"],
+    "inners": ["", "name"],
+    "known": ["1:listing"],
     "since": [1_795_000_000, 1_795_000_000],
     "last": "",
     "after": "",
 }
+# Conditions that a mapping puts in: of names, and of values within properties.
+_FILTERED = from_content(
+    {
+        "builtin": False,
+        "events": {
+            name: [{"meaning": meaning, "only_where": {"context.1.screen": ["listing"]}}]
+            for name, meaning in (("Seen", "pageview"), ("Joined", "signup"))
+        },
+    }
+)
+_CONDITIONS = {f"{{is_{name}}}": means(_FILTERED, name) for name in ("pageview", "signup")}
 # What Python puts into a query's text.
 _TEXTS = {
     "table": "cohort_people",
@@ -75,8 +91,11 @@ _QUERIES = {
 @pytest.mark.parametrize("place", _QUERIES)
 def test_the_strict_checker_takes_every_query(sandbox, place):
     """Each compiles with PostHog's counts and columns, and runs, in the project's zone and in UTC."""
-    text = _QUERIES[place]
-    values = {name: _VALUES[name] for name in re.findall(r"\{(\w+)\}", text)}
+    text, given = _QUERIES[place], dict(_VALUES)
+    for name, condition in _CONDITIONS.items():
+        text = text.replace(name, condition.text)
+        given |= condition.values
+    values = {name: given[name] for name in re.findall(r"\{(\w+)\}", text)}
     for native in (False, True):
         sandbox.control.native_json(native)
         answer = ask(sandbox, text, values=values)

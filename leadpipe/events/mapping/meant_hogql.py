@@ -7,8 +7,14 @@ value of a mapping is bound; nothing of it stands in the text.
 from dataclasses import dataclass, field
 
 from leadpipe.events.mapping.model import EventMapping, Meaning, Path, Rule
+from leadpipe.posthog import NO_NAMES
 
-_NO_NAMES = [""]  # no event is called so, and an empty list is no HogQL
+_MOST_STEPS = 5
+_WORD = (
+    "JSONType({place}) = 'String' AND lowerUTF8(trim(JSONExtractString({place}))) IN {known} "
+    "OR JSONType({place}) NOT IN ('String', 'Array', 'Object', 'Null') "
+    "AND replaceRegexpOne(lower(JSONExtractRaw({place})), '[.]0$', '') IN {known}"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class _Asked:
                 by_name.append(event)
             else:
                 filtered.append(f"event = {self._bound(event)} AND ({' OR '.join(choices)})")
-        names = f"event IN {self._bound(by_name or _NO_NAMES)}"
+        names = f"event IN {self._bound(by_name or NO_NAMES)}"
         return Condition(" OR ".join([names, *(f"({one})" for one in filtered)]), self.values)
 
     def _choices(self, rules: tuple[Rule, ...]) -> list[str]:
@@ -60,31 +66,41 @@ class _Asked:
 
     def _fits(self, rule: Rule) -> str:
         return " AND ".join(
-            f"lowerUTF8(trim({self._word(path)})) IN {self._bound(some)}"
-            if (some := [value for value in values if value])  # what is empty is no value
-            else "false"
+            self._is_one_of(path, [value for value in values if value])  # what is empty is no value
             for path, values in rule.where.items()
         )
 
-    def _word(self, path: Path) -> str:
-        """A property as a text; an empty one where it is missing, null, a list or an object."""
-        within = "properties"
-        for name in path[:-1]:
-            within = self._step("JSONExtractRaw", within, name)
-        raw = self._step("JSONExtractRaw", within, path[-1])
-        text = self._step("JSONExtractString", within, path[-1])
-        return (
-            f"multiIf(startsWith({raw}, '\"'), {text}, "
-            f"{raw} = 'null' OR startsWith({raw}, '{{') OR startsWith({raw}, '['), '', "
-            f"replaceRegexpOne({raw}, '[.]0$', ''))"
-        )
+    def _is_one_of(self, path: Path, values: list[str]) -> str:
+        """Whether a property as a word is one of these; a list, an object or null is none."""
+        if not values:
+            return "false"
+        known = self._bound(values)
+        ways = [
+            " AND ".join([*conditions, f"({_WORD.format(place=place, known=known)})"])
+            for conditions, place in self._ways(path)
+        ]
+        return ways[0] if len(ways) == 1 else f"({' OR '.join(ways)})"
 
-    def _step(self, function: str, within: str, name: str) -> str:
-        """What lies within; a number counts from 0 in a list, from 1 for ClickHouse."""
-        named = f"{function}({within}, {self._bound(name)})"
-        if name.isascii() and name.isdecimal():
-            return f"if(startsWith({within}, '['), {function}({within}, {int(name) + 1}), {named})"
-        return named
+    def _ways(self, path: Path) -> list[tuple[list[str], str]]:
+        """The arguments that lead to a property, and when; a number leads into a list and into an object.
+
+        Calls are not nested but where PostHog takes no more arguments: the time its grammar takes grows by
+        a factor with every level (10 s for two).
+        """
+        ways: list[tuple[list[str], list[str]]] = [([], ["properties"])]
+        for name in path:
+            found: list[tuple[list[str], list[str]]] = []
+            for conditions, given in ways:
+                place = given
+                if len(given) > _MOST_STEPS:
+                    place = [f"JSONExtractRaw({', '.join(given)})"]
+                if name.isascii() and name.isdecimal():  # from 0 in a list, from 1 for ClickHouse
+                    is_list = f"JSONType({', '.join(place)}) = 'Array'"
+                    found.append(([*conditions, is_list], [*place, str(int(name) + 1)]))
+                    conditions = [*conditions, f"NOT {is_list}"]  # noqa: PLW2901 - the other way
+                found.append((conditions, [*place, self._bound(name)]))
+            ways = found
+        return [(conditions, ", ".join(given)) for conditions, given in ways]
 
     def _bound(self, value: object) -> str:
         name = next((name for name, one in self.values.items() if one == value), None)
