@@ -41,11 +41,21 @@ _TABLES = (
     ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.person_properties (id UUID, properties String)
     ENGINE = Join(ANY, LEFT, id) SETTINGS join_any_take_last_row = 1""",
+    """CREATE TABLE IF NOT EXISTS sandbox.distinct_id_changes (
+        distinct_id String, version UInt64, changed_at DateTime64(6, 'UTC')
+    ) ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
+    """CREATE TABLE IF NOT EXISTS sandbox.person_changes (
+        id UUID, version UInt64, changed_at DateTime64(6, 'UTC'), is_deleted Bool
+    ) ENGINE = Join(ANY, LEFT, id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.cohort_people (
         cohort_id UInt64, is_static Bool, person_id UUID
     ) ENGINE = MergeTree ORDER BY (cohort_id, person_id)""",
     # Of an earlier process: cohorts themselves are in memory, and their numbers begin anew.
     "TRUNCATE TABLE sandbox.cohort_people",
+)
+_OF_PROJECT = (
+    *("events", "overrides", "person_properties", "cohort_people"),
+    *("distinct_id_changes", "person_changes"),
 )
 _SETTINGS = (
     "output_format_json_quote_64bit_integers = 0, output_format_json_escape_forward_slashes = 0, "
@@ -110,6 +120,7 @@ class Storage:
         self._path = directory or Path(tempfile.mkdtemp(prefix="posthog-sandbox-"))
         self._connections: list[Any] = []
         self._writing = threading.Lock()
+        self._streaming = threading.Lock()
         self.backlogs: tuple[Backlog, ...] = ()
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
@@ -118,6 +129,8 @@ class Storage:
             self._connections.append(self._writer)
             for statement in _TABLES:
                 self._writer.query(statement)
+            self._streamer = chdb.connect(str(self._path))
+            self._connections.append(self._streamer)
             for _ in range(readers):
                 reader = chdb.connect(str(self._path))
                 self._connections.append(reader)
@@ -175,7 +188,7 @@ class Storage:
     def clear(self) -> None:
         """Remove all rows."""
         with self._writing:
-            for table in ("events", "overrides", "person_properties", "cohort_people"):
+            for table in _OF_PROJECT:
                 self._writer.query(f"TRUNCATE TABLE sandbox.{table}")
 
     def is_empty(self) -> bool:
@@ -187,6 +200,18 @@ class Storage:
         with self._reader() as reader:
             body: bytes = reader.query(f"{sql} SETTINGS {_SETTINGS}", "JSONCompactEachRow").bytes()
         return [json.loads(line) for line in body.splitlines()]
+
+    def stream(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of our own large queries, so many at a time; one such query after another."""
+        with self._streaming:
+            settings = f"{_SETTINGS}, max_block_size = {rows}, prefer_column_name_to_alias = 1"
+            result: Any = self._streamer.send_query(f"{sql} SETTINGS {settings}", "Arrow")
+            try:
+                for batch in result.record_batch(rows_per_batch=rows):
+                    if batch.num_rows:
+                        yield batch
+            finally:
+                result.close()
 
     def run(self, sql: str, *, seconds: float) -> Rows:
         """Run a printed HogQL query; times come as PostHog's JSON has them.
