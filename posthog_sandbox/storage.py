@@ -208,8 +208,8 @@ class Storage:
             result: Any = self._streamer.send_query(f"{sql} SETTINGS {settings}", "Arrow")
             try:
                 for batch in result.record_batch(rows_per_batch=rows):
-                    if batch.num_rows:
-                        yield batch
+                    for first in range(0, batch.num_rows, rows):  # a few large rows come together
+                        yield batch.slice(first, rows)
             finally:
                 result.close()
 
