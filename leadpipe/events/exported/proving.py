@@ -1,0 +1,85 @@
+"""The days that exported files brought are compared with PostHog; those that differ are left to a sync.
+
+They are compared by what PostHog had received by the end of the last exported interval. Which files to take is
+not this module's business, nor what to do about a difference.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from leadpipe.events import retention
+from leadpipe.events.days import day_states, record_proof
+from leadpipe.events.exported.register import days_to_prove, last_end, note_compared
+from leadpipe.events.persons import compare_days
+from leadpipe.events.proof import settled_until
+from leadpipe.events.source import SyncConfig, refuse_another
+from leadpipe.posthog import PostHog
+from leadpipe.warehouse import Warehouse
+
+_BY_TIMESTAMP = timedelta(days=6)
+_ONE_QUESTION = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared."""
+
+    equal: tuple[date, ...] = ()
+    differing: tuple[date, ...] = ()
+
+
+def prove_exported_days(
+    posthog: PostHog, warehouse: Warehouse, *, config: SyncConfig, now: datetime
+) -> Proof:
+    """Compare the days that files changed since they were compared, and remember the outcome.
+
+    A day counts as read then: of one that differs the next sync reads the hours that differ. Days that
+    retention froze are left as they are.
+
+    Raises:
+        PostHogError, WarehouseLocked: the days are compared by a later run.
+        ConfigurationError: PostHog has other events; another project answers there.
+    """
+    with warehouse.connect() as connection:
+        days = days_to_prove(connection)
+        states = day_states(connection)
+        end = last_end(connection)
+    if not days:
+        return Proof()
+    floor = retention.current_floor(posthog, warehouse, now=now)
+    names = config.selection.events
+    equal: list[date] = []
+    differing: list[date] = []
+    for group in _groups([day for day in days if not floor.freezes(day)]):
+        until = _until(posthog, end, now, config)
+        theirs, ours = compare_days(posthog, warehouse, group, events=names, until=until)
+        with warehouse.connect() as connection:
+            refuse_another(
+                posthog, connection, states=states, theirs=theirs, ours=ours, config=config
+            )
+        with warehouse.transaction() as connection:
+            record_proof(connection, theirs, read=group, events=names, until=until, now=now)
+            note_compared(connection, group)
+        equal += [day for day in group if theirs[day] == ours[day]]
+        differing += [day for day in group if theirs[day] != ours[day]]
+    with warehouse.transaction() as connection:
+        note_compared(connection, [day for day in days if floor.freezes(day)])
+    return Proof(tuple(equal), tuple(differing))
+
+
+def _until(posthog: PostHog, end: datetime | None, now: datetime, config: SyncConfig) -> datetime:
+    """Up to when what PostHog received is in files; all of it, where they go by the time of events."""
+    settled = settled_until(posthog, now, config.settle)
+    return settled if end is None or end < now - _BY_TIMESTAMP else min(settled, end)
+
+
+def _groups(days: Sequence[date]) -> list[list[date]]:
+    """Days that one question asks for: a late event of a year ago does not make it ask for the year."""
+    groups: list[list[date]] = []
+    for day in sorted(days):
+        if groups and day - groups[-1][-1] <= _ONE_QUESTION:
+            groups[-1].append(day)
+        else:
+            groups.append([day])
+    return groups
