@@ -1,7 +1,7 @@
 """Events: out of PostHog, through one door, into `raw_events`.
 
-`mapping` says what events mean, `planning` which days to read, `extraction` reads them,
-`ingest` is the door, `ledger` and `days` keep what was done, `loading` plays them together, `assets`
+`mapping` says what events mean, `planning` which days to read, `extraction` reads them, `ingest` is the door,
+`exported` brings files to it, `ledger` and `days` keep what was done, `loading` plays them together, `assets`
 shows it to Dagster. What the events mean for leads or listings is those domains' business.
 """
 
@@ -11,4 +11,5 @@ COMMANDS = {
     "source": "Which project fills the warehouse; record that it has another address.",
     "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are proved to hold PostHog's events.",
+    "files": "Exported files in the bucket, and what became of them; take them now.",
 }

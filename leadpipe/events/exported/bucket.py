@@ -127,6 +127,16 @@ class Bucket:
         with self._explaining(f"read {stored.key}"):
             return bytes(obstore.get(self._store(), stored.key).bytes())
 
+    def probe(self, stored: StoredObject) -> None:
+        """Read the first byte of an object, to see that one may.
+
+        Raises:
+            BucketFileChanged, BucketRefused, BucketUnavailable.
+        """
+        if stored.size:
+            with self._explaining(f"read {stored.key}"):
+                obstore.get_range(self._store(), stored.key, start=0, length=1)
+
     def fetch(self, stored: StoredObject, landing: Path) -> Path:
         """The path of an object's file: where it lies in a folder, else streamed to `landing` first.
 
@@ -241,7 +251,11 @@ class Bucket:
         problem = f"{self.address}: could not {what}"
         if reason := _reason(text, code, status):
             return BucketRefused(f"{problem}: {reason}")
-        if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING:
+        if (
+            status is not None
+            and status < HTTPStatus.INTERNAL_SERVER_ERROR
+            and status not in _PASSING
+        ):
             return BucketRefused(
                 f"{problem}: the store answered {status} {code}".rstrip()
                 + ". Check LEADPIPE_BUCKET and its keys with `leadpipe check`."
@@ -258,7 +272,9 @@ def _reason(text: str, code: str, status: int | None) -> str | None:
     """Why a store refuses for good; None if it may be passing."""
     reasons = (
         (
-            code == "AccessDenied" or (status == HTTPStatus.FORBIDDEN and not code) or "Permission" in text[:60],
+            code == "AccessDenied"
+            or (status == HTTPStatus.FORBIDDEN and not code)
+            or "Permission" in text[:60],
             (
                 "its key lacks the permission. It needs to list the bucket and to read its objects "
                 "(s3:ListBucket, s3:GetObject)."
@@ -273,7 +289,9 @@ def _reason(text: str, code: str, status: int | None) -> str | None:
             "the store does not know LEADPIPE_BUCKET_KEY_ID. Copy the key again, or make a new one.",
         ),
         (
-            code in _REGIONS or "incorrectly configured region" in text or status == HTTPStatus.MOVED_PERMANENTLY,
+            code in _REGIONS
+            or "incorrectly configured region" in text
+            or status == HTTPStatus.MOVED_PERMANENTLY,
             "the bucket is in another region. Set LEADPIPE_BUCKET_REGION to the bucket's.",
         ),
         (

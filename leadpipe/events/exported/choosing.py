@@ -6,7 +6,7 @@ this module's business.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Literal
 
@@ -19,13 +19,14 @@ State = Literal[
     "surplus",  # a part that its manifest does not list: left by a run that was tried again
     "unreadable",  # it cannot be read; tried again when it changes, or by hand
     "postponed",  # it could not be fetched; tried again by the next run
-    "foreign",  # another project's events, or a model that leadpipe does not take
+    "ignored",  # rows of a model that leadpipe does not take
+    "foreign",  # another project's events
     "incomplete",  # a manifest that lists files which are not there
     "superseded",  # there is another version
     "removed",  # it went before it was taken
 ]
-_FINAL = {"taken", "unreadable", "foreign"}
-_WITHOUT_FILE = {"waiting", "surplus", "unreadable", "postponed", "foreign", "incomplete"}
+_FINAL = {"taken", "unreadable", "ignored", "foreign"}
+_NOT_TAKEN = {"waiting", "surplus", "unreadable", "postponed", "ignored", "foreign", "incomplete"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def choose(
         unreadable={key: why for key, why in sorted(manifests.items()) if isinstance(why, str)},
         removed=tuple(
             sorted(
-                key for key, one in known.items() if one.state in _WITHOUT_FILE and key not in there
+                key for key, one in known.items() if one.state in _NOT_TAKEN and key not in there
             )
         ),
         gaps=tuple(_gaps(_intervals(found, known))),
@@ -220,8 +221,3 @@ def _gaps(intervals: Iterator[tuple[str, Interval]]) -> Iterator[tuple[str, date
 
 def _begin(interval: Interval) -> float:
     return interval.start.timestamp() if interval.start else float("-inf")
-
-
-def longest(gaps: Sequence[tuple[str, datetime, datetime]]) -> timedelta:
-    """How long the longest gap is."""
-    return max((until - since for _, since, until in gaps), default=timedelta())

@@ -1,16 +1,20 @@
-"""What is in an exported file, told by its columns: events, persons, or what leadpipe does not take."""
+"""Which model an exported file's rows are of, told by its columns.
 
-import glob
+Whether a file can be read to its end is found out by who reads its rows: what cannot even be looked at is
+taken for events here, and told there.
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from leadpipe.errors import FileUnreadable
+from leadpipe.events.staging import file_name
 from leadpipe.warehouse import memory
 
 _EVENTS = {"uuid", "event", "timestamp"}
 _PERSONS = {"distinct_id", "person_id", "person_distinct_id_version"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True)
@@ -29,44 +33,32 @@ class Contents:
 
 
 def contents_of(path: Path) -> Contents:
-    """Look at a file's columns.
-
-    Raises:
-        FileUnreadable: it is none of a format that can be read, or half of one.
-    """
-    relation = _relation(path)
+    """Look at a file's columns."""
     try:
+        relation = _relation(path)
         with memory() as connection:
             described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
-    except duckdb.Error:  # its text may hold a line of the file
-        raise FileUnreadable(unreadable_text(path)) from None
+    except (duckdb.Error, OSError):
+        return Contents("events", frozenset(), "")
     columns = frozenset(str(name) for name, *_ in described)
+    if columns >= _PERSONS:
+        return Contents("persons", columns, relation)
     if columns >= _EVENTS:
-        model = "events"
-    elif columns >= _PERSONS:
-        model = "persons"
-    else:
-        model = "sessions" if "session_id" in columns else "rows of another kind"
-    return Contents(model, columns, relation)
-
-
-def unreadable_text(path: Path) -> str:
-    """What to say of a file that cannot be read."""
-    kind = "Parquet" if ".parquet" in path.name else "JSON Lines"
-    return f"{path.name} is no whole {kind} file. Let PostHog export it again, or remove it."
+        return Contents("events", columns, relation)
+    return Contents(
+        "sessions" if "session_id" in columns else "rows of another kind", columns, relation
+    )
 
 
 def _relation(path: Path) -> str:
-    name = "'" + glob.escape(str(path)).replace("'", "''") + "'"
-    if ".parquet" in path.name:
-        return f"read_parquet({name}, hive_partitioning = false)"
-    if path.suffix == ".br":
-        raise FileUnreadable(
-            f"{path.name} is JSON Lines packed by brotli, which cannot be read here. Choose Parquet for the "
-            "export, or gzip."
-        )
-    packed = "gzip" if path.suffix == ".gz" else "none"
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"PAR1":
+        return f"read_parquet({file_name(path)}, binary_as_string = true)"
+    packed = next(
+        (kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "uncompressed"
+    )
     return (
-        f"read_json({name}, format = 'newline_delimited', compression = '{packed}', "
-        "hive_partitioning = false, maximum_object_size = 64000000)"
+        f"read_json({file_name(path)}, format = 'newline_delimited', compression = '{packed}', "
+        "maximum_object_size = 64000000)"
     )

@@ -1,7 +1,7 @@
 """The days that exported files brought are compared with PostHog; those that differ are left to a sync.
 
-They are compared by what PostHog had received by the end of the last exported interval. Which files to take is
-not this module's business, nor what to do about a difference.
+They are compared by what PostHog had received by the end of the last exported interval. Which files to take
+is not this module's business, nor what to do about a difference.
 """
 
 from collections.abc import Sequence

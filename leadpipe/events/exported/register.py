@@ -1,7 +1,7 @@
 """Which exported files were seen, and what became of each version: the table `exported_files`.
 
-A version of a file is its key and ETag. It counts as taken in the transaction that merges its last rows. A key has
-one version that counts; others are superseded. What to do with a file is `choosing.py`'s business.
+A version of a file is its key and ETag. It counts as taken in the transaction that merges its last rows. A
+key has one version that counts; others are superseded. What to do with a file is `choosing.py`'s business.
 """
 
 from collections.abc import Collection

@@ -1,14 +1,14 @@
-"""Take what is new in a bucket: one listing, then file by file through the door, and prove the days it brought.
+"""Take what is new in a bucket: one listing, then file by file through the door; prove the days they brought.
 
-A file that cannot be read or fetched is told, and the others are taken. What is decided on a file is committed
-with its rows: a run that is killed between two files goes on with the second. Which files are taken says
-`choosing.py`; the store, the door and PostHog are arguments.
+A file that cannot be read or fetched is told, and the others are taken. What is decided on a file is
+committed with its rows: a run that is killed between two files goes on with the second. Which files are taken
+says `choosing.py`; the store, the door and PostHog are arguments.
 """
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -18,8 +18,9 @@ from leadpipe.errors import (
     BucketUnavailable,
     ConfigurationError,
     DiskFull,
-    FileUnreadable,
+    ExportedFileError,
     LeadpipeError,
+    OtherProject,
 )
 from leadpipe.events import ledger
 from leadpipe.events.exported import register
@@ -32,8 +33,8 @@ from leadpipe.events.exported.choosing import (
     choose,
     unread_manifests,
 )
-from leadpipe.events.exported.contents import Contents, contents_of, unreadable_text
-from leadpipe.events.exported.folding import take_in
+from leadpipe.events.exported.contents import Contents, contents_of
+from leadpipe.events.exported.folding import TakenIn, take_in
 from leadpipe.events.exported.manifests import MOST_BYTES, listed
 from leadpipe.events.exported.person_files import take_persons
 from leadpipe.events.exported.proving import Proof, prove_exported_days
@@ -78,6 +79,7 @@ def take_files(
     *,
     run: Run,
     config: SyncConfig,
+    first_day: date,
     clock: Callable[[], datetime],
     by_hand: Collection[str] = (),
 ) -> TakeReport:
@@ -89,6 +91,7 @@ def take_files(
         warehouse: what they come into; the run is in its ledger.
         run: new rows are stamped with it.
         config: which events, what they mean, where files land.
+        first_day: the first day that is loaded.
         clock: the time (UTC).
         by_hand: keys to take whatever was decided on them, and only those.
 
@@ -107,7 +110,7 @@ def take_files(
         with warehouse.transaction() as connection:
             ledger.begin_run(connection, run, days=(), now=clock())
         try:
-            taker = _Taker(bucket, posthog, warehouse, run, config, clock, landing)
+            taker = _Taker(bucket, posthog, warehouse, run, config, first_day, clock, landing)
             report = taker.take(by_hand)
             proof = prove_exported_days(posthog, warehouse, config=config, now=clock())
         except LeadpipeError as failure:
@@ -132,6 +135,7 @@ class _Taker:
     warehouse: Warehouse
     run: Run
     config: SyncConfig
+    first_day: date
     clock: Callable[[], datetime]
     landing: Path
     outcomes: list[Outcome] = field(default_factory=list)
@@ -179,8 +183,8 @@ class _Taker:
         for key, missing in choice.manifests.items():
             if missing:
                 names = f"{missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
-                reason = f"it lists {names}, which is not there"
-                decided.append((listing[key], "incomplete", reason, "manifest"))
+                why = f"it lists {names}, which is not there"
+                decided.append((listing[key], "incomplete", why, "manifest"))
             else:
                 decided.append((listing[key], "taken", None, "manifest"))
         decided += [
@@ -217,8 +221,12 @@ class _Taker:
         self.failed_in_a_row = 0
         try:
             self._merge(stored, path)
-        except FileUnreadable as error:
+        except OtherProject as error:
+            self._settle(stored, Outcome(stored.key, "foreign", "events", reason=str(error)))
+        except ExportedFileError as error:
             self._settle(stored, Outcome(stored.key, "unreadable", reason=str(error)))
+        except DiskFull as error:
+            self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
         finally:
             if path.is_relative_to(self.landing):
                 with suppress(FileNotFoundError):
@@ -232,24 +240,29 @@ class _Taker:
             self._merge_persons(stored, path, contents)
         else:
             reason = f"its rows are {contents.model}, which leadpipe does not take"
-            self._settle(stored, Outcome(stored.key, "foreign", contents.model, reason=reason))
+            self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
 
     def _merge_events(self, stored: StoredObject, path: Path) -> None:
-        def noted(connection: duckdb.DuckDBPyConnection, result: IngestResult) -> None:
-            outcome = Outcome(stored.key, "taken", "events", result.fetched, result.new)
+        taken: list[Outcome] = []
+
+        def noted(connection: duckdb.DuckDBPyConnection, result: TakenIn) -> None:
+            outcome = Outcome(stored.key, "taken", "events", result.rows, result.new)
             self._note(connection, stored, outcome)
             register.note_days(connection, result.changed_days)
-            self.outcomes.append(outcome)
+            taken[:] = [outcome]
 
         self.ingested += take_in(
             self.warehouse,
-            [path],
-            run=self.run,
-            config=self.config,
-            landing=self.landing,
+            path,
+            name=stored.key,
+            run_id=self.run.run_id,
+            mapping=self.config.mapping,
+            first_day=self.first_day,
+            folder=self.landing,
             clock=self.clock,
             note=noted,
         )
+        self.outcomes += taken
 
     def _merge_persons(self, stored: StoredObject, path: Path, contents: Contents) -> None:
         try:
@@ -261,7 +274,10 @@ class _Taker:
                 self._note(connection, stored, outcome)
                 register.note_days(connection, days)
         except (duckdb.DataError, duckdb.InvalidInputException, duckdb.IOException):
-            raise FileUnreadable(unreadable_text(path)) from None
+            raise ExportedFileError(
+                f"{stored.key} cannot be read to its end: nothing of it was taken. Let PostHog export it again, or "
+                "remove it."
+            ) from None
         self.outcomes.append(outcome)
 
     def _settle(self, stored: StoredObject, outcome: Outcome) -> None:
