@@ -6,7 +6,10 @@
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
+    │   ├── DiskFull              no space left where rows wait to be stored
     │   └── NotPublished          nothing has been materialised yet
+    ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
+    │   └── OtherProject          its events are another project's
     ├── UnknownLead               no lead has that id
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
@@ -67,8 +70,20 @@ class WarehouseTooNew(WarehouseError):  # noqa: N818
     """The file carries migrations that this version of leadpipe does not know."""
 
 
+class DiskFull(WarehouseError):  # noqa: N818 - says what is the case
+    """No space is left where rows wait to be stored; what was stored before stays."""
+
+
 class NotPublished(WarehouseError):  # noqa: N818
     """A mart was asked for that no run has published yet."""
+
+
+class ExportedFileError(LeadpipeError):
+    """A file of exported events cannot be read; the message names it. Nothing of it is loaded."""
+
+
+class OtherProject(ExportedFileError):  # noqa: N818 - says what is the case
+    """PostHog knows none of a file's events: they are another project's."""
 
 
 class UnknownLead(LeadpipeError):  # noqa: N818
