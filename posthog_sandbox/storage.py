@@ -161,6 +161,17 @@ class Storage:
                 select = "SELECT assumeNotNull(distinct_id), toUUID(assumeNotNull(person_id))"
                 self._insert(overrides, "overrides", select)
 
+    def note_changes(self, table: str, changes: pa.Table) -> None:
+        """Keep the last change of distinct ids or persons; the columns are the table's."""
+        selects = {
+            "distinct_id_changes": "SELECT assumeNotNull(distinct_id), assumeNotNull(version), "
+            "assumeNotNull(changed_at)",
+            "person_changes": "SELECT toUUID(assumeNotNull(id)), assumeNotNull(version), "
+            "assumeNotNull(changed_at), assumeNotNull(is_deleted)",
+        }
+        with self._writing:
+            self._insert(changes, table, selects[table])
+
     def _insert(self, source: pa.Table, table: str, select: str) -> None:
         """`Python(source)` in the SQL is this function's argument: chdb looks it up by its name."""
         if source.num_rows:
@@ -202,13 +213,13 @@ class Storage:
         return [json.loads(line) for line in body.splitlines()]
 
     def stream(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
-        """The rows of our own large queries, so many at a time; one such query after another."""
+        """The rows of our own large queries, so many at a time at most; one such query after another."""
         with self._streaming:
             settings = f"{_SETTINGS}, max_block_size = {rows}, prefer_column_name_to_alias = 1"
             result: Any = self._streamer.send_query(f"{sql} SETTINGS {settings}", "Arrow")
             try:
                 for batch in result.record_batch(rows_per_batch=rows):
-                    for first in range(0, batch.num_rows, rows):  # a few large rows come together
+                    for first in range(0, batch.num_rows, rows):
                         yield batch.slice(first, rows)
             finally:
                 result.close()

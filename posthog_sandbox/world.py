@@ -14,6 +14,8 @@ from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.destinations import Destinations
 from posthog_sandbox.faults import Faults
+from posthog_sandbox.file_downloads import FileDownloads
+from posthog_sandbox.file_store import FileStore
 from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
@@ -106,11 +108,13 @@ class World:
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
     destinations: Destinations = field(init=False)
+    downloads: FileDownloads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = People(self.storage)
+        self.people = People(self.storage, self.clock.now)
         self.cohorts = Cohorts(self.storage)
         self.destinations = Destinations(self.clock.now)
+        self.downloads = FileDownloads(self.storage, self.clock, FileStore(self.clock))
 
     def reset(self) -> None:
         """As it was when it started without events."""
@@ -120,6 +124,7 @@ class World:
         self.cohorts.clear()
         self.destinations.clear()
         self.batch_exports.clear()
+        self.downloads.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()
