@@ -12,7 +12,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
-from leadpipe.events.exported.commands import files
+from leadpipe.events.exported.files_commands import files
 from leadpipe.events.listing import read_days
 from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
