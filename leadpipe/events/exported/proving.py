@@ -6,9 +6,9 @@ is not this module's business, nor what to do about a difference.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from leadpipe.events import retention
+from leadpipe.events import hidden_days, retention
 from leadpipe.events.days import day_states, record_proof
 from leadpipe.events.exported.register import days_to_prove, last_end, note_compared
 from leadpipe.events.persons import compare_days
@@ -35,7 +35,7 @@ def prove_exported_days(
     """Compare the days that files changed since they were compared, and remember the outcome.
 
     A day counts as read then: of one that differs the next sync reads the hours that differ. Days that
-    retention froze are left as they are.
+    retention froze are left as they are, and today, which every sync reads and proves.
 
     Raises:
         PostHogError, WarehouseLocked: the days are compared by a later run.
@@ -49,22 +49,34 @@ def prove_exported_days(
         return Proof()
     floor = retention.current_floor(posthog, warehouse, now=now)
     names = config.selection.events
+    today = now.astimezone(UTC).date()
     equal: list[date] = []
     differing: list[date] = []
-    for group in _groups([day for day in days if not floor.freezes(day)]):
+    for group in _groups([day for day in days if not floor.freezes(day) and day != today]):
         until = _until(posthog, end, now, config)
         theirs, ours = compare_days(posthog, warehouse, group, events=names, until=until)
         with warehouse.connect() as connection:
             refuse_another(
                 posthog, connection, states=states, theirs=theirs, ours=ours, config=config
             )
+        floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
+        shown = {day: found for day, found in theirs.items() if not floor.freezes(day)}
         with warehouse.transaction() as connection:
-            record_proof(connection, theirs, read=group, events=names, until=until, now=now)
+            record_proof(
+                connection,
+                shown,
+                read=[*shown],
+                events=names,
+                until=until,
+                now=now,
+                unrecorded=doubtful,
+            )
+            hidden_days.question(connection, doubtful, now=now)
             note_compared(connection, group)
-        equal += [day for day in group if theirs[day] == ours[day]]
-        differing += [day for day in group if theirs[day] != ours[day]]
+        equal += [day for day in shown if theirs[day] == ours[day]]
+        differing += [day for day in shown if theirs[day] != ours[day]]
     with warehouse.transaction() as connection:
-        note_compared(connection, [day for day in days if floor.freezes(day)])
+        note_compared(connection, days)  # and those that cannot be: frozen, or not over yet
     return Proof(tuple(equal), tuple(differing))
 
 

@@ -8,7 +8,7 @@ says `choosing.py`; the store, the door and PostHog are arguments.
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
@@ -22,7 +22,7 @@ from leadpipe.errors import (
     LeadpipeError,
     OtherProject,
 )
-from leadpipe.events import ledger
+from leadpipe.events import ledger, retention
 from leadpipe.events.exported import register
 from leadpipe.events.exported.bucket import Bucket, StoredObject
 from leadpipe.events.exported.choosing import (
@@ -34,18 +34,23 @@ from leadpipe.events.exported.choosing import (
     unread_manifests,
 )
 from leadpipe.events.exported.contents import Contents, contents_of
+from leadpipe.events.exported.files import damaged, examine
 from leadpipe.events.exported.folding import TakenIn, take_in
 from leadpipe.events.exported.manifests import MOST_BYTES, listed
 from leadpipe.events.exported.person_files import take_persons
+from leadpipe.events.exported.provenance import refuse_other_project
 from leadpipe.events.exported.proving import Proof, prove_exported_days
+from leadpipe.events.exported.rows import is_asked_for, prepare
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
+from leadpipe.events.proof import settled_until
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
-from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse import Warehouse, memory
 
 _MOST_IN_A_ROW = 3
+_ONE_PIECE_BYTES = 4_000_000  # what is larger may be merged in several transactions
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class _Taker:
     outcomes: list[Outcome] = field(default_factory=list)
     ingested: IngestResult = field(default_factory=IngestResult)
     failed_in_a_row: int = 0
+    asked: set[str] = field(default_factory=set)
 
     def take(self, by_hand: Collection[str]) -> TakeReport:
         listing = self.bucket.listing()
@@ -157,7 +163,7 @@ class _Taker:
         self._note_choice(choice, {one.key: one for one in listing}, known)
         for one in choice.take:
             if not by_hand or one.stored.key in by_hand:
-                self._take(one)
+                self._take(one, is_by_hand=one.stored.key in by_hand)
         return TakeReport(tuple(self.outcomes), self.ingested, choice, len(listing))
 
     def _manifest(self, stored: StoredObject) -> frozenset[str] | str:
@@ -207,7 +213,7 @@ class _Taker:
             if state != "taken"
         ]
 
-    def _take(self, one: FoundFile) -> None:
+    def _take(self, one: FoundFile, *, is_by_hand: bool) -> None:
         """Take a file, or note why it cannot be."""
         stored = one.stored
         try:
@@ -220,9 +226,22 @@ class _Taker:
             return
         self.failed_in_a_row = 0
         try:
-            self._merge(stored, path)
-        except OtherProject as error:
-            self._settle(stored, Outcome(stored.key, "foreign", "events", reason=str(error)))
+            contents = contents_of(path)
+            if contents.model == "events":
+                if not is_by_hand:
+                    self._refuse_other_project(one, path)
+                self._merge_events(stored, path)
+            elif contents.model == "persons":
+                self._merge_persons(stored, contents)
+            else:
+                reason = f"its rows are {contents.model}, which leadpipe does not take"
+                self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
+        except OtherProject:
+            reason = (
+                f"it is of another project: {self.posthog.host} knows none of its events. `leadpipe files take` "
+                "with its key takes it all the same"
+            )
+            self._settle(stored, Outcome(stored.key, "foreign", "events", reason=reason))
         except ExportedFileError as error:
             self._settle(stored, Outcome(stored.key, "unreadable", reason=str(error)))
         except DiskFull as error:
@@ -232,25 +251,43 @@ class _Taker:
                 with suppress(FileNotFoundError):
                     path.unlink()
 
-    def _merge(self, stored: StoredObject, path: Path) -> None:
-        contents = contents_of(path)
-        if contents.model == "events":
-            self._merge_events(stored, path)
-        elif contents.model == "persons":
-            self._merge_persons(stored, path, contents)
-        else:
-            reason = f"its rows are {contents.model}, which leadpipe does not take"
-            self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
+    def _refuse_other_project(self, one: FoundFile, path: Path) -> None:
+        """Ask PostHog whether it knows the events of the first file of an export; once a run."""
+        if one.named.interval.export in self.asked:
+            return
+        now = self.clock()
+        floor = retention.current_floor(self.posthog, self.warehouse, now=now)
+        with memory(spill=self.landing) as connection:
+            prepare(connection)
+            refuse_other_project(
+                self.posthog,
+                connection,
+                examine(connection, path, name=one.stored.key),
+                mapping=self.config.mapping,
+                shown_from=floor.moment,
+                until=settled_until(self.posthog, now, self.config.settle),
+            )
+        self.asked.add(one.named.interval.export)
 
     def _merge_events(self, stored: StoredObject, path: Path) -> None:
         taken: list[Outcome] = []
 
         def noted(connection: duckdb.DuckDBPyConnection, result: TakenIn) -> None:
-            outcome = Outcome(stored.key, "taken", "events", result.rows, result.new)
+            left = f"{result.history:,} rows are from before {self.first_day}, and stay in the file"
+            outcome = Outcome(
+                stored.key,
+                "taken",
+                "events",
+                result.rows,
+                result.new,
+                left if result.history else None,
+            )
             self._note(connection, stored, outcome)
             register.note_days(connection, result.changed_days)
             taken[:] = [outcome]
 
+        if stored.size > _ONE_PIECE_BYTES:
+            self._note_days_before(stored, path)
         self.ingested += take_in(
             self.warehouse,
             path,
@@ -264,7 +301,24 @@ class _Taker:
         )
         self.outcomes += taken
 
-    def _merge_persons(self, stored: StoredObject, path: Path, contents: Contents) -> None:
+    def _note_days_before(self, stored: StoredObject, path: Path) -> None:
+        """Remember which days a large file has: a kill between its pieces would let them be forgotten."""
+        with memory(spill=self.landing) as connection:
+            prepare(connection)
+            exported = examine(connection, path, name=stored.key)
+            try:
+                found = connection.execute(
+                    "SELECT DISTINCT CAST(try_cast(timestamp AS TIMESTAMPTZ) AS DATE) AS day "
+                    f"FROM {exported.relation} WHERE {is_asked_for(self.config.mapping)} "
+                    "AND day BETWEEN $first AND $today",
+                    {"first": self.first_day, "today": self.clock().astimezone(UTC).date()},
+                ).fetchall()
+            except duckdb.Error:
+                raise damaged(stored.key) from None
+        with self.warehouse.transaction() as connection:
+            register.note_days(connection, [day for (day,) in found])
+
+    def _merge_persons(self, stored: StoredObject, contents: Contents) -> None:
         try:
             with self.warehouse.transaction() as connection:
                 rows, days = take_persons(
@@ -274,10 +328,7 @@ class _Taker:
                 self._note(connection, stored, outcome)
                 register.note_days(connection, days)
         except (duckdb.DataError, duckdb.InvalidInputException, duckdb.IOException):
-            raise ExportedFileError(
-                f"{stored.key} cannot be read to its end: nothing of it was taken. Let PostHog export it again, or "
-                "remove it."
-            ) from None
+            raise damaged(stored.key) from None
         self.outcomes.append(outcome)
 
     def _settle(self, stored: StoredObject, outcome: Outcome) -> None:

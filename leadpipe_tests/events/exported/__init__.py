@@ -1,1 +1,1 @@
-"""Tests of leadpipe.events.exported."""
+"""Files of exports: what their rows become, and which files are refused."""
