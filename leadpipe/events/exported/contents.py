@@ -39,8 +39,10 @@ def contents_of(path: Path) -> Contents:
         with memory() as connection:
             described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
     except (duckdb.Error, OSError):
-        return Contents("events", frozenset(), "")
+        described = []
     columns = frozenset(str(name) for name, *_ in described)
+    if columns <= {"json"}:  # not a line of JSON in it, or none that is whole
+        return Contents("events", frozenset(), "")
     if columns >= _PERSONS:
         return Contents("persons", columns, relation)
     if columns >= _EVENTS:

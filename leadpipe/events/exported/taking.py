@@ -238,8 +238,8 @@ class _Taker:
                 self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
         except OtherProject:
             reason = (
-                f"it is of another project: {self.posthog.host} knows none of its events. `leadpipe files take` "
-                "with its key takes it all the same"
+                f"it is of another project: {self.posthog.host} knows none of its events. `leadpipe files "
+                "take` with its key takes it all the same"
             )
             self._settle(stored, Outcome(stored.key, "foreign", "events", reason=reason))
         except ExportedFileError as error:

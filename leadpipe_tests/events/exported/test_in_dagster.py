@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_read_makes_the_check_red(
 ):
     """It is named; the run goes on with the others; it is green again once the file is another one."""
     posthog.control.insert([on(today - timedelta(days=n)) for n in (2, 1)])
-    broken, whole = export()
+    broken, _ = export()
     content = (folder / broken).read_bytes()
     (folder / broken).write_bytes(content[:-20])
     result = run_files(bucketed, instance, today)
