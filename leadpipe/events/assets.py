@@ -173,6 +173,7 @@ def _taken(report: TakeReport) -> dict[str, dg.MetadataValue]:
         "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
         "events rejected": dg.MetadataValue.json(report.ingested.rejected),
         "days proved": dg.MetadataValue.int(len(report.proof.equal)),
+        "days read by query": dg.MetadataValue.json([day.isoformat() for day in report.read]),
         "days that differ": dg.MetadataValue.json(
             [day.isoformat() for day in report.proof.differing]
         ),

@@ -43,6 +43,7 @@ from leadpipe.events.exported.proving import Proof, prove_exported_days
 from leadpipe.events.exported.rows import is_asked_for, prepare
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
+from leadpipe.events.loading import load_days
 from leadpipe.events.proof import settled_until
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.living import own_folder
@@ -50,6 +51,7 @@ from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse, memory
 
 _MOST_IN_A_ROW = 3
+_MOST_READ = 7
 _ONE_PIECE_BYTES = 4_000_000  # what is larger may be merged in several transactions
 
 
@@ -67,13 +69,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TakeReport:
-    """What a run took; `choice` is what there was to do."""
+    """What a run took; `choice` is what there was to do.
+
+    `read` are days that files brought otherwise than PostHog has them, and that were read by query then.
+    """
 
     outcomes: tuple[Outcome, ...] = ()
     ingested: IngestResult = field(default_factory=IngestResult)
     choice: Choice = field(default_factory=Choice)
     listed: int = 0
     proof: Proof = field(default_factory=Proof)
+    read: tuple[date, ...] = ()
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
 
@@ -89,6 +95,9 @@ def take_files(
     by_hand: Collection[str] = (),
 ) -> TakeReport:
     """Take every file that is new, or those named, and compare the days they changed with PostHog.
+
+    A few days that differ are read by query at once, more are left to the next sync: rows show up in PostHog
+    after their file was written.
 
     Args:
         bucket: where they lie.
@@ -128,6 +137,17 @@ def take_files(
             calls = posthog.stats.snapshot() - before
             with warehouse.transaction() as connection:
                 ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+    if 0 < len(proof.differing) <= _MOST_READ:
+        loaded = load_days(posthog, warehouse, proof.differing, run=run, config=config, clock=clock)
+        calls = posthog.stats.snapshot() - before
+        still = tuple(day for day in proof.differing if day in loaded.incomplete_days)
+        return replace(
+            report,
+            ingested=report.ingested + loaded.ingested,
+            proof=replace(proof, differing=still),
+            read=proof.differing,
+            calls=calls,
+        )
     return replace(report, proof=proof, calls=calls)
 
 

@@ -137,14 +137,37 @@ def test_a_late_event_comes_in_the_file_of_its_arrival(sandbox, warehouse, take,
     assert len(stored(warehouse)) == 1
 
 
-def test_what_an_export_lacks_is_left_to_the_query(sandbox, settings, warehouse, take, export):
-    """A row that showed after its file was written makes its day differ; the next sync reads the hour."""
+def test_what_an_export_lacks_is_read_by_query(sandbox, warehouse, take, export):
+    """A row that showed after its file was written makes its day differ; its hour is read at once."""
     hidden = {**view(_TEN + timedelta(minutes=1)), "visible_at": _LATER + timedelta(minutes=5)}
     sandbox.control.insert([view(), hidden])
     export()
     sandbox.control.set_clock(_LATER + timedelta(minutes=6))
     report = take(now=_LATER + timedelta(minutes=6))
-    assert report.proof.differing == (_DAY,)
+    assert (report.read, report.proof.differing, report.ingested.new) == ((_DAY,), (), 2)
+    assert rows(warehouse, "SELECT parts, events_new FROM runs") == [(1, 2)]
+
+
+def test_many_days_that_differ_are_left_to_a_sync(
+    sandbox, settings, warehouse, take, export, monkeypatch
+):
+    """A first load whose days lack events is no reason to read them all within the job of files."""
+    hidden = {**view(_TEN + timedelta(minutes=1)), "visible_at": _LATER + timedelta(minutes=5)}
+    sandbox.control.insert([view(), hidden])
+    export()
+    sandbox.control.set_clock(_LATER + timedelta(minutes=6))
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+    report = take(now=_LATER + timedelta(minutes=6))
+    assert (report.read, report.proof.differing) == ((), (_DAY,))
+    with connect_posthog(settings) as posthog:
+        plan = plan_sync(
+            posthog,
+            warehouse,
+            config=sync_config(settings),
+            first_day=_DAY,
+            now=_LATER + timedelta(minutes=6),
+        )
+    assert plan.reasons == {_DAY: "differs", TODAY: "never read"}
     loaded = load(settings, warehouse, [_DAY], run_id="sync", now=_LATER + timedelta(minutes=6))
     assert (loaded.ingested.new, loaded.incomplete_days) == (1, ())
 
