@@ -4,15 +4,17 @@ They are compared by what PostHog had received by the end of the last exported i
 is not this module's business, nor what to do about a difference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from leadpipe.events import hidden_days, retention
+from leadpipe.events.copies import take_copies
 from leadpipe.events.days import day_states, record_proof
 from leadpipe.events.exported.register import days_to_prove, last_end, note_compared
 from leadpipe.events.persons import compare_days
-from leadpipe.events.proof import settled_until
+from leadpipe.events.proof import has_other_copies, settled_until, stored_of_days
 from leadpipe.events.source import SyncConfig, refuse_another
 from leadpipe.posthog import PostHog
 from leadpipe.warehouse import Warehouse
@@ -30,9 +32,17 @@ class Proof:
 
 
 def prove_exported_days(
-    posthog: PostHog, warehouse: Warehouse, *, config: SyncConfig, now: datetime
+    posthog: PostHog,
+    warehouse: Warehouse,
+    *,
+    run_id: str,
+    config: SyncConfig,
+    landing: Path,
+    clock: Callable[[], datetime],
 ) -> Proof:
     """Compare the days that files changed since they were compared, and remember the outcome.
+
+    Of several copies of an event an export has one; where a day has other copies than PostHog, they are read.
 
     A day counts as read then: of one that differs the next sync reads the hours that differ. Days that
     retention froze are left as they are, and today, which every sync reads and proves.
@@ -41,6 +51,7 @@ def prove_exported_days(
         PostHogError, WarehouseLocked: the days are compared by a later run.
         ConfigurationError: PostHog has other events; another project answers there.
     """
+    now = clock()
     with warehouse.connect() as connection:
         days = days_to_prove(connection)
         states = day_states(connection)
@@ -59,6 +70,18 @@ def prove_exported_days(
             refuse_another(
                 posthog, connection, states=states, theirs=theirs, ours=ours, config=config
             )
+        if others := [day for day in group if has_other_copies(theirs[day], ours[day])]:
+            take_copies(
+                posthog,
+                warehouse,
+                others,
+                run_id=run_id,
+                config=config,
+                landing=landing,
+                clock=clock,
+            )
+            with warehouse.connect() as connection:
+                ours |= stored_of_days(connection, others, events=names, until=until)
         floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
         shown = {day: found for day, found in theirs.items() if not floor.freezes(day)}
         with warehouse.transaction() as connection:

@@ -126,7 +126,14 @@ def take_files(
         try:
             taker = _Taker(bucket, posthog, warehouse, run, config, first_day, clock, landing)
             report = taker.take(by_hand)
-            proof = prove_exported_days(posthog, warehouse, config=config, now=clock())
+            proof = prove_exported_days(
+                posthog,
+                warehouse,
+                run_id=run.run_id,
+                config=config,
+                landing=landing,
+                clock=clock,
+            )
         except LeadpipeError as failure:
             error = str(failure)
             raise

@@ -148,6 +148,27 @@ def test_what_an_export_lacks_is_read_by_query(sandbox, warehouse, take, export)
     assert rows(warehouse, "SELECT parts, events_new FROM runs") == [(1, 2)]
 
 
+def test_copies_that_an_export_left_out_are_read_alone(sandbox, warehouse, take, export):
+    """Of two copies in one hour a file has one; the other comes by a query for such events only."""
+    first = view(listing_id="first")
+    again = {
+        **first,
+        "properties": {"listing_id": "second"},
+        "created_at": first["created_at"] + timedelta(minutes=1),
+    }
+    others = [view(_TEN + timedelta(minutes=n)) for n in range(20)]
+    # Which of the two the export writes is not said: here it is the one that came first.
+    sandbox.control.insert([first, *others])
+    export()
+    sandbox.control.insert([again])
+    sandbox.control.clear_requests()
+    report = take()
+    assert (report.proof.equal, report.read) == ((_DAY,), ())
+    assert stored(warehouse)[first["uuid"]] == "second"
+    read = [one for one in sandbox.control.requests() if "copies from" in str(one["name"])]
+    assert [one["rows"] for one in read] == [2]
+
+
 def test_many_days_that_differ_are_left_to_a_sync(
     sandbox, settings, warehouse, take, export, monkeypatch
 ):
