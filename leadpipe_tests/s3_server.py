@@ -29,6 +29,7 @@ _STOP_SECONDS = 15.0
 _RIGHTS = {
     "writer": ["Admin", "Read", "Write", "List"],
     "reader": ["Read", "List"],
+    "lister": ["List"],
     "nobody": ["Read:elsewhere"],
 }
 
@@ -56,7 +57,7 @@ class S3Bucket:
         }
 
     def settings(self, who: str = "reader", prefix: str = "") -> dict[str, str]:
-        """The settings of somebody who reads it: `reader`, or `nobody`, who may not."""
+        """The settings of who reads it: `reader`; `lister`, who may only list; `nobody`, who may not."""
         return {
             "bucket": f"s3://{self.name}/{prefix}".rstrip("/"),
             "bucket_key_id": who,

@@ -22,6 +22,7 @@ from leadpipe.events.settings import EventsSettings
 from leadpipe.settings import load_settings
 from leadpipe_tests.s3_server import secret_of
 
+_KEY = r"2026-11-21T10:00:00\+00:00-2026-11-21T11:00:00\+00:00\.parquet\.zst"
 _NAME = "2026-11-21T10:00:00+00:00-2026-11-21T11:00:00+00:00.parquet.zst"
 
 
@@ -131,6 +132,20 @@ def test_every_refusal_of_a_store_is_one_line_with_the_next_step(s3_bucket, chan
     assert "\n" not in str(error)
     assert settings["bucket_secret"] not in str(error)
     assert settings["bucket"] in str(error)
+
+
+def test_a_key_that_may_list_and_not_read_is_told_at_the_first_file(s3_bucket, tmp_path):
+    """Both rights are needed; the line names the file and the rights."""
+    s3_bucket.put(_NAME, b"content")
+    bucket = opened(**s3_bucket.settings("lister"))
+    (stored,) = bucket.listing()
+    for reading in (
+        lambda: bucket.fetch(stored, tmp_path / "run"),
+        lambda: bucket.read(stored, most_bytes=100),
+        lambda: bucket.probe(stored),
+    ):
+        with pytest.raises(BucketRefused, match=rf"could not read {_KEY}: its key lacks"):
+            reading()
 
 
 class _Answering(BaseHTTPRequestHandler):
