@@ -1,7 +1,8 @@
 """Exported persons: who each distinct id belongs to, by the highest version of that.
 
 What they say ranks above the person of ingestion and below PostHog's queries (`persons.py`), whatever came
-first. Their properties are not read. Deleted persons are none: their events keep whom they had.
+first. Their properties are not read. Deleted persons are none: events that are still here keep whom they had,
+and of who has none nothing is kept.
 """
 
 from datetime import date
@@ -72,5 +73,18 @@ def take_persons(
         SELECT distinct_id, person_id, {PersonRank.EXPORT}, version FROM named;
         DROP TABLE named
     """)
+    if has_deleted:
+        connection.execute(f"""
+            DELETE FROM person_overrides AS known USING (
+                SELECT distinct_id::VARCHAR AS distinct_id,
+                       max(coalesce(person_distinct_id_version::BIGINT, 0)) AS version
+                FROM {source} WHERE is_deleted GROUP BY ALL
+            ) AS gone
+            WHERE known.distinct_id = gone.distinct_id AND known.person_rank = {PersonRank.EXPORT}
+                AND known.version <= gone.version
+                AND known.distinct_id NOT IN (
+                    SELECT distinct_id FROM raw_events WHERE distinct_id IS NOT NULL
+                )
+        """)
     mark_changed(connection, sorted(days), [])
     return int(counted[0]) if counted else 0, days
