@@ -75,6 +75,12 @@ def export(sandbox, folder):
     return exported
 
 
+@pytest.fixture
+def files_alone(monkeypatch):
+    """Nothing is read by query: what is there came from files."""
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+
+
 def view(at=_TEN, **fields):
     """A view of a listing."""
     return event("property_view", at, **{"listing_id": "L", **fields})
@@ -170,14 +176,13 @@ def test_copies_that_an_export_left_out_are_read_alone(sandbox, warehouse, take,
 
 
 def test_many_days_that_differ_are_left_to_a_sync(
-    sandbox, settings, warehouse, take, export, monkeypatch
+    sandbox, settings, warehouse, take, export, files_alone
 ):
     """A first load whose days lack events is no reason to read them all within the job of files."""
     hidden = {**view(_TEN + timedelta(minutes=1)), "visible_at": _LATER + timedelta(minutes=5)}
     sandbox.control.insert([view(), hidden])
     export()
     sandbox.control.set_clock(_LATER + timedelta(minutes=6))
-    monkeypatch.setattr(taking, "_MOST_READ", 0)
     report = take(now=_LATER + timedelta(minutes=6))
     assert (report.read, report.proof.differing) == ((), (_DAY,))
     with connect_posthog(settings) as posthog:
@@ -237,7 +242,9 @@ def test_parts_wait_for_the_manifest_and_surplus_ones_are_left(sandbox, warehous
     ]
 
 
-def test_a_manifest_that_names_missing_files_is_told(sandbox, warehouse, take, export, folder):
+def test_a_manifest_that_names_missing_files_is_told(
+    sandbox, warehouse, take, export, folder, files_alone
+):
     """What is there is taken; the manifest is incomplete until the file comes."""
     noise = random.Random(1)
     sandbox.control.insert(
@@ -269,6 +276,7 @@ def test_a_manifest_that_names_missing_files_is_told(sandbox, warehouse, take, e
         ({"format": "JSONLines", "compression": "brotli"}, lambda content: content),
     ],
 )
+@pytest.mark.usefixtures("files_alone")
 def test_a_broken_file_is_told_and_the_others_are_taken(
     sandbox, warehouse, take, export, folder, kind, cut
 ):
