@@ -6,7 +6,10 @@
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
+    │   ├── DiskFull              no space left where rows wait to be stored
     │   └── NotPublished          nothing has been materialised yet
+    ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
+    │   └── OtherProject          its events are another project's
     ├── UnknownLead               no lead has that id
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
@@ -19,6 +22,10 @@
     │   ├── PartnerUnavailable        the partner's list could not be read
     │   ├── DeliveryUnderWay          another process delivers right now
     │   └── BadPartnerEvent           a partner's webhook that means nothing
+    ├── BucketError               exported files in a bucket or a folder
+    │   ├── BucketRefused             the key, its rights, the region or the name is wrong; fix the settings
+    │   ├── BucketUnavailable         passing: the network, or the store's own trouble
+    │   └── BucketFileChanged         a file is gone or another version since it was listed
     └── PostHogError              carries status, code and the request's name
         ├── PostHogRefused        final: repeating the request cannot help
         │   ├── KeyRejected           401: wrong or wrong kind of key
@@ -67,8 +74,20 @@ class WarehouseTooNew(WarehouseError):  # noqa: N818
     """The file carries migrations that this version of leadpipe does not know."""
 
 
+class DiskFull(WarehouseError):  # noqa: N818 - says what is the case
+    """No space is left where rows wait to be stored; what was stored before stays."""
+
+
 class NotPublished(WarehouseError):  # noqa: N818
     """A mart was asked for that no run has published yet."""
+
+
+class ExportedFileError(LeadpipeError):
+    """A file of exported events cannot be read; the message names it. Nothing of it is loaded."""
+
+
+class OtherProject(ExportedFileError):  # noqa: N818 - says what is the case
+    """PostHog knows none of a file's events: they are another project's."""
 
 
 class UnknownLead(LeadpipeError):  # noqa: N818
@@ -117,6 +136,22 @@ class DeliveryUnderWay(DeliveryError):  # noqa: N818
 
 class BadPartnerEvent(DeliveryError):  # noqa: N818
     """A partner's webhook that names no lead or no status."""
+
+
+class BucketError(LeadpipeError):
+    """A bucket or folder with exported files, or a file in it, cannot be read now; nothing is lost by it."""
+
+
+class BucketRefused(BucketError):  # noqa: N818
+    """The store said no for good; the message names the setting to correct."""
+
+
+class BucketUnavailable(BucketError):  # noqa: N818
+    """The store cannot be reached, or has trouble of its own; what waits there is taken later."""
+
+
+class BucketFileChanged(BucketError):  # noqa: N818
+    """A file is gone or another version since it was listed; the next listing says which."""
 
 
 class PostHogError(LeadpipeError):

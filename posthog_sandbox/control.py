@@ -74,6 +74,27 @@ class Delivery(TypedDict):
     outcome: str | None
 
 
+class ExportRun(TypedDict):
+    """A file download as the server has it: `asked` is the request's body, `reading` what its span is of."""
+
+    id: str
+    asked: dict[str, Any]
+    status: str
+    rows: int | None
+    files: list[str]
+    reading: str
+
+
+class StoreRequest(TypedDict):
+    """A request that reached the store of files; `has_authorization` must be false for every one."""
+
+    key: str
+    range: str | None
+    has_authorization: bool
+    headers: dict[str, str]
+    status: int
+
+
 class SandboxControl:
     """Levers of the sandbox at `base_url`; each call is in force when it returns."""
 
@@ -348,6 +369,91 @@ class SandboxControl:
             time.sleep(_LOOK_SECONDS)
         return cast("list[Delivery]", state["deliveries"])
 
+    def export_to(
+        self,
+        destination: Mapping[str, str],
+        *,
+        start: datetime | None,
+        end: datetime,
+        is_backfill: bool = False,
+        dies_after: int | None = None,
+        **export: object,
+    ) -> list[str]:
+        """Run a batch export for the intervals between two moments, as PostHog does; the keys written.
+
+        Args:
+            destination: `{"folder": path}`, or `bucket`, `endpoint`, `key_id`, `secret` of an S3 server.
+            start: of the first interval, which is the one that it lies in; None for one file of everything
+                before `end`, as a backfill from the beginning.
+            end: intervals that end later are not written.
+            is_backfill: select as backfills do, by timestamp if `start` lies more than six days back.
+            dies_after: the worker dies after so many files of each interval, before the manifest.
+            **export: `interval` (`hour`, `day`, `week`, `every 5 minutes`, `every 15 minutes`), `zone`,
+                `offset_hours`, `prefix`, `model` (`events`, `persons`), `format` (`Parquet`, `JSONLines`),
+                `compression`, `max_size_mb`, `batch_rows`, `include`, `exclude`, `extra_columns`.
+        """
+        found = self._post(
+            "exports/run",
+            **_export_body(destination, export),
+            start=_plain(start),
+            end=_plain(end),
+            is_backfill=is_backfill,
+            dies_after=dies_after,
+        )
+        return [str(key) for key in found["keys"]]
+
+    def add_batch_export(self, destination: Mapping[str, str], **export: object) -> None:
+        """Let a batch export run by itself from now on, each interval when it is over; see `export_to`."""
+        self._post("exports/add", **_export_body(destination, export))
+
+    def run_batch_exports(self) -> list[str]:
+        """Run what is due by the sandbox's clock now, not within a second; the keys written."""
+        return [str(key) for key in self._post("exports/due")["keys"]]
+
+    def downloads(self, **rules: object) -> None:
+        """Set how file downloads go from now on, see `DownloadRules`; what is not given is as at first.
+
+        `at_once`, `seconds`, `looks`, `late_looks`, `tells_rows`, `settle_seconds`, `old_spans`,
+        `has_copies`, `batch_rows`, `expires_seconds`, `kept_seconds`, `fails_to_start`.
+        """
+        self._post("downloads", **rules)
+
+    def download_outcomes(self, *statuses: str, error: str | None = None) -> None:
+        """Let the next file downloads end so, one after another; later ones end well.
+
+        Args:
+            statuses: `Completed`, `Failed`, `FailedRetryable`, `FailedBilling`, `Terminated`, `TimedOut`,
+                `Cancelled`, or `lost`, which is running for ever.
+            error: what those that fail say.
+        """
+        self._post("downloads/outcomes", statuses=statuses, error=error)
+
+    def export_runs(self) -> list[ExportRun]:
+        """Every file download since the last reset, the oldest first."""
+        found: list[ExportRun] = self._get("downloads/runs")["runs"]
+        return found
+
+    def forget_export(self, export_id: str) -> None:
+        """Let a file download be unknown to the server from now on."""
+        self._post("downloads/forget", id=export_id)
+
+    def store_fault(self, kind: str, **options: object) -> None:
+        """Let the next transfers of files go wrong, see `file_store.py` for the kinds.
+
+        Common options: `times` (requests that it hits, default 1, -1 for always), `after` (requests that it
+        lets pass first).
+        """
+        self._post("store/faults", kind=kind, **options)
+
+    def clear_store_faults(self) -> None:
+        """Remove all faults of the store."""
+        self._post("store/faults/clear")
+
+    def store_requests(self) -> list[StoreRequest]:
+        """Every request that reached the store of files since the last reset."""
+        found: list[StoreRequest] = self._get("store/requests")["requests"]
+        return found
+
     def requests(self) -> list[LoggedRequest]:
         """Requests since the last reset or `clear_requests`, in order of arrival."""
         found: list[LoggedRequest] = self._get("requests")["requests"]
@@ -393,6 +499,26 @@ class SandboxControl:
             by_event=found["by_event"],
             by_day=found["by_day"],
         )
+
+
+def _export_body(destination: Mapping[str, str], export: Mapping[str, object]) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "interval": "hour",
+        "zone": "UTC",
+        "offset_hours": 0,
+        "prefix": "",
+        "model": "events",
+        "format": "Parquet",
+        "compression": "zstd",
+        "max_size_mb": None,
+        "batch_rows": None,
+        "include": [],
+        "exclude": [],
+        "extra_columns": {},
+    }
+    if unknown := export.keys() - body.keys():
+        raise TypeError(f"A batch export has no {', '.join(sorted(unknown))}.")
+    return {**body, **export, "destination": dict(destination)}
 
 
 def _plain(value: object) -> object:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,10 +17,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from posthog_sandbox.backlogs import Backlog
+from posthog_sandbox.batch_exports import export_of, export_spans
 from posthog_sandbox.clock import read_moment
 from posthog_sandbox.deletions import Deletion, delete
 from posthog_sandbox.destinations import Destination
 from posthog_sandbox.faults import Fault
+from posthog_sandbox.file_downloads import DownloadRules, Outcome
+from posthog_sandbox.file_store import StoreFault
 from posthog_sandbox.hogql_sources import visible
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
@@ -207,6 +210,28 @@ def _deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return world.destinations.get(body["id"]).public()
 
 
+def _export(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    keys = export_spans(
+        world.storage,
+        export_of(body),
+        read_moment(body["start"]) if body["start"] else None,
+        read_moment(body["end"]),
+        now=world.clock.now(),
+        is_backfill=bool(body["is_backfill"]),
+        dies_after=body["dies_after"],
+    )
+    return {"keys": keys}
+
+
+def _add_export(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.batch_exports.add(export_of(body), world.clock.now())
+    return {}
+
+
+def _run_exports(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"keys": world.batch_exports.run_due(world.storage, world.clock.now())}
+
+
 async def _test_destination(request: Request) -> Response:
     """The only lever that waits for somebody else, so it is pulled in the loop."""
     world: World = request.app.state.world
@@ -217,6 +242,41 @@ async def _test_destination(request: Request) -> Response:
     except (KeyError, TypeError, ValueError) as error:
         return PlainTextResponse(f"{type(error).__name__}: {error}", 400)
     return JSONResponse(asdict(delivery))
+
+
+def _downloads(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.rules = replace(DownloadRules(), **body)
+    return {}
+
+
+def _download_outcomes(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    error = body.get("error")
+    world.downloads.outcomes.extend(Outcome(status, error) for status in body["statuses"])
+    return {}
+
+
+def _download_runs(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"runs": [run.public() for run in world.downloads.runs.values()]}
+
+
+def _forget_download(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.forget(body["id"])
+    return {}
+
+
+def _store_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    common = {key: body.pop(key) for key in ("kind", "times", "after") if key in body}
+    world.downloads.store.faults.append(StoreFault(**common, options=body))
+    return {}
+
+
+def _clear_store_faults(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.store.faults.clear()
+    return {}
+
+
+def _store_requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"requests": world.downloads.store.seen()}
 
 
 def _requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
@@ -289,6 +349,16 @@ def control_routes() -> list[Route]:
         _route("destinations", _add_destination, "POST", in_thread=False),
         _route("destinations/deliveries", _deliveries, "POST", in_thread=False),
         Route("/_sandbox/destinations/test", _test_destination, methods=["POST"]),
+        _route("exports/run", _export, "POST"),
+        _route("exports/add", _add_export, "POST"),
+        _route("exports/due", _run_exports, "POST"),
+        _route("downloads", _downloads, "POST", in_thread=False),
+        _route("downloads/outcomes", _download_outcomes, "POST", in_thread=False),
+        _route("downloads/runs", _download_runs, "GET", in_thread=False),
+        _route("downloads/forget", _forget_download, "POST", in_thread=False),
+        _route("store/faults", _store_fault, "POST", in_thread=False),
+        _route("store/faults/clear", _clear_store_faults, "POST", in_thread=False),
+        _route("store/requests", _store_requests, "GET", in_thread=False),
         _route("requests", _requests, "GET"),
         _route("requests/clear", _clear_requests, "POST"),
         _route("stats", _stats, "GET"),

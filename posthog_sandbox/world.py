@@ -9,10 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from posthog_sandbox.access import Access
+from posthog_sandbox.batch_exports import BatchExports
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.destinations import Destinations
 from posthog_sandbox.faults import Faults
+from posthog_sandbox.file_downloads import FileDownloads
+from posthog_sandbox.file_store import FileStore
 from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
@@ -101,14 +104,17 @@ class World:
     hidden_properties: tuple[str, ...] = ()
     has_native_json: bool = False
     truth: dict[str, Any] | None = None
+    batch_exports: BatchExports = field(default_factory=BatchExports)
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
     destinations: Destinations = field(init=False)
+    downloads: FileDownloads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = People(self.storage)
+        self.people = People(self.storage, self.clock.now)
         self.cohorts = Cohorts(self.storage)
         self.destinations = Destinations(self.clock.now)
+        self.downloads = FileDownloads(self.storage, self.clock, FileStore(self.clock))
 
     def reset(self) -> None:
         """As it was when it started without events."""
@@ -117,6 +123,8 @@ class World:
         self.people.clear()
         self.cohorts.clear()
         self.destinations.clear()
+        self.batch_exports.clear()
+        self.downloads.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()
