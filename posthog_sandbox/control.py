@@ -74,6 +74,27 @@ class Delivery(TypedDict):
     outcome: str | None
 
 
+class ExportRun(TypedDict):
+    """A file download as the server has it: `asked` is the request's body, `reading` what its span is of."""
+
+    id: str
+    asked: dict[str, Any]
+    status: str
+    rows: int | None
+    files: list[str]
+    reading: str
+
+
+class StoreRequest(TypedDict):
+    """A request that reached the store of files; `has_authorization` must be false for every one."""
+
+    key: str
+    range: str | None
+    has_authorization: bool
+    headers: dict[str, str]
+    status: int
+
+
 class SandboxControl:
     """Levers of the sandbox at `base_url`; each call is in force when it returns."""
 
@@ -347,6 +368,50 @@ class SandboxControl:
                 raise TimeoutError(f"{state['waiting']} webhooks are still on their way.")
             time.sleep(_LOOK_SECONDS)
         return cast("list[Delivery]", state["deliveries"])
+
+    def downloads(self, **rules: object) -> None:
+        """Set how file downloads go from now on, see `DownloadRules`; what is not given is as at first.
+
+        `at_once`, `seconds`, `looks`, `late_looks`, `tells_rows`, `settle_seconds`, `old_spans`,
+        `has_copies`, `batch_rows`, `expires_seconds`, `kept_seconds`, `fails_to_start`.
+        """
+        self._post("downloads", **rules)
+
+    def download_outcomes(self, *statuses: str, error: str | None = None) -> None:
+        """Let the next file downloads end so, one after another; later ones end well.
+
+        Args:
+            statuses: `Completed`, `Failed`, `FailedRetryable`, `FailedBilling`, `Terminated`, `TimedOut`,
+                `Cancelled`, or `lost`, which is running for ever.
+            error: what those that fail say.
+        """
+        self._post("downloads/outcomes", statuses=statuses, error=error)
+
+    def export_runs(self) -> list[ExportRun]:
+        """Every file download since the last reset, the oldest first."""
+        found: list[ExportRun] = self._get("downloads/runs")["runs"]
+        return found
+
+    def forget_export(self, export_id: str) -> None:
+        """Let a file download be unknown to the server from now on."""
+        self._post("downloads/forget", id=export_id)
+
+    def store_fault(self, kind: str, **options: object) -> None:
+        """Let the next transfers of files go wrong, see `file_store.py` for the kinds.
+
+        Common options: `times` (requests that it hits, default 1, -1 for always), `after` (requests that it
+        lets pass first).
+        """
+        self._post("store/faults", kind=kind, **options)
+
+    def clear_store_faults(self) -> None:
+        """Remove all faults of the store."""
+        self._post("store/faults/clear")
+
+    def store_requests(self) -> list[StoreRequest]:
+        """Every request that reached the store of files since the last reset."""
+        found: list[StoreRequest] = self._get("store/requests")["requests"]
+        return found
 
     def requests(self) -> list[LoggedRequest]:
         """Requests since the last reset or `clear_requests`, in order of arrival."""

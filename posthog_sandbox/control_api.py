@@ -7,7 +7,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,8 @@ from posthog_sandbox.clock import read_moment
 from posthog_sandbox.deletions import Deletion, delete
 from posthog_sandbox.destinations import Destination
 from posthog_sandbox.faults import Fault
+from posthog_sandbox.file_downloads import DownloadRules, Outcome
+from posthog_sandbox.file_store import StoreFault
 from posthog_sandbox.hogql_sources import visible
 from posthog_sandbox.limits import QueryLimits
 from posthog_sandbox.people import person_of
@@ -219,6 +221,41 @@ async def _test_destination(request: Request) -> Response:
     return JSONResponse(asdict(delivery))
 
 
+def _downloads(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.rules = replace(DownloadRules(), **body)
+    return {}
+
+
+def _download_outcomes(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    error = body.get("error")
+    world.downloads.outcomes.extend(Outcome(status, error) for status in body["statuses"])
+    return {}
+
+
+def _download_runs(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"runs": [run.public() for run in world.downloads.runs.values()]}
+
+
+def _forget_download(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.forget(body["id"])
+    return {}
+
+
+def _store_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    common = {key: body.pop(key) for key in ("kind", "times", "after") if key in body}
+    world.downloads.store.faults.append(StoreFault(**common, options=body))
+    return {}
+
+
+def _clear_store_faults(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    world.downloads.store.faults.clear()
+    return {}
+
+
+def _store_requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"requests": world.downloads.store.seen()}
+
+
 def _requests(world: World, _: dict[str, Any]) -> dict[str, Any]:
     return {"requests": [entry.public() for entry in list(world.log.entries)]}
 
@@ -289,6 +326,13 @@ def control_routes() -> list[Route]:
         _route("destinations", _add_destination, "POST", in_thread=False),
         _route("destinations/deliveries", _deliveries, "POST", in_thread=False),
         Route("/_sandbox/destinations/test", _test_destination, methods=["POST"]),
+        _route("downloads", _downloads, "POST", in_thread=False),
+        _route("downloads/outcomes", _download_outcomes, "POST", in_thread=False),
+        _route("downloads/runs", _download_runs, "GET", in_thread=False),
+        _route("downloads/forget", _forget_download, "POST", in_thread=False),
+        _route("store/faults", _store_fault, "POST", in_thread=False),
+        _route("store/faults/clear", _clear_store_faults, "POST", in_thread=False),
+        _route("store/requests", _store_requests, "GET", in_thread=False),
         _route("requests", _requests, "GET"),
         _route("requests/clear", _clear_requests, "POST"),
         _route("stats", _stats, "GET"),

@@ -8,7 +8,8 @@ A stored event keeps the person of its ingestion; queries ask the overrides for 
 import json
 import threading
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from posthog_sandbox.hogql_literals import quoted
 from posthog_sandbox.storage import Storage
 
 _NAMESPACE = uuid.UUID("932979b4-65c3-4424-8467-0b66ec27bc22")
+_DELETION_VERSIONS = 100
+"""By which PostHog raises the version of a person that it deletes."""
 UNMERGEABLE = frozenset(
     (
         *("anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email"),
@@ -35,13 +38,21 @@ def person_of(distinct_id: str) -> str:
 class People:
     """The persons of one sandbox; safe to use from several threads."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._storage = storage
+        self._now = now
         self._lock = threading.RLock()
         self.clear()
         # A directory of an earlier process may hold merges.
         ((merges,),) = storage.values("SELECT count() FROM sandbox.overrides")
         self.has_overrides = merges > 0
+        for table, key in (("distinct_id_changes", "distinct_id"), ("person_changes", "id")):
+            known = storage.values(f"SELECT toString({key}), version FROM sandbox.{table}")
+            self._versions |= {(table, one): version for one, version in known}
 
     def clear(self) -> None:
         """Forget everybody."""
@@ -51,6 +62,7 @@ class People:
             self._identified: set[str] = set()
             self._properties: dict[str, dict[str, Any]] = {}
             self._changed: set[str] = set()
+            self._versions: dict[tuple[str, str], int] = {}
             self.deleted: frozenset[str] = frozenset()
             self.has_overrides = False
 
@@ -144,11 +156,13 @@ class People:
                 for one in persons
             ]
             self._storage.set_person_properties(pa.table({"id": persons, "properties": texts}))
+            self._note("person_changes", "id", persons)
 
     def delete(self, person_id: str) -> None:
         """Forget a person for good: PostHog's tombstone outlives later events of theirs."""
         with self._lock:
             self.deleted |= {person_id}
+            self._note("person_changes", "id", [person_id], by=_DELETION_VERSIONS)
 
     def remember(self, persons: Collection[str]) -> None:
         """Read the properties of persons, generated ones included, in one query."""
@@ -204,3 +218,19 @@ class People:
             persons = [self._persons[one] for one in ids]
             self._storage.set_overrides(pa.table({"distinct_id": ids, "person_id": persons}))
             self.has_overrides = True
+            self._note("distinct_id_changes", "distinct_id", ids)
+
+    def _note(self, table: str, key: str, changed: Sequence[str], *, by: int = 1) -> None:
+        """Keep version and moment of a change, which exports of persons go by."""
+        if not changed:
+            return
+        for one in changed:
+            self._versions[table, one] = self._versions.get((table, one), 0) + by
+        columns: dict[str, Any] = {
+            key: list(changed),
+            "version": [self._versions[table, one] for one in changed],
+            "changed_at": pa.array([self._now()] * len(changed), pa.timestamp("us", "UTC")),
+        }
+        if table == "person_changes":
+            columns["is_deleted"] = [one in self.deleted for one in changed]
+        self._storage.note_changes(table, pa.table(columns))

@@ -27,6 +27,7 @@ from posthog_sandbox import cohort_api, person_api, project, refusals
 from posthog_sandbox.access import Access
 from posthog_sandbox.capture import capture_routes
 from posthog_sandbox.control_api import control_routes
+from posthog_sandbox.file_download_api import download_routes
 from posthog_sandbox.front import Front
 from posthog_sandbox.live import keep_live
 from posthog_sandbox.process import PROJECT_API_KEY, READY_PREFIX
@@ -72,6 +73,7 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
             tasks.append(asyncio.create_task(post_live(world, settings.webhook)))
         yield
         world.destinations.clear()
+        world.downloads.close()
         for task in tasks:
             task.cancel()
 
@@ -99,6 +101,7 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
     app = Starlette(
         routes=[
             *projects,
+            *download_routes(),
             Route("/api/users/@me/", project.show_user),
             Route("/api/personal_api_keys/@current/", project.show_key),
             Route("/_health", project.health),
@@ -152,7 +155,17 @@ def serve(settings: ServerSettings) -> None:
             lifespan="on",
             date_header=False,
         )
-        asyncio.run(_run(config, listener, f"http://{settings.host}:{port}", settings))
+        store = _listener(settings.host, 0)
+        world.downloads.store.url = f"http://{settings.host}:{store.getsockname()[1]}"
+        beside = uvicorn.Config(
+            world.downloads.store,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            date_header=False,
+        )
+        url = f"http://{settings.host}:{port}"
+        asyncio.run(_run(config, listener, url, settings, beside=(beside, store)))
     finally:
         storage.close()
 
@@ -181,10 +194,26 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Beside(uvicorn.Server):
+    """A server that ends with another one: no signal is its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 async def _run(
-    config: uvicorn.Config, listener: socket.socket, url: str, settings: ServerSettings
+    config: uvicorn.Config,
+    listener: socket.socket,
+    url: str,
+    settings: ServerSettings,
+    *,
+    beside: tuple[uvicorn.Config, socket.socket],
 ) -> None:
     server = _Server(config)
+    store = _Beside(beside[0])
+    store.config.timeout_graceful_shutdown = 1
+    storing = asyncio.create_task(store.serve(sockets=[beside[1]]))
     server.announcement = (
         f"{READY_PREFIX}{url}\n"
         f"  personal API key  {settings.api_key}\n"
@@ -196,6 +225,8 @@ async def _run(
     try:
         await server.serve(sockets=[listener])
     finally:
+        store.should_exit = True
+        await storing
         if watch is not None:
             watch.cancel()
 

@@ -41,11 +41,21 @@ _TABLES = (
     ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.person_properties (id UUID, properties String)
     ENGINE = Join(ANY, LEFT, id) SETTINGS join_any_take_last_row = 1""",
+    """CREATE TABLE IF NOT EXISTS sandbox.distinct_id_changes (
+        distinct_id String, version UInt64, changed_at DateTime64(6, 'UTC')
+    ) ENGINE = Join(ANY, LEFT, distinct_id) SETTINGS join_any_take_last_row = 1""",
+    """CREATE TABLE IF NOT EXISTS sandbox.person_changes (
+        id UUID, version UInt64, changed_at DateTime64(6, 'UTC'), is_deleted Bool
+    ) ENGINE = Join(ANY, LEFT, id) SETTINGS join_any_take_last_row = 1""",
     """CREATE TABLE IF NOT EXISTS sandbox.cohort_people (
         cohort_id UInt64, is_static Bool, person_id UUID
     ) ENGINE = MergeTree ORDER BY (cohort_id, person_id)""",
     # Of an earlier process: cohorts themselves are in memory, and their numbers begin anew.
     "TRUNCATE TABLE sandbox.cohort_people",
+)
+_OF_PROJECT = (
+    *("events", "overrides", "person_properties", "cohort_people"),
+    *("distinct_id_changes", "person_changes"),
 )
 _SETTINGS = (
     "output_format_json_quote_64bit_integers = 0, output_format_json_escape_forward_slashes = 0, "
@@ -110,6 +120,7 @@ class Storage:
         self._path = directory or Path(tempfile.mkdtemp(prefix="posthog-sandbox-"))
         self._connections: list[Any] = []
         self._writing = threading.Lock()
+        self._streaming = threading.Lock()
         self.backlogs: tuple[Backlog, ...] = ()
         self._readers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
@@ -118,6 +129,8 @@ class Storage:
             self._connections.append(self._writer)
             for statement in _TABLES:
                 self._writer.query(statement)
+            self._streamer = chdb.connect(str(self._path))
+            self._connections.append(self._streamer)
             for _ in range(readers):
                 reader = chdb.connect(str(self._path))
                 self._connections.append(reader)
@@ -148,6 +161,17 @@ class Storage:
                 select = "SELECT assumeNotNull(distinct_id), toUUID(assumeNotNull(person_id))"
                 self._insert(overrides, "overrides", select)
 
+    def note_changes(self, table: str, changes: pa.Table) -> None:
+        """Keep the last change of distinct ids or persons; the columns are the table's."""
+        selects = {
+            "distinct_id_changes": "SELECT assumeNotNull(distinct_id), assumeNotNull(version), "
+            "assumeNotNull(changed_at)",
+            "person_changes": "SELECT toUUID(assumeNotNull(id)), assumeNotNull(version), "
+            "assumeNotNull(changed_at), assumeNotNull(is_deleted)",
+        }
+        with self._writing:
+            self._insert(changes, table, selects[table])
+
     def _insert(self, source: pa.Table, table: str, select: str) -> None:
         """`Python(source)` in the SQL is this function's argument: chdb looks it up by its name."""
         if source.num_rows:
@@ -175,7 +199,7 @@ class Storage:
     def clear(self) -> None:
         """Remove all rows."""
         with self._writing:
-            for table in ("events", "overrides", "person_properties", "cohort_people"):
+            for table in _OF_PROJECT:
                 self._writer.query(f"TRUNCATE TABLE sandbox.{table}")
 
     def is_empty(self) -> bool:
@@ -187,6 +211,18 @@ class Storage:
         with self._reader() as reader:
             body: bytes = reader.query(f"{sql} SETTINGS {_SETTINGS}", "JSONCompactEachRow").bytes()
         return [json.loads(line) for line in body.splitlines()]
+
+    def stream(self, sql: str, *, rows: int) -> Iterator[pa.RecordBatch]:
+        """The rows of our own large queries, so many at a time at most; one such query after another."""
+        with self._streaming:
+            settings = f"{_SETTINGS}, max_block_size = {rows}, prefer_column_name_to_alias = 1"
+            result: Any = self._streamer.send_query(f"{sql} SETTINGS {settings}", "Arrow")
+            try:
+                for batch in result.record_batch(rows_per_batch=rows):
+                    for first in range(0, batch.num_rows, rows):
+                        yield batch.slice(first, rows)
+            finally:
+                result.close()
 
     def run(self, sql: str, *, seconds: float) -> Rows:
         """Run a printed HogQL query; times come as PostHog's JSON has them.

@@ -13,6 +13,8 @@ from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.destinations import Destinations
 from posthog_sandbox.faults import Faults
+from posthog_sandbox.file_downloads import FileDownloads
+from posthog_sandbox.file_store import FileStore
 from posthog_sandbox.hogql_sources import DEFAULT_PROPERTY_TYPES, Context
 from posthog_sandbox.limits import Gate, QueryLimits
 from posthog_sandbox.people import People
@@ -104,11 +106,13 @@ class World:
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
     destinations: Destinations = field(init=False)
+    downloads: FileDownloads = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = People(self.storage)
+        self.people = People(self.storage, self.clock.now)
         self.cohorts = Cohorts(self.storage)
         self.destinations = Destinations(self.clock.now)
+        self.downloads = FileDownloads(self.storage, self.clock, FileStore(self.clock))
 
     def reset(self) -> None:
         """As it was when it started without events."""
@@ -117,6 +121,7 @@ class World:
         self.people.clear()
         self.cohorts.clear()
         self.destinations.clear()
+        self.downloads.clear()
         self.faults.clear()
         self.log.clear()
         self.cache.clear()
