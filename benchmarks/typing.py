@@ -23,6 +23,7 @@ from leadpipe.events.mapping.reading import built_in, read_mapping
 from leadpipe.events.mapping.retyping import retype_stale
 from leadpipe.events.mapping.typed import typed_wire_rows
 from leadpipe.events.mapping.versions import adopt
+from leadpipe.events.staging import stage
 from leadpipe.warehouse import Warehouse
 
 _BEFORE = Path(__file__).with_name("typed_events_0_2_0.sql")
@@ -78,7 +79,7 @@ def retype(events: int) -> float:
         mapping = own_mapping(folder)
         with warehouse.transaction() as connection:
             begin_run(connection, Run("benchmark", "manual"), days=[], now=now)
-            ingest(connection, [page], run_id="benchmark", now=now)
+            ingest(connection, stage([page], built_in(), folder), run_id="benchmark", now=now)
             adopt(connection, mapping, now=now)
         started = _cpu_seconds()
         report = retype_stale(warehouse, mapping)

@@ -10,13 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import xor
-from pathlib import Path
 
 import duckdb
 
 from leadpipe.events.days import DayState
-from leadpipe.events.extraction import WindowPages, rows_of
 from leadpipe.events.proof import Fingerprint
+from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
 from leadpipe.events.windows import Window
 from leadpipe.events.wiping import note_deletion
@@ -25,27 +24,30 @@ _DAY = timedelta(days=1)
 
 
 def give_way(
-    connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages], *, until: datetime
+    connection: duckdb.DuckDBPyConnection,
+    windows: Sequence[Window],
+    staged: Staged | None,
+    *,
+    until: datetime,
 ) -> None:
-    """Let an older copy be the event where PostHog lost the later one; run it before the pages are taken in.
+    """Let an older copy be the event where PostHog lost the later one; run it before the rows are taken in.
 
     Of two events under one uuid the one received last is kept. When PostHog loses it (its person was
     erased), the other one is still there, and counts.
 
     Args:
         connection: the warehouse, in a transaction.
-        parts: windows that were read from the beginning of time to their ends.
+        windows: read from the beginning of time to their ends.
+        staged: what was read; None for nothing.
         until: what PostHog received later may not have been there yet.
     """
-    pages = [page for part in parts for page in part.pages]
-    if not pages:
+    if staged is None or not windows:
         return
     # Like a webhook's copy, which does not say when it was received: the door takes any other for later.
     connection.execute(
         f"""
         UPDATE raw_events SET created_at = NULL FROM (
-            SELECT try_cast(fields[1] AS UUID) AS uuid, max(try_cast(fields[4] AS TIMESTAMPTZ)) AS received_at
-            FROM {rows_of(pages)} GROUP BY ALL
+            SELECT uuid, max(created_at) AS received_at FROM {staged.relation} GROUP BY ALL
         ) AS seen
         WHERE raw_events.uuid = seen.uuid AND created_at > received_at AND created_at <= $until
           AND event_date IN (SELECT unnest($days::DATE[]))
@@ -56,9 +58,9 @@ def give_way(
         """,
         {
             "until": until,
-            "days": sorted({day for part in parts for day in part.window.days}),
-            "starts": [part.window.start for part in parts],
-            "ends": [part.window.end for part in parts],
+            "days": sorted({day for window in windows for day in window.days}),
+            "starts": [window.start for window in windows],
+            "ends": [window.end for window in windows],
         },
     )
 
@@ -66,7 +68,7 @@ def give_way(
 def unseen(
     connection: duckdb.DuckDBPyConnection,
     windows: Sequence[Window],
-    pages: Sequence[Path],
+    staged: Staged | None,
     *,
     events: Sequence[str],
     until: datetime,
@@ -74,17 +76,17 @@ def unseen(
     """Uuids stored in windows that were read whole, and not among what was read; by day.
 
     Args:
-        connection: the warehouse, after the pages were taken in.
+        connection: the warehouse, after the rows were taken in.
         windows: read from the beginning of time, to their ends.
-        pages: all their page files.
+        staged: what was read in them; None for nothing.
         events: the names that were asked for.
         until: what PostHog received later may not have been there yet.
     """
+    if not windows:
+        return {}
     connection.execute("CREATE OR REPLACE TEMP TABLE seen (uuid UUID)")
-    if pages:
-        connection.execute(
-            f"INSERT INTO seen SELECT try_cast(fields[1] AS UUID) FROM {rows_of(pages)}"
-        )
+    if staged is not None:
+        connection.execute(f"INSERT INTO seen SELECT uuid FROM {staged.relation}")
     found = connection.execute(
         """
         SELECT event_date, list(CAST(uuid AS VARCHAR)) FROM raw_events
@@ -117,7 +119,9 @@ def days_with_copies(
     return frozenset(day for (day,) in rows)
 
 
-def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowPages]) -> None:
+def forget_copies(
+    connection: duckdb.DuckDBPyConnection, windows: Sequence[Window], staged: Staged | None
+) -> None:
     """Forget copies on days that PostHog has them on no more; their events are kept under other days.
 
     Of two events under one uuid PostHog may have lost one. A copy that is forgotten by mistake is noted
@@ -125,20 +129,18 @@ def forget_copies(connection: duckdb.DuckDBPyConnection, parts: Sequence[WindowP
 
     Args:
         connection: the warehouse, in a transaction.
-        parts: windows that were read from the beginning of time; those of whole days count.
+        windows: read from the beginning of time; those of whole days count.
+        staged: what was read in them; None for nothing.
     """
-    for part in parts:
-        if part.window.end - part.window.start < _DAY:
+    rows = staged.relation if staged else "(SELECT NULL::UUID AS uuid, NULL::DATE AS event_date)"
+    for window in windows:
+        if window.end - window.start < _DAY:
             continue
-        seen = (
-            f"SELECT try_cast(fields[1] AS UUID) AS uuid FROM {rows_of(part.pages)}"
-            if part.pages
-            else "SELECT NULL::UUID AS uuid LIMIT 0"
-        )
         connection.execute(
-            f"DELETE FROM event_copies WHERE event_date IN (SELECT unnest($days::DATE[])) "
-            f"AND uuid NOT IN (SELECT uuid FROM ({seen}) WHERE uuid IS NOT NULL)",
-            {"days": list(part.window.days)},
+            "DELETE FROM event_copies WHERE event_date IN (SELECT unnest($days::DATE[])) AND uuid NOT IN ("
+            f"SELECT uuid FROM {rows} WHERE uuid IS NOT NULL AND event_date IN "
+            "(SELECT unnest($days::DATE[])))",
+            {"days": list(window.days)},
         )
 
 

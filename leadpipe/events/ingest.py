@@ -5,22 +5,20 @@ uuid is the copy that PostHog received last (greatest `created_at`): a correctio
 received at one moment it is the one that says more, however PostHog prints it (`contents.sql`). Whose it is
 says the source that knows persons best (`persons.py`). The row is stamped with the run that first brought the
 uuid. So the outcome does not depend on the order of deliveries. Where the rows come from (query pages,
-webhook inbox, exported files) is not this module's business.
+webhook inbox, exported files), and how they are typed (`staging.py`), is not this module's business.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 
 import duckdb
 
-from leadpipe.events.extraction import rows_of
-from leadpipe.events.mapping.model import EventMapping
-from leadpipe.events.mapping.typed import typed_wire_rows
 from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
+from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
 from leadpipe.warehouse import read_sql
 
@@ -29,6 +27,12 @@ _COLUMNS = (
     "uuid, event, timestamp, event_date, event_hour, created_at, distinct_id, person_id, listing_id, "
     "seeker_id, lister_id, lister_type, context_type, lead_type, is_logged_in, viewed_from, platform, "
     "save_action, price, properties, rejected_reason, meaning, mapped_properties"
+)
+# Of these what the door looks at; the others are read once, from the staged file, when they are stored.
+_NARROW = "uuid, event, timestamp, event_date, created_at, distinct_id, person_id, rejected_reason"
+_WHOLE = (
+    "(SELECT arrivals.* REPLACE (staged.person_id AS person_id), staged.person_rank "
+    "FROM arrivals JOIN staged ON arrivals.copy = staged.copy)"
 )
 # Which of two copies is the event: the one PostHog received last. A webhook does not say when.
 _RECEIVED = "coalesce({0}.created_at, '-infinity'::TIMESTAMPTZ)"
@@ -60,48 +64,46 @@ class IngestResult:
 
 def ingest(
     connection: duckdb.DuckDBPyConnection,
-    pages: Sequence[Path],
+    staged: Staged | None,
     *,
     run_id: str,
     now: datetime,
     rank: PersonRank = PersonRank.QUERY,
 ) -> IngestResult:
-    """Merge page files into `raw_events`; run it inside a transaction.
+    """Merge typed rows into `raw_events`; run it inside a transaction.
 
     Args:
         connection: the warehouse, in a transaction.
-        pages: newline-delimited JSON, a row a line: [uuid, event, timestamp, created_at, distinct_id,
-            person_id, properties as JSON text], each a text or null.
+        staged: the rows; None for none. If the warehouse has another mapping in use than the one they are
+            typed by, they are typed again.
         run_id: stamped on the rows that are new; the run must be in `runs`.
         now: when the batch was taken in (UTC).
-        rank: how much the pages' source knows of persons.
-
-    Events are typed by the mapping that the warehouse has in use.
+        rank: how much the rows' source knows of persons.
 
     An event that its table cannot use is stored with `rejected_reason`; one without uuid, name or time
     goes to `rejected_events`. Neither stops the batch.
     """
-    if not pages:
+    if staged is None:
         return IngestResult()
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW wire_rows AS SELECT fields FROM {rows_of(pages)}"
-    )
     mapping = in_use(connection, now=now)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE staged AS "
-        f"SELECT *, {rank}::UTINYINT AS person_rank FROM ({typed_wire_rows(mapping)})"
-    )
+    if staged.mapping.version != mapping.version:
+        staged = staged.typed_by(mapping)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP VIEW arrivals AS FROM {staged.relation};
+        CREATE OR REPLACE TEMP TABLE staged AS
+        SELECT copy, {_NARROW}, {rank}::UTINYINT AS person_rank, unreadable_reason FROM arrivals
+    """)
     if rank < PersonRank.QUERY:
         _resolve_persons(connection)
     fetched = _count(connection, "SELECT count(*) FROM staged")
     unreadable = _set_unreadable_aside(connection, run_id, now)
     _choose_copies(connection, takes_the_place(connection, mapping))
     _tell_shared_uuids(connection, now)
-    merged = _merge(connection, run_id, mapping)
+    merged = _merge(connection, run_id, staged)
     _note_copies_on_other_days(connection)
     connection.execute(
-        "DROP VIEW copies; DROP TABLE staged; DROP TABLE sightings; DROP TABLE known; "
-        "DROP TABLE identities"
+        "DROP VIEW copies; DROP VIEW arrivals; DROP TABLE staged; DROP TABLE sightings; "
+        "DROP TABLE known; DROP TABLE identities"
     )
     result = IngestResult(rejected=unreadable) + IngestResult(
         fetched=fetched,
@@ -138,7 +140,7 @@ def _set_unreadable_aside(
     if reasons:
         keep_rejected(
             connection,
-            "SELECT unreadable_reason AS reason, content FROM staged "
+            "SELECT unreadable_reason AS reason, content FROM arrivals "
             "WHERE unreadable_reason IS NOT NULL",
             run_id=run_id,
             now=now,
@@ -178,11 +180,11 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
         SELECT DISTINCT uuid, event, distinct_id, event_date FROM staged
         WHERE uuid IN (SELECT uuid FROM sightings);
         CREATE OR REPLACE TEMP VIEW copies AS
-        SELECT rowid AS copy, properties, timestamp, event, distinct_id FROM staged
+        SELECT copy, properties, timestamp, event, distinct_id FROM arrivals
         WHERE uuid IN (SELECT uuid FROM sightings);
-        DELETE FROM staged WHERE uuid IN (SELECT uuid FROM sightings) AND rowid NOT IN (
-            SELECT staged.rowid
-            FROM staged LEFT JOIN ({read_sql("events", "contents.sql")}) AS said ON staged.rowid = said.copy
+        DELETE FROM staged WHERE uuid IN (SELECT uuid FROM sightings) AND copy NOT IN (
+            SELECT staged.copy
+            FROM staged LEFT JOIN ({read_sql("events", "contents.sql")}) AS said USING (copy)
             WHERE uuid IN (SELECT uuid FROM sightings)
             QUALIFY row_number() OVER (
                 PARTITION BY uuid
@@ -201,13 +203,14 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
                    WHEN {_RECEIVED.format("staged")} <> {_RECEIVED.format("stored")}
                        THEN {_RECEIVED.format("staged")} > {_RECEIVED.format("stored")}
                    WHEN {lacks_properties} THEN true  -- and as it is typed by another mapping
-                   WHEN staged.properties IS NOT DISTINCT FROM stored.properties
+                   WHEN arrivals.properties IS NOT DISTINCT FROM stored.properties
                        AND staged.timestamp = stored.timestamp AND staged.event = stored.event THEN false
                END AS is_later_copy,  -- null: received at one moment, so what they say decides
                stored.created_at,
                stored.person_id AS stored_person,
                stored.person_rank AS stored_rank
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
+        JOIN arrivals ON arrivals.copy = staged.copy
         WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
     """)
     _settle_ties(connection, first, last)
@@ -251,8 +254,10 @@ def _settle_ties(
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW copies AS
         SELECT {{'uuid': uuid, 'is_staged': true}} AS copy, properties, timestamp, event, distinct_id
-        FROM staged
-        WHERE uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL)
+        FROM arrivals
+        WHERE copy IN (
+            SELECT copy FROM staged WHERE uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL)
+        )
         UNION ALL
         SELECT {{'uuid': uuid, 'is_staged': false}}, properties, timestamp, event, distinct_id
         FROM raw_events
@@ -295,9 +300,7 @@ def _date(day: date | None) -> str:
     return f"DATE '{day}'" if day else "NULL::DATE"
 
 
-def _merge(
-    connection: duckdb.DuckDBPyConnection, run_id: str, mapping: EventMapping
-) -> IngestResult:
+def _merge(connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged) -> IngestResult:
     """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged."""
     fresh = connection.execute("""
         SELECT event_date, rejected_reason, count(*) FROM staged
@@ -310,12 +313,13 @@ def _merge(
     # The two halves of a MERGE by uuid, apart: as one statement it reads all of a long history
     # (200,000 new rows into 20 million: 1.1 to 2.5 s against 0.6 s).
     if fresh:
-        connection.execute(
-            f"INSERT INTO raw_events ({_COLUMNS}, person_rank, run_id) "
-            f"SELECT {_COLUMNS}, person_rank, $run_id FROM staged "
-            "WHERE uuid NOT IN (SELECT uuid FROM known)",
-            {"run_id": run_id},
-        )
+        with _one_thread(connection):
+            connection.execute(
+                f"INSERT INTO raw_events ({_COLUMNS}, person_rank, run_id) "
+                f"SELECT {_COLUMNS}, person_rank, $run_id FROM {_WHOLE} "
+                "WHERE uuid NOT IN (SELECT uuid FROM known)",
+                {"run_id": run_id},
+            )
         for table in ("gone_events", "unconfirmed_events"):  # what is there again
             connection.execute(f"DELETE FROM {table} WHERE uuid IN (SELECT uuid FROM staged)")
     if changed:
@@ -323,7 +327,7 @@ def _merge(
         connection.execute(f"""
             MERGE INTO raw_events AS stored USING (
                 SELECT staged.*, known.event_date AS stored_date
-                FROM known JOIN staged USING (uuid) WHERE is_later_copy
+                FROM known JOIN {_WHOLE} AS staged USING (uuid) WHERE is_later_copy
             ) AS copy
             ON stored.uuid = copy.uuid AND stored.event_date = copy.stored_date
             WHEN MATCHED THEN UPDATE SET {updates}
@@ -335,7 +339,7 @@ def _merge(
     days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
     runs = {run for _, _, run in changed} | ({run_id} if fresh else set())
     mark_changed(connection, sorted(days), sorted(runs))
-    note_taken_in(connection, days, mapping)
+    note_taken_in(connection, days, rows.mapping, rows.asked_by)
     rejected: dict[str, int] = {}
     for _, reason, count in fresh:
         if reason is not None:
@@ -345,6 +349,17 @@ def _merge(
         rejected=dict(sorted(rejected.items())),
         changed_days=tuple(sorted(days)),
     )
+
+
+@contextmanager
+def _one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """For batches of less than a row group a thread: two take a third more CPU, and 100 MB."""
+    threads = _count(connection, "SELECT current_setting('threads')")
+    connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")
 
 
 def _note_copies_on_other_days(connection: duckdb.DuckDBPyConnection) -> None:

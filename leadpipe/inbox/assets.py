@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from leadpipe.events.assets import run_of
+from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.inbox.settings import InboxSettings
@@ -39,6 +40,7 @@ def webhook_events(
             landing=settings.landing_dir,
             publish=lambda connection: publish_tables(connection, settings.published_dir),
             clock=lambda: datetime.now(UTC),
+            mapping=event_mapping(settings),
         )
         state = inbox.state()
         with warehouse.get_connection() as connection:

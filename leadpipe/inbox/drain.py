@@ -15,7 +15,10 @@ import duckdb
 from leadpipe.events import ledger
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.persons import PersonRank
+from leadpipe.events.staging import Staged, stage
 from leadpipe.events.unconfirmed import note_arrivals, withheld
 from leadpipe.inbox.store import Inbox, Waiting
 from leadpipe.living import own_folder
@@ -52,6 +55,7 @@ def drain(
     landing: Path,
     publish: Callable[[duckdb.DuckDBPyConnection], object],
     clock: Callable[[], datetime],
+    mapping: EventMapping | None = None,
 ) -> DrainReport:
     """Move everything that waits, at most a million events at a time.
 
@@ -63,6 +67,8 @@ def drain(
         landing: a folder for the page file, removed afterwards.
         publish: publishes the tables from an open connection, before rows leave the inbox.
         clock: the time (UTC).
+        mapping: by which events are typed before the warehouse is opened, by default the built-in one; in a
+            warehouse that has another one in use they are typed again.
 
     Raises:
         WarehouseLocked, InboxUnavailable: nothing is lost, it all waits.
@@ -76,13 +82,18 @@ def drain(
             if not waiting:
                 break
             last = waiting[-1].number
-            folder.mkdir(parents=True, exist_ok=True)
+            stager = _Stager(folder, mapping or built_in())
+            staged = stager.tried(waiting)
             with warehouse.connect() as connection:
                 ledger.mark_interrupted(connection, landing=landing, now=clock())
-                batch = _Batch(connection, run, folder / "inbox.ndjson", clock)
+                batch = _Batch(connection, run, stager, clock)
                 known = withheld(connection, [event.uuid for event in waiting])
                 events = [event for event in waiting if event.uuid not in known]
-                result, broken = batch.store(events) if events else (IngestResult(), [])
+                result, broken = (
+                    batch.store(events, None if known else staged)
+                    if events
+                    else (IngestResult(), [])
+                )
                 publish(connection)
             for event, reason in broken:
                 inbox.bury(event, reason, now=clock())
@@ -98,17 +109,41 @@ def drain(
 
 
 @dataclass(frozen=True)
+class _Stager:
+    """Types rows of the inbox, in a folder of its own."""
+
+    folder: Path
+    mapping: EventMapping
+
+    def stage(self, events: Sequence[Waiting]) -> Staged | None:
+        page = self.folder / "inbox.ndjson"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        page.write_text("".join(f"{event.wire}\n" for event in events), encoding="utf-8")
+        return stage([page], self.mapping, self.folder)
+
+    def tried(self, events: Sequence[Waiting]) -> Staged | None:
+        """None if one of them cannot be typed: which one shows when they are stored."""
+        try:
+            return self.stage(events)
+        except _BROKEN_BY_DATA:
+            return None
+
+
+@dataclass(frozen=True)
 class _Batch:
     """Stores rows, and where they cannot be stored together, finds the one that breaks them."""
 
     connection: duckdb.DuckDBPyConnection
     run: Run
-    page: Path
+    stager: _Stager
     clock: Callable[[], datetime]
 
-    def store(self, events: Sequence[Waiting]) -> tuple[IngestResult, list[tuple[Waiting, str]]]:
+    def store(
+        self, events: Sequence[Waiting], staged: Staged | None = None
+    ) -> tuple[IngestResult, list[tuple[Waiting, str]]]:
+        """Store events; `staged` has them, or they are typed here."""
         try:
-            return self._ingest(events), []
+            return self._ingest(events, staged or self.stager.stage(events)), []
         except _BROKEN_BY_DATA as error:
             if len(events) == 1:
                 return IngestResult(), [(events[0], str(error).splitlines()[0])]
@@ -117,14 +152,13 @@ class _Batch:
         second, broken_second = self.store(events[middle:])
         return first + second, broken_first + broken_second
 
-    def _ingest(self, events: Sequence[Waiting]) -> IngestResult:
-        self.page.write_text("".join(f"{event.wire}\n" for event in events), encoding="utf-8")
+    def _ingest(self, events: Sequence[Waiting], staged: Staged | None) -> IngestResult:
         days = [event.day for event in events]
         with transaction(self.connection):
             ledger.begin_run(self.connection, self.run, days=days, now=self.clock())
             result = ingest(
                 self.connection,
-                [self.page],
+                staged,
                 run_id=self.run.run_id,
                 now=self.clock(),
                 rank=PersonRank.INGESTION,

@@ -136,9 +136,25 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 @contextmanager
-def memory() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory connection, for reading files of a publication."""
-    connection = duckdb.connect()
+def memory(
+    *, spill: Path | None = None, memory_limit: str | None = None, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory connection: for reading files of a publication, or typing rows apart from the warehouse.
+
+    Args:
+        spill: a folder for what the limit does not hold; made if missing.
+        memory_limit: as in `Warehouse`; by default DuckDB's own.
+        threads: by default one a core.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {}
+    if spill is not None:
+        spill.mkdir(parents=True, exist_ok=True)
+        config |= {"temp_directory": str(spill), "preserve_insertion_order": False}
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads:
+        config["threads"] = threads
+    connection = duckdb.connect(config=config)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection

@@ -15,8 +15,10 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.loading import LoadReport, load_days
+from leadpipe.events.mapping.versions import in_use
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.staging import stage
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse, transaction
 from leadpipe_tests.clocks import on_its_day
@@ -78,7 +80,8 @@ def take_in(
     with warehouse.connect() as connection, transaction(connection):
         if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
             begin_run(connection, Run(run_id, "manual"), days=[], now=now)
-        return ingest(connection, [page], run_id=run_id, now=now, rank=rank)
+        staged = stage([page], in_use(connection, now=now), folder)
+        return ingest(connection, staged, run_id=run_id, now=now, rank=rank)
 
 
 def load(

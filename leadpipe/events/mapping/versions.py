@@ -60,18 +60,27 @@ def _parsed(content: str) -> EventMapping:
 
 
 def note_taken_in(
-    connection: duckdb.DuckDBPyConnection, days: Collection[date], mapping: EventMapping
+    connection: duckdb.DuckDBPyConnection,
+    days: Collection[date],
+    mapping: EventMapping,
+    asked_by: EventMapping,
 ) -> None:
-    """Keep that events of these days came in under a mapping, and were typed by it."""
+    """Keep that events of these days came in, asked for by one mapping, and typed by the one in use.
+
+    They differ where another mapping was adopted between the two.
+    """
     connection.execute(
         """
         UPDATE event_days SET
             typed_by = coalesce(typed_by, $version),
-            read_by = list_append(coalesce(read_by, []), $version)
+            read_by = if(
+                coalesce(list_contains(read_by, $asked_by), false),
+                read_by, list_append(coalesce(read_by, []), $asked_by)
+            )
         WHERE event_date IN (SELECT unnest($days::DATE[]))
-          AND NOT coalesce(list_contains(read_by, $version), false)
+          AND (typed_by IS NULL OR NOT coalesce(list_contains(read_by, $asked_by), false))
         """,
-        {"days": list(days), "version": mapping.version},
+        {"days": list(days), "version": mapping.version, "asked_by": asked_by.version},
     )
 
 

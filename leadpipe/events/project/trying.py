@@ -20,6 +20,7 @@ from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.unseen import unseen
 from leadpipe.events.mapping.versions import adopt
 from leadpipe.events.project.profile import Profile
+from leadpipe.events.staging import stage
 from leadpipe.events.windows import Window, start_of
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings
@@ -115,10 +116,11 @@ def _outcome(
     settings: Settings,
     now: datetime,
 ) -> Outcome:
+    staged = stage(pages, mapping, warehouse.path.with_suffix(""))
     with warehouse.transaction() as connection:
         adopt(connection, mapping, now=now)
         begin_run(connection, _RUN, days=(), now=now)
-        ingest(connection, pages, run_id=_RUN.run_id, now=now)
+        ingest(connection, staged, run_id=_RUN.run_id, now=now)
         connection.execute(
             "DELETE FROM raw_events WHERE NOT list_contains($names::VARCHAR[], event)",
             {"names": list(mapping.names)},  # read for another mapping

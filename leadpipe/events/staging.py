@@ -1,0 +1,105 @@
+"""Events typed outside the warehouse's lock: whoever holds the warehouse only merges.
+
+Rows of any lane become one form here: Parquet files of typed rows, made by an in-memory DuckDB with a memory
+limit of its own. What the door, and what follows deletions, read afterwards are these files: no event's
+JSON is parsed twice. What a lane's files look like is not this module's business.
+"""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.events.extraction import rows_of
+from leadpipe.events.mapping.model import EventMapping
+from leadpipe.events.mapping.typed import typed
+from leadpipe.warehouse import memory, read_sql
+
+_MEMORY_LIMIT = "400MB"
+# The cheapest that DuckDB writes: a staged file lives for seconds.
+_FORMAT = "FORMAT parquet, COMPRESSION lz4"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Typed rows in a file: one row per delivered copy, nothing deduplicated.
+
+    Args:
+        file: Parquet with the columns of `mapping/typed.py`'s SELECT.
+        mapping: by which the rows are typed.
+        asked_by: the mapping whose names and properties were asked for; by default the same.
+    """
+
+    file: Path
+    mapping: EventMapping
+    asked_by: EventMapping
+
+    @property
+    def relation(self) -> str:
+        """For a FROM: the typed rows, and their places in the file (`copy`)."""
+        return (
+            f"(SELECT *, file_row_number AS copy FROM read_parquet({file_name(self.file)}, "
+            "file_row_number = true))"
+        )
+
+    def typed_by(self, mapping: EventMapping) -> "Staged":
+        """The same rows typed by another mapping, in a file beside this one."""
+        rows = (
+            "(SELECT uuid, event, timestamp, created_at, distinct_id, person_id, properties, "
+            "CAST(from_json(content, '[\"VARCHAR\"]') AS VARCHAR[]) AS fields "
+            f"FROM read_parquet({file_name(self.file)}))"
+        )
+        file = self.file.with_name(f"{self.file.stem}-{mapping.version}.parquet")
+        with memory(spill=file.parent, memory_limit=_MEMORY_LIMIT) as connection:
+            write_typed(connection, rows, mapping, file)
+        return Staged(file, mapping, self.asked_by)
+
+
+def file_name(path: Path) -> str:
+    """A path as an SQL literal that DuckDB takes for no pattern."""
+    return "'" + glob.escape(str(path)).replace("'", "''") + "'"
+
+
+def stage(pages: Sequence[Path], mapping: EventMapping, folder: Path) -> Staged | None:
+    """Type the rows of page files; None where there are none.
+
+    Args:
+        pages: newline-delimited JSON, a row a line: [uuid, event, timestamp, created_at, distinct_id,
+            person_id, properties as JSON text], each a text or null.
+        mapping: what the events mean, and by which they were asked for.
+        folder: of the caller's own; the file is named for the first page.
+    """
+    if not pages:
+        return None
+    rows = (
+        f"(WITH wire_rows AS (SELECT fields FROM {rows_of(pages)}) "
+        f"{read_sql('events', 'wire_events.sql')})"
+    )
+    file = folder / f"{pages[0].stem}-typed.parquet"
+    with memory(spill=folder, memory_limit=_MEMORY_LIMIT) as connection:
+        write_typed(connection, rows, mapping, file)
+    return Staged(file, mapping, mapping)
+
+
+def write_typed(
+    connection: duckdb.DuckDBPyConnection,
+    rows: str,
+    mapping: EventMapping,
+    to: Path,
+    *,
+    piece_bytes: int | None = None,
+) -> None:
+    """Type rows into a Parquet file, or into a folder of pieces of about so many bytes.
+
+    Args:
+        connection: an in-memory one.
+        rows: to select from, with the columns of `wire_events.sql`.
+        mapping: what the events mean.
+        to: the file, or the folder.
+        piece_bytes: None for one file.
+    """
+    options = f"{_FORMAT}, FILE_SIZE_BYTES {piece_bytes}" if piece_bytes else _FORMAT
+    name = "'" + str(to).replace("'", "''") + "'"
+    connection.execute(f"COPY ({typed(mapping, rows)}) TO {name} ({options})")
