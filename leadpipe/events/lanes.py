@@ -53,8 +53,8 @@ def choose_lane(
         return LaneChoice("download", why)
     if wanted == "download":
         raise ConfigurationError(
-            f"File downloads are wanted, but the API key lacks the scope {' and '.join(missing)}. Add it under "
-            "Settings → Personal API keys, or set LEADPIPE_LANE=auto."
+            f"File downloads are wanted, but the API key lacks the scope {' and '.join(missing)}. Add it "
+            "under Settings → Personal API keys, or set LEADPIPE_LANE=auto."
         )
     return LaneChoice(
         "query",

@@ -29,6 +29,7 @@ TABLES = (
     "event_looks",
     "seen_events",
     "dismissed_events",
+    "file_downloads",
 )
 
 
@@ -300,6 +301,29 @@ def tell_unused_events(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which file downloads were asked of PostHog, so that a run that was killed is gone on with."""
+    connection.execute("""
+        CREATE TABLE file_downloads (
+            export_id VARCHAR NOT NULL,
+            span_start TIMESTAMPTZ NOT NULL,
+            span_end TIMESTAMPTZ NOT NULL,
+            rows_expected BIGINT NOT NULL,
+            mapping VARCHAR NOT NULL,
+            state VARCHAR NOT NULL,
+            reason VARCHAR,
+            files INTEGER NOT NULL,
+            rows BIGINT NOT NULL,
+            run_id VARCHAR NOT NULL,
+            attempt_id VARCHAR NOT NULL,
+            asked_at TIMESTAMPTZ NOT NULL,
+            ended_at TIMESTAMPTZ
+        );
+        ALTER TABLE run_parts ADD COLUMN lane VARCHAR;
+        ALTER TABLE run_parts ADD COLUMN lane_reason VARCHAR;
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -310,4 +334,5 @@ MIGRATIONS = (
     remember_moves,
     read_by_mapping,
     tell_unused_events,
+    remember_downloads,
 )

@@ -13,7 +13,9 @@ LONGEST = timedelta(days=7)
 MOST_ROWS = 500_000
 """About as many rows a span has, unless an hour alone has more: few exports, and little to do again."""
 _HOUR = timedelta(hours=1)
-_LATE = timedelta(days=1)  # a row is exported by when it became visible, some time after it was received
+_LATE = timedelta(
+    days=1
+)  # a row is exported by when it became visible, some time after it was received
 
 
 @dataclass(frozen=True, order=True)
@@ -27,6 +29,16 @@ class Span:
     start: datetime
     end: datetime
     rows: int = 0
+
+    def __str__(self) -> str:
+        return f"what was received {self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M}"
+
+    def halves(self) -> "tuple[Span, Span] | tuple[()]":
+        """The span in two, or nothing if it is too short to be worth it."""
+        if self.end - self.start < _HOUR:
+            return ()
+        middle = self.start + (self.end - self.start) / 2
+        return Span(self.start, middle, self.rows // 2), Span(middle, self.end, self.rows // 2)
 
     def covers(self, other: "Span") -> bool:
         """Whether the other one lies within."""
