@@ -7,7 +7,9 @@
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
     │   └── NotPublished          nothing has been materialised yet
-    ├── DiskFull                  a file has no room; what was written of it is removed
+    ├── DiskFull                  there is no room on the disk; what was written of a file is removed
+    ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
+    │   └── OtherProject          its events are another project's
     ├── UnknownLead               no lead has that id
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
@@ -84,6 +86,14 @@ class NotPublished(WarehouseError):  # noqa: N818
 
 class DiskFull(LeadpipeError):  # noqa: N818
     """There is no room for a file; nothing of it is left, and everything else is as it was."""
+
+
+class ExportedFileError(LeadpipeError):
+    """A file of exported events cannot be read; the message names it. Nothing of it is loaded."""
+
+
+class OtherProject(ExportedFileError):  # noqa: N818 - says what is the case
+    """PostHog knows none of a file's events: they are another project's."""
 
 
 class UnknownLead(LeadpipeError):  # noqa: N818

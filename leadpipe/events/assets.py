@@ -228,7 +228,7 @@ def audited_days(
 
 def _sync_config(settings: EventsSettings, lane: str) -> SyncConfig:
     """How to read, by the lane that a person chose for this run."""
-    config = sync_config(settings)
+    config = replace(sync_config(settings), first_day=settings.first_day(datetime.now(UTC)))
     if lane == "auto":
         return config
     if lane not in LANES:

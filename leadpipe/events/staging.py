@@ -20,6 +20,7 @@ from leadpipe.warehouse import memory, read_sql
 _MEMORY_LIMIT = "400MB"
 # The cheapest that DuckDB writes: a staged file lives for seconds.
 _FORMAT = "FORMAT parquet, COMPRESSION lz4"
+_PIECES = ", ROW_GROUP_SIZE 61440, ROW_GROUP_SIZE_BYTES '64MB', ROW_GROUPS_PER_FILE 4"
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,35 @@ def stage(pages: Sequence[Path], mapping: EventMapping, folder: Path) -> Staged 
 
 
 def write_typed(
-    connection: duckdb.DuckDBPyConnection,
-    rows: str,
-    mapping: EventMapping,
-    to: Path,
-    *,
-    piece_bytes: int | None = None,
+    connection: duckdb.DuckDBPyConnection, rows: str, mapping: EventMapping, to: Path
 ) -> None:
-    """Type rows into a Parquet file, or into a folder of pieces of about so many bytes.
+    """Type rows into a Parquet file.
 
     Args:
         connection: an in-memory one.
         rows: to select from, with the columns of `wire_events.sql`.
         mapping: what the events mean.
-        to: the file, or the folder.
-        piece_bytes: None for one file.
+        to: the file.
     """
-    options = f"{_FORMAT}, FILE_SIZE_BYTES {piece_bytes}" if piece_bytes else _FORMAT
+    copy(connection, typed(mapping, rows), to)
+
+
+def write_pieces(
+    connection: duckdb.DuckDBPyConnection, rows: str, mapping: EventMapping, to: Path
+) -> list[Staged]:
+    """Type rows into files of at most 245,760 rows, each small enough for one transaction.
+
+    Args:
+        connection: an in-memory one.
+        rows: to select from, with the columns of `wire_events.sql`.
+        mapping: what the events mean, and by which they were asked for.
+        to: a folder, made here.
+    """
+    copy(connection, typed(mapping, rows), to, options=_PIECES)
+    return [Staged(file, mapping, mapping) for file in sorted(to.glob("*.parquet"))]
+
+
+def copy(connection: duckdb.DuckDBPyConnection, query: str, to: Path, *, options: str = "") -> None:
+    """Write the rows of a query to Parquet."""
     name = "'" + str(to).replace("'", "''") + "'"
-    connection.execute(f"COPY ({typed(mapping, rows)}) TO {name} ({options})")
+    connection.execute(f"COPY ({query}) TO {name} ({_FORMAT}{options})")

@@ -23,7 +23,8 @@ from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import event_mapping, sync_config
-from leadpipe.events.exported.asked import of_run
+from leadpipe.events.exported.asked import Downloads, of_run
+from leadpipe.events.lanes import LaneChoice
 from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.project.unused import NEXT_STEP, not_used, told
@@ -101,16 +102,8 @@ def run_days(
         )
     else:
         emit(summary, None, title="Synced", without=("events_fetched",))
-    for lane in lanes:
-        notes.print(f"Lane {lane.lane}: {lane.why}.", markup=False, soft_wrap=True)
-    if downloads.exports:
-        notes.print(
-            f"{downloads.exports:,} exports brought {downloads.files:,} files with {downloads.rows:,} rows."
-        )
-    for failure in downloads.failures:
-        notes.print(f"! Read by query instead: {failure}", markup=False, soft_wrap=True)
-    for problem in problems:
-        notes.print(f"✗ {problem}", markup=False, soft_wrap=True)
+    for line in [*_lane_lines(lanes, downloads), *(f"✗ {problem}" for problem in problems)]:
+        notes.print(line, markup=False, soft_wrap=True)
     with suppress(NotPublished):
         judged = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
         frozen = [facts.event_date for facts, verdict in judged if verdict.word == FROZEN]
@@ -124,6 +117,18 @@ def run_days(
     if said:
         notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
+
+
+def _lane_lines(lanes: Sequence[LaneChoice], downloads: Downloads) -> Iterator[str]:
+    """Which way the events came, and what did not come that way."""
+    for lane in lanes:
+        yield f"Lane {lane.lane}: {lane.why}."
+    if downloads.exports:
+        yield (
+            f"{downloads.exports:,} exports brought {downloads.files:,} files with {downloads.rows:,} rows."
+        )
+    for failure in downloads.failures:
+        yield f"! Read by query instead: {failure}"
 
 
 def _wrong_days(settings: Settings, first: date, last: date) -> list[str]:

@@ -32,7 +32,7 @@ from leadpipe.errors import (
 )
 from leadpipe.events.exported import asked
 from leadpipe.events.exported.asked import Asked
-from leadpipe.events.exported.folding import take_in
+from leadpipe.events.exported.folding import TakenIn, take_in
 from leadpipe.events.exported.spans import Span, plan_spans
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
@@ -285,7 +285,7 @@ class _Bringing:
     def _take_in(self, arrival: _Arrival, file: Path) -> IngestResult:
         """Take a file in; with the last one of an export it is kept that all of it is there."""
 
-        def note(connection: duckdb.DuckDBPyConnection, _: IngestResult) -> None:
+        def note(connection: duckdb.DuckDBPyConnection, _: TakenIn) -> None:
             asked.note_ended(
                 connection,
                 arrival.asked.export_id,
@@ -302,6 +302,7 @@ class _Bringing:
                 name=f"a file of {arrival.asked.span}",
                 run_id=self.run.run_id,
                 mapping=self.config.mapping,
+                first_day=self.config.first_day,
                 folder=self.landing,
                 clock=self.clock,
                 note=note if arrival.is_last else None,
