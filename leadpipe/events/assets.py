@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import cast
 
 import dagster as dg
 from pydantic import Field
@@ -18,7 +17,7 @@ from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import event_mapping, sync_config
 from leadpipe.events.days import rejected_on
-from leadpipe.events.lanes import LANES, Lane
+from leadpipe.events.lanes import LANES
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.project.unused import look_if_due
@@ -233,7 +232,7 @@ def _sync_config(settings: EventsSettings, lane: str) -> SyncConfig:
         return config
     if lane not in LANES:
         raise ConfigurationError(f"The lane {lane!r} is none of {', '.join(LANES)}.")
-    return replace(config, lane=cast("Lane", lane))
+    return replace(config, lane=lane)
 
 
 def _shown(facts: DayFacts, verdict: Verdict) -> dict[str, int | str]:

@@ -17,7 +17,7 @@ from leadpipe.events.lanes import Lane
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.proof import Fingerprint
-from leadpipe.events.windows import EPOCH, start_of
+from leadpipe.events.windows import start_of
 from leadpipe.posthog import PostHog, identity, utc_text
 from leadpipe.warehouse import read_sql
 
@@ -39,7 +39,7 @@ class SyncConfig:
     most_gone: float = 0.5
     patience: timedelta = timedelta(days=1)
     mapping: EventMapping = field(default_factory=built_in)
-    first_day: date = EPOCH.date()
+    first_day: date = date(1970, 1, 1)
     lane: Lane = "auto"
     has_bucket: bool = False
 

@@ -72,7 +72,8 @@ def left_behind(
         "FROM file_downloads WHERE state = 'asked' ORDER BY span_start, export_id",
         {"mapping": mapping, "since": now - KEPT},
     ).fetchall()
-    useful, useless = [], []
+    useful: list[Asked] = []
+    useless: list[Asked] = []
     for export_id, start, end, expected, attempt, is_useful in rows:
         if not is_alive(attempt):
             (useful if is_useful else useless).append(Asked(export_id, Span(start, end, expected)))

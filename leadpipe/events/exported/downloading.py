@@ -243,6 +243,8 @@ class _Bringing:
         default_factory=lambda: queue.Queue(_FILES_WAITING)
     )
     over: threading.Event = field(default_factory=threading.Event)
+    opening: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whichever thread has the warehouse open: DuckDB lets one open a file at a time."""
 
     def give_up(self, exports: Collection[Asked]) -> None:
         """Cancel what nobody wants any more."""
@@ -273,7 +275,8 @@ class _Bringing:
                     elif arrival.file is None:
                         self._note_ended(arrival.asked, "taken in")
                     else:
-                        ingested += self._take_in(arrival, arrival.file)
+                        with self.opening:
+                            ingested += self._take_in(arrival, arrival.file)
                         files += 1
                     steps = f"exports: {over} of {len(jobs)}, {files} files"
                     progress(Progress(ingested.fetched, expected, 0, 0, steps))
@@ -356,15 +359,17 @@ class _Bringing:
         waited = 0.0
         while True:
             try:
-                created = create(self.posthog, wanted, sleep=self._pause)
-                break
+                with self.opening:  # so that nothing lies between asking and remembering it
+                    return self._asked(wanted, span)
             except TooManyExports:
                 if not self.places.refused():
                     waited += _LOOK_SECONDS
                 if waited > _CROWDED_SECONDS:
                     raise
-                self._pause(_LOOK_SECONDS)
-        export = Asked(created.id, span)
+            self._pause(_LOOK_SECONDS)
+
+    def _asked(self, wanted: Wanted, span: Span) -> Asked:
+        export = Asked(create(self.posthog, wanted, sleep=self._pause).id, span)
         with self.warehouse.transaction() as connection:
             asked.note_asked(
                 connection,

@@ -1,5 +1,6 @@
 """Spans of received time: everything received is in one, none is longer than PostHog exports."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -27,7 +28,7 @@ def test_every_hour_is_in_exactly_one_span(hours, until, most_rows):
     spans = plan_spans(received, until=at(until), most_rows=most_rows)
     for span in spans:
         assert span.start < span.end <= min(at(until), span.start + LONGEST)
-    for one, other in zip(spans, spans[1:], strict=False):
+    for one, other in itertools.pairwise(spans):
         assert one.end <= other.start
     for hour, rows in received.items():
         if rows and hour < at(until):
