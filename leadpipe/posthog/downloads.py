@@ -228,7 +228,7 @@ def create(
         PostHogRefused: PostHog does not take it; its subclasses say why.
         PostHogUnavailable: passing, and not over in three attempts.
     """
-    known = {one for one, _ in newest(posthog)}
+    known = {one for one, _ in newest(posthog, 2 * _LISTED)}  # what is deleted moves others up
     lost: PostHogUnavailable | None = None
     for _ in range(_ATTEMPTS):
         try:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import SecretStr
 
-from leadpipe.errors import PostHogUnavailable, QueryRejected, QueryTooHeavy
+from leadpipe.errors import PostHogRefused, PostHogUnavailable, QueryRejected, QueryTooHeavy
 from leadpipe.posthog.answers import (
     Answer,
     Asked,
@@ -118,7 +118,8 @@ def redirect_target(answer: Answer, asked: Asked) -> SecretStr:
     if answer.status in _REDIRECTS and target:
         return SecretStr(target)
     raise_for_failure(answer, asked)
-    return fail(PostHogUnavailable, answer, asked, "The answer names no address.")
+    detail = "The answer names no address: something on the way follows redirects by itself."
+    return fail(PostHogRefused, answer, asked, detail)
 
 
 def _decoded(body: bytes, shape: type[T]) -> T:

@@ -324,6 +324,15 @@ def test_an_address_that_others_can_read_is_not_followed(location, tmp_path):
     assert not [word for word in _SECRETS if word in said_by_leadpipe_of(caught.value)]
 
 
+def test_an_answer_without_an_address_is_final(tmp_path):
+    """A gateway that follows redirects by itself would bring the file into memory, again and again."""
+    export = ExportState("x", "Completed", ("f",))
+    script = Script(httpx.Response(200, content=b"PAR1"))
+    with client(script) as posthog, pytest.raises(PostHogRefused, match="names no address"):
+        fetched(posthog, export, tmp_path / "one")
+    assert len(script.requests) == 1
+
+
 def test_plain_http_is_for_a_posthog_behind_plain_http(tmp_path):
     """On one's own machine, as the sandbox's."""
     export = ExportState("x", "Completed", ("f",))
