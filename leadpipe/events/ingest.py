@@ -93,10 +93,12 @@ def ingest(
         CREATE OR REPLACE TEMP TABLE staged AS
         SELECT copy, {_NARROW}, {rank}::UTINYINT AS person_rank, unreadable_reason FROM arrivals
     """)
-    if rank < PersonRank.QUERY:
-        _resolve_persons(connection)
     fetched = _count(connection, "SELECT count(*) FROM staged")
     unreadable = _set_unreadable_aside(connection, run_id, now)
+    if rank < PersonRank.QUERY:
+        _resolve_persons(connection)
+        # What was followed as deleted in PostHog only its own answer brings back, no old copy.
+        connection.execute("DELETE FROM staged WHERE uuid IN (SELECT uuid FROM gone_events)")
     _choose_copies(connection, takes_the_place(connection, mapping))
     _tell_shared_uuids(connection, now)
     merged = _merge(connection, run_id, staged)

@@ -78,7 +78,6 @@ def wire_rows(file: ExportedFile, mapping: EventMapping, condition: str = "true"
         column: column if column in file.columns else "NULL::VARCHAR"
         for column in ("uuid", "event", "timestamp", "created_at", "distinct_id", "person_id")
     }
-    text = _properties_text(file)
     return f"""(
         WITH texts AS (
             SELECT
@@ -88,7 +87,9 @@ def wire_rows(file: ExportedFile, mapping: EventMapping, condition: str = "true"
                 try_cast({columns["created_at"]} AS TIMESTAMPTZ) AS created_at,
                 distinct_id,
                 CAST({columns["person_id"]} AS VARCHAR) AS person_id,
-                {text} AS properties
+                {_sent_text(file)} AS sent,
+                CASE WHEN contains(sent, '\\ud') OR contains(sent, '\\uD') THEN {MENDED}(sent) END AS mended,
+                coalesce(mended, sent) AS properties
             FROM {file.relation} WHERE {is_asked_for(mapping)}
         ),
         {_narrowed(mapping, condition)}
@@ -104,30 +105,28 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _properties_text(file: ExportedFile) -> str:
+def _sent_text(file: ExportedFile) -> str:
     """The properties as PostHog's table has them: a text, empty for null."""
-    text = "properties::VARCHAR"
-    if file.format == "jsonl":  # an object; or a text, if it was no JSON
-        text = (
-            "CASE WHEN json_type(properties) = 'VARCHAR' THEN properties->>'$' "
-            "ELSE properties::VARCHAR END"
-        )
-    return f"""CASE
-        WHEN contains(properties::VARCHAR, '\\ud') OR contains(properties::VARCHAR, '\\uD')
-        THEN {MENDED}({text}) ELSE coalesce({text}, '')
-    END"""
+    if file.format == "parquet":
+        return "coalesce(properties::VARCHAR, '')"
+    # An object; or a text, if they were no JSON.
+    return (
+        "coalesce(CASE WHEN json_type(properties) = 'VARCHAR' THEN properties->>'$' "
+        "ELSE properties::VARCHAR END, '')"
+    )
 
 
 def _narrowed(mapping: EventMapping, condition: str) -> str:
     """The CTE `exported`: `texts`, with the properties of bulky events as `events.hogql` makes them.
 
-    They are those that are kept, in their order. Properties without any of them, or that are no JSON, come
-    whole. Their values are looked up in one pass, as a column: within the lambda it would be one for each.
+    They are those that are kept, in their order. Properties without any of them, or that are no JSON (half an
+    emoji is none), come whole. Their values are looked up in one pass, as a column: within the lambda it
+    would be one for each.
     """
     events, names = mapping.narrow_events, mapping.narrow_properties
     if not events or not names:
         return f"exported AS (SELECT * FROM texts WHERE {condition})"
-    is_bulky = f"event IN ({', '.join(map(quoted, events))})"
+    is_bulky = f"event IN ({', '.join(map(quoted, events))}) AND (mended IS NULL OR mended = sent)"
     listed = ", ".join(map(quoted, names))
     pointers = ", ".join(quoted(pointer((name,))) for name in names)
     prefixes = ", ".join(

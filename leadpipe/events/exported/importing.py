@@ -1,0 +1,199 @@
+"""Files that a person names, folded one after another in a run of their own, and the days they touch proved.
+
+A file that cannot be read does not stop the others. Where they come from, and what a person sees of it, is
+not this module's business.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from leadpipe.errors import ExportedFileError, LeadpipeError
+from leadpipe.events import hidden_days, ledger, retention
+from leadpipe.events.days import DayState, record_proof
+from leadpipe.events.exported.files import examine
+from leadpipe.events.exported.folding import TakenIn, take_in
+from leadpipe.events.exported.provenance import refuse_other_project
+from leadpipe.events.exported.rows import prepare
+from leadpipe.events.ledger import Run
+from leadpipe.events.mapping import versions
+from leadpipe.events.mapping.retyping import retype_stale
+from leadpipe.events.persons import compare_days
+from leadpipe.events.proof import settled_until
+from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.living import own_folder
+from leadpipe.posthog import CallCounts, PostHog
+from leadpipe.warehouse import Warehouse, memory
+
+_DAYS_A_QUESTION = 60
+_NO_CALLS = CallCounts(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Args:
+        files: by name, what each file brought that could be read, in the order they were named.
+        bad: by name, why a file could not be taken.
+        equal: days that the files touched, and that have PostHog's events now.
+        differing: those that have not.
+        unproved: those that PostHog was not asked about, or no longer shows.
+    """
+
+    files: dict[str, TakenIn] = field(default_factory=dict)
+    bad: dict[str, str] = field(default_factory=dict)
+    equal: tuple[date, ...] = ()
+    differing: tuple[date, ...] = ()
+    unproved: tuple[date, ...] = ()
+
+
+def import_files(
+    posthog: PostHog | None,
+    warehouse: Warehouse,
+    files: Sequence[Path],
+    *,
+    run: Run,
+    config: SyncConfig,
+    first_day: date,
+    clock: Callable[[], datetime],
+    told: Callable[[str, TakenIn | ExportedFileError], None] = lambda _, __: None,
+) -> ImportReport:
+    """Take files of PostHog's events model in, whichever lane wrote them, and prove the days they touch.
+
+    Args:
+        posthog: asked whether it knows the files' events, and then to prove the days; None to do neither.
+        warehouse: filled.
+        files: Parquet or JSON Lines, each by itself.
+        run: entered in the ledger; new rows are stamped with it.
+        config: which events, what they mean, and where rows wait.
+        first_day: the first day that is loaded.
+        clock: the time (UTC).
+        told: of each file as soon as it is in or refused.
+
+    Raises:
+        PostHogError, WarehouseLocked, DiskFull, ConfigurationError; files before stay, the ledger has the
+        run as failed then.
+    """
+    before = posthog.stats.snapshot() if posthog else _NO_CALLS
+    with own_folder(config.landing, run.attempt) as landing:
+        with warehouse.transaction() as connection:
+            if posthog is not None:
+                claim_source(connection, posthog)
+            ledger.mark_interrupted(connection, landing=config.landing, now=clock())
+            ledger.begin_run(connection, run, days=[], now=clock())
+            versions.adopt(connection, config.mapping, now=clock())
+        error: str | None = None
+        try:
+            retype_stale(warehouse, config.mapping)
+            taken: dict[str, TakenIn] = {}
+            bad: dict[str, str] = {}
+            for file, outcome in _fold_each(
+                posthog,
+                warehouse,
+                files,
+                run=run,
+                config=config,
+                first_day=first_day,
+                landing=landing,
+                clock=clock,
+            ):
+                told(str(file), outcome)
+                if isinstance(outcome, TakenIn):
+                    taken[str(file)] = outcome
+                else:
+                    bad[str(file)] = str(outcome)
+            days = sorted({day for one in taken.values() for day in one.changed_days})
+            report = ImportReport(taken, bad, unproved=tuple(days))
+            if posthog is not None:
+                report = _prove(posthog, warehouse, report, config, clock())
+            if bad:
+                error = f"{len(bad)} of {len(bad) + len(taken)} files could not be taken"
+        except LeadpipeError as failure:
+            error = str(failure)
+            raise
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            calls = posthog.stats.snapshot() - before if posthog else _NO_CALLS
+            with warehouse.transaction() as connection:
+                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+    return report
+
+
+def _fold_each(
+    posthog: PostHog | None,
+    warehouse: Warehouse,
+    files: Sequence[Path],
+    *,
+    run: Run,
+    config: SyncConfig,
+    first_day: date,
+    landing: Path,
+    clock: Callable[[], datetime],
+) -> Iterator[tuple[Path, TakenIn | ExportedFileError]]:
+    """Each file and what became of it."""
+    floor = retention.current_floor(posthog, warehouse, now=clock()) if posthog else None
+    for file in dict.fromkeys(files):
+        try:
+            if posthog is not None:
+                with memory(spill=landing) as connection:
+                    prepare(connection)
+                    refuse_other_project(
+                        posthog,
+                        connection,
+                        examine(connection, file, name=str(file)),
+                        mapping=config.mapping,
+                        shown_from=floor.moment if floor else None,
+                        until=settled_until(posthog, clock(), config.settle),
+                    )
+            yield (
+                file,
+                take_in(
+                    warehouse,
+                    file,
+                    name=str(file),
+                    run_id=run.run_id,
+                    mapping=config.mapping,
+                    first_day=first_day,
+                    folder=landing,
+                    clock=clock,
+                ),
+            )
+        except ExportedFileError as error:
+            yield file, error
+
+
+def _prove(
+    posthog: PostHog, warehouse: Warehouse, report: ImportReport, config: SyncConfig, now: datetime
+) -> ImportReport:
+    """Compare the touched days that PostHog shows; one that is equal need not be read by queries any more."""
+    names = config.selection.events
+    floor = retention.current_floor(posthog, warehouse, now=now)
+    days = [day for day in report.unproved if not floor.freezes(day)]
+    states: dict[date, DayState] = {}
+    for start in range(0, len(days), _DAYS_A_QUESTION):
+        some = days[start : start + _DAYS_A_QUESTION]
+        until = settled_until(posthog, now, config.settle)
+        theirs, ours = compare_days(posthog, warehouse, some, events=names, until=until)
+        floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
+        shown = {day: found for day, found in theirs.items() if not floor.freezes(day)}
+        with warehouse.transaction() as connection:
+            states |= record_proof(
+                connection,
+                shown,
+                read=[day for day in shown if theirs[day] == ours[day]],
+                events=names,
+                until=until,
+                now=now,
+                unrecorded=doubtful,
+            )
+            hidden_days.question(connection, doubtful, now=now)
+    return replace(
+        report,
+        equal=tuple(day for day, state in states.items() if state.is_complete),
+        differing=tuple(day for day, state in states.items() if not state.is_complete),
+        unproved=tuple(day for day in report.unproved if day not in states),
+    )
