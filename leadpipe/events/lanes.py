@@ -58,7 +58,7 @@ def choose_lane(
         )
     return LaneChoice(
         "query",
-        f"{rows:,} events would come faster by file downloads, but the API key lacks the scope "
+        f"{rows:,} events and more would come faster by file downloads, but the API key lacks the scope "
         f"{' and '.join(missing)}",
     )
 
