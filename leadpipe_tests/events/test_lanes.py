@@ -50,7 +50,7 @@ def test_what_a_scope_would_bring_is_said():
 def test_downloads_without_the_scopes_are_an_error():
     """Who wants downloads is told which scopes the key lacks, and what to do."""
     with pytest.raises(
-        ConfigurationError, match="batch_export:read and batch_export:write.*Settings"
+        ConfigurationError, match=r"batch_export:read and batch_export:write.*Settings"
     ):
         chosen("download", scopes=("query:read",))
 
