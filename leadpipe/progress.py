@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a load is: rows fetched so far of about `expected`, days done of all."""
+    """How far a load is: rows fetched so far of about `expected`, days done of all.
+
+    `steps` says how far it is otherwise, where days say nothing yet (`exports: 2 of 12, 9 files`).
+    """
 
     rows: int
     expected: int
     days_done: int
     days: int
+    steps: str = ""

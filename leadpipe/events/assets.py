@@ -13,15 +13,17 @@ import dagster as dg
 from pydantic import Field
 
 from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
-from leadpipe.errors import LeadpipeError
+from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import event_mapping, open_bucket, sync_config
 from leadpipe.events.days import rejected_on
 from leadpipe.events.exported.taking import TakeReport, take_files
+from leadpipe.events.lanes import LANES
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
 from leadpipe.events.project.unused import look_if_due
 from leadpipe.events.settings import EventsSettings
+from leadpipe.events.source import SyncConfig
 from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_text, verdict_of
 from leadpipe.events.wiping import wipe
 from leadpipe.partitions import DAILY, days_of
@@ -51,6 +53,11 @@ class RawEventsConfig(dg.Config):
         default=False,
         description="Read the days whole again instead of only what PostHog received since the last "
         "read. Costs as many requests as the first load; changes nothing that is already right.",
+    )
+    lane: str = Field(
+        default="auto",
+        description="How events come: `query`, `download` (PostHog's file exports), or `auto`, which is as "
+        "LEADPIPE_LANE says and where that says nothing as is better.",
     )
 
 
@@ -228,7 +235,7 @@ def raw_events(
                 warehouse.warehouse(),
                 days,
                 run=run,
-                config=sync_config(settings),
+                config=_sync_config(settings, config.lane),
                 is_full=config.full_read,
                 clock=lambda: datetime.now(UTC),
                 progress=progress.report,
@@ -247,6 +254,8 @@ def raw_events(
         report.ingested.duplicate,
         report.calls.api_calls,
     )
+    for failure in report.brought.failed:
+        context.log.warning("Read by query instead: %s", failure)
     for day, fewer in report.unsent.items():
         context.log.warning("%s", unsent_text(day, fewer))
     with warehouse.get_connection() as connection:
@@ -323,6 +332,16 @@ def audited_days(
     )
 
 
+def _sync_config(settings: EventsSettings, lane: str) -> SyncConfig:
+    """How to read, by the lane that a person chose for this run."""
+    config = replace(sync_config(settings), first_day=settings.first_day(datetime.now(UTC)))
+    if lane == "auto":
+        return config
+    if lane not in LANES:
+        raise ConfigurationError(f"The lane {lane!r} is none of {', '.join(LANES)}.")
+    return replace(config, lane=lane)
+
+
 def _shown(facts: DayFacts, verdict: Verdict) -> dict[str, int | str]:
     return {
         "events": facts.warehouse_events or 0,
@@ -347,6 +366,11 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "days incomplete": dg.MetadataValue.int(len(report.incomplete_days)),
         "days frozen by retention": dg.MetadataValue.int(len({*days} - {*report.days})),
         "days read again": dg.MetadataValue.int(len(report.reread_days)),
+        "lane": dg.MetadataValue.text(
+            f"{report.lane.lane}: {report.lane.why}" if report.lane else "nothing to bring"
+        ),
+        "exports": dg.MetadataValue.int(report.brought.spans),
+        "files": dg.MetadataValue.int(report.brought.files),
         "windows": dg.MetadataValue.int(report.windows),
         "API calls": dg.MetadataValue.int(report.calls.api_calls),
         "API retries": dg.MetadataValue.int(report.calls.retries),

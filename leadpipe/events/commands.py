@@ -135,7 +135,7 @@ def runs(*, parts: bool, limit: int, output: str | None) -> None:
     if parts:
         found = reading.query(
             load_settings(Settings).published_dir,
-            "SELECT started_at, status, window_start, window_end, attempt, error, run_id, "
+            "SELECT started_at, status, window_start, window_end, lane, attempt, error, run_id, "
             "attempt_id AS dagster_run_id FROM run_parts "
             "ORDER BY started_at DESC, run_id, part_id, attempt DESC LIMIT $limit",
             {"limit": limit},

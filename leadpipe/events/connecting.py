@@ -65,6 +65,8 @@ def sync_config(settings: EventsSettings) -> SyncConfig:
         most_gone=settings.most_gone_percent / 100,
         patience=timedelta(hours=settings.confirm_hours),
         mapping=mapping,
+        lane=settings.lane,
+        has_bucket=settings.bucket is not None,
     )
 
 

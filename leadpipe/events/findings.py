@@ -9,6 +9,7 @@ from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.exported.findings import of_bucket
+from leadpipe.events.lanes import MUCH, choose_lane
 from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.project.findings import of_project
 from leadpipe.events.settings import EventsSettings
@@ -40,6 +41,8 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
             yield from of_project(
                 settings, mapping, None if sent.verdict == "wrong" else posthog, now=now
             )
+            if sent.verdict != "wrong":
+                yield _lane(own, posthog)
             if sent.verdict != "wrong" and settings.warehouse_path.exists():
                 yield from _hidden(settings, posthog, now)
     if (bucket := of_bucket(own)) is not None:
@@ -69,6 +72,28 @@ def _sent(posthog: PostHog, events: Sequence[str], now: datetime) -> Finding:
     return Finding(
         "warning", "events", "none of leadpipe's events in the last 7 days; are they sent?"
     )
+
+
+def _lane(settings: EventsSettings, posthog: PostHog) -> Finding:
+    """Which way much comes at once, and what stands in the way of a better one."""
+    try:
+        lane = choose_lane(
+            settings.lane,
+            rows=MUCH,
+            has_bucket=settings.bucket is not None,
+            scopes=posthog.key_scopes,
+        )
+    except LeadpipeError as error:
+        return Finding("wrong", "lane", str(error))
+    if lane.lane == "query" and settings.lane == "auto":
+        return Finding("ok", "lane", f"queries; {lane.why} (Settings → Personal API keys)")
+    much = f"from {MUCH:,} events on" if settings.lane == "auto" else "always"
+    text = {
+        "query": "queries, as configured",
+        "download": f"file downloads {much}, else queries",
+        "bucket": f"batch exports in {settings.bucket}; queries bring what is not in files",
+    }
+    return Finding("ok", "lane", text[lane.lane])
 
 
 def _hidden(settings: Settings, posthog: PostHog, now: datetime) -> Iterator[Finding]:

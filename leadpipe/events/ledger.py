@@ -15,6 +15,7 @@ from typing import Literal
 
 import duckdb
 
+from leadpipe.events.lanes import LaneChoice
 from leadpipe.living import is_living
 from leadpipe.posthog import CallCounts
 from leadpipe.warehouse import Rows, read_sql, rows_of
@@ -105,6 +106,30 @@ def begin_run(
         """,
         {**here, **window, "parts": run.parts},
     )
+
+
+def note_lane(connection: duckdb.DuckDBPyConnection, run: Run, choice: LaneChoice) -> None:
+    """Keep which way the events of a part were to come, and why."""
+    connection.execute(
+        "UPDATE run_parts SET lane = $lane, lane_reason = $why "
+        "WHERE run_id = $run_id AND attempt_id = $attempt_id",
+        {
+            "lane": choice.lane,
+            "why": choice.why,
+            "run_id": run.run_id,
+            "attempt_id": run.attempt,
+        },
+    )
+
+
+def lanes_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> tuple[LaneChoice, ...]:
+    """Which ways the events of a run were to come, each once, with the reason of its last part."""
+    rows = connection.execute(
+        "SELECT lane, arg_max(lane_reason, started_at) FROM run_parts "
+        "WHERE run_id = ? AND lane IS NOT NULL GROUP BY lane ORDER BY lane",
+        [run_id],
+    ).fetchall()
+    return tuple(LaneChoice(lane, why) for lane, why in rows)
 
 
 def ranges_so_far(

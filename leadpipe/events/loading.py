@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from leadpipe.errors import LeadpipeError
+from leadpipe.errors import LeadpipeError, PostHogError
 from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.deletions import (
@@ -20,8 +20,10 @@ from leadpipe.events.deletions import (
     give_way,
     unseen,
 )
+from leadpipe.events.exported.downloading import Brought, bring
 from leadpipe.events.extraction import WindowPages, read_windows
 from leadpipe.events.ingest import IngestResult, ingest
+from leadpipe.events.lanes import LaneChoice, choose_lane
 from leadpipe.events.ledger import Run
 from leadpipe.events.mapping import versions
 from leadpipe.events.mapping.retyping import Retyped, retype_stale
@@ -57,7 +59,8 @@ class LoadReport:
 
     `unsent` has the days of which PostHog counts more events than it sent, and how many more; `unconfirmed`
     says how many events were set aside that only a webhook brought. `mapping` is the version that all days
-    are typed by, `retyped` what was typed again for it.
+    are typed by, `retyped` what was typed again for it. `lane` is the way that most events were to come, None
+    where there was nothing to bring; `brought` what came by file downloads.
     """
 
     ingested: IngestResult = field(default_factory=IngestResult)
@@ -69,6 +72,8 @@ class LoadReport:
     unconfirmed: int = 0
     retyped: Retyped = field(default_factory=Retyped)
     mapping: str = ""
+    lane: LaneChoice | None = None
+    brought: Brought = field(default_factory=Brought)
     calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
 
     @property
@@ -197,9 +202,31 @@ class _Loader:
             else max(theirs[day].events - ours[day].events, 0)
             for day in days
         }
+        # Of a file nobody can tell that it has all events of a day: those that lack properties are read.
+        waiting = {day: unread[day] for day in days if unread[day] and day not in lacking}
+        lane, brought = self._lane(sum(waiting.values())), Brought()
+        if lane is not None and lane.lane == "download":
+            brought = self._bring({day: starts[day] for day in waiting}, until, is_again=is_full)
+            with self.warehouse.connect() as connection:
+                ours = stored_of_days(connection, days, events=names, until=until)
+        here = {
+            day
+            for day in days
+            if day not in lacking
+            and (not is_full or brought.files)
+            and (
+                theirs[day] == ours[day]
+                or (starts[day] == EPOCH and 2 * ours[day].events >= theirs[day].events > 0)
+            )
+        }
+        starts = {day: start for day, start in starts.items() if day not in here}
         windows = plan_windows(starts, unread, page_rows=self.config.selection.page_rows)
-        whole = {day for day in days if starts[day] == EPOCH}
+        whole = {day for day in starts if starts[day] == EPOCH}
+        unread = {day: unread[day] for day in starts}
         report = self.read(windows, unread, theirs, until, whole=whole, unrecorded=doubtful)
+        report = replace(
+            report, ingested=brought.ingested + report.ingested, lane=lane, brought=brought
+        )
         report = self._follow_merges(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         with self.warehouse.transaction() as connection:
@@ -207,6 +234,42 @@ class _Loader:
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
             report = self._read_what_differs(wrong, report, started_at)
         return report
+
+    def _lane(self, rows: int) -> LaneChoice | None:
+        """By which lane so many rows are to come, kept with the run; None for none."""
+        if not rows:
+            return None
+        lane = choose_lane(
+            self.config.lane,
+            rows=rows,
+            has_bucket=self.config.has_bucket,
+            scopes=self.posthog.key_scopes,
+        )
+        with self.warehouse.transaction() as connection:
+            ledger.note_lane(connection, self.run, lane)
+        return lane
+
+    def _bring(
+        self, starts: Mapping[date, datetime], until: datetime, *, is_again: bool
+    ) -> Brought:
+        """Bring days by file downloads; where PostHog does not let us, they are read by query."""
+        try:
+            return bring(
+                self.posthog,
+                self.warehouse,
+                starts,
+                run=self.run,
+                config=self.config,
+                landing=self.landing,
+                until=until,
+                is_again=is_again,
+                clock=self.clock,
+                progress=self.progress,
+            )
+        except PostHogError as error:
+            if self.config.lane == "download":
+                raise
+            return Brought(failed=(str(error),))
 
     def _follow_merges(
         self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime
@@ -289,7 +352,8 @@ class _Loader:
             )
             hidden_days.reopen(connection, [day for day in wrong if days[day].is_complete])
         frozen = {*ruling.spared}
-        return LoadReport(
+        return replace(
+            report,
             ingested=report.ingested + again.ingested,
             days={day: one for day, one in {**report.days, **days}.items() if day not in frozen},
             windows=report.windows + again.windows,

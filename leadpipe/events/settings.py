@@ -1,7 +1,7 @@
 """Which events are read, and how far back a read begins."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from leadpipe.events.lanes import Lane
 from leadpipe.posthog import checked_name
 from leadpipe.settings import Settings
 
@@ -128,7 +129,7 @@ class EventsSettings(Settings):
         alias="LEADPIPE_BUCKET_ENDPOINT",
         description="The address of a store that speaks S3 and is not Amazon's: R2, MinIO and others.",
     )
-    lane: Literal["auto", "query", "download", "bucket"] = Field(
+    lane: Lane = Field(
         "auto",
         alias="LEADPIPE_LANE",
         description="How events come: query, download (files exported by PostHog), bucket (batch exports in "

@@ -13,6 +13,7 @@ import duckdb
 from leadpipe.errors import ConfigurationError
 from leadpipe.events.days import DayState, names_key
 from leadpipe.events.extraction import Selection
+from leadpipe.events.lanes import Lane
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.proof import Fingerprint
@@ -38,6 +39,9 @@ class SyncConfig:
     most_gone: float = 0.5
     patience: timedelta = timedelta(days=1)
     mapping: EventMapping = field(default_factory=built_in)
+    first_day: date = date(1970, 1, 1)
+    lane: Lane = "auto"
+    has_bucket: bool = False
 
 
 def claim_source(connection: duckdb.DuckDBPyConnection, posthog: PostHog) -> None:

@@ -7,14 +7,24 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as ProgressBar
+from rich.text import Text
 
 from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import event_mapping, sync_config
+from leadpipe.events.exported.asked import Downloads, of_run
+from leadpipe.events.lanes import LaneChoice
 from leadpipe.events.listing import read_days
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.project.unused import NEXT_STEP, not_used, told
@@ -82,6 +92,8 @@ def run_days(
     with open_warehouse(settings).connect() as connection:
         ledger.settle(connection, [run_id], is_given_up=True)
         summary = ledger.runs_of(connection, [run_id])
+        lanes = ledger.lanes_of(connection, run_id)
+        downloads = of_run(connection, run_id)
         if problems:
             publish_tables(connection, settings.published_dir)
     if as_json:
@@ -90,8 +102,8 @@ def run_days(
         )
     else:
         emit(summary, None, title="Synced", without=("events_fetched",))
-    for problem in problems:
-        notes.print(f"✗ {problem}", markup=False, soft_wrap=True)
+    for line in [*_lane_lines(lanes, downloads), *(f"✗ {problem}" for problem in problems)]:
+        notes.print(line, markup=False, soft_wrap=True)
     with suppress(NotPublished):
         judged = read_days(settings.of(EventsSettings), now=datetime.now(UTC))
         frozen = [facts.event_date for facts, verdict in judged if verdict.word == FROZEN]
@@ -105,6 +117,18 @@ def run_days(
     if said:
         notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
+
+
+def _lane_lines(lanes: Sequence[LaneChoice], downloads: Downloads) -> Iterator[str]:
+    """Which way the events came, and what did not come that way."""
+    for lane in lanes:
+        yield f"Lane {lane.lane}: {lane.why}."
+    if downloads.exports:
+        yield (
+            f"{downloads.exports:,} exports brought {downloads.files:,} files with {downloads.rows:,} rows."
+        )
+    for failure in downloads.failures:
+        yield f"! Read by query instead: {failure}"
 
 
 def _wrong_days(settings: Settings, first: date, last: date) -> list[str]:
@@ -125,12 +149,22 @@ def _wrong_days(settings: Settings, first: date, last: date) -> list[str]:
     return lines + [f"and {left} more days; see `leadpipe days --incomplete`"] * bool(left)
 
 
+class _RateColumn(ProgressColumn):
+    """Events a second, since the first of them."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing until there is a rate."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
+
+
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[Progress], None]]:
     with ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _RateColumn(),
         TimeElapsedColumn(),
         console=notes,
         transient=True,
@@ -138,9 +172,10 @@ def _progress_bar() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("asking PostHog", total=None)
 
         def show(progress: Progress) -> None:
+            days = f"{progress.days_done} of {progress.days} days"
             bar.update(
                 task,
-                description=f"events ({progress.days_done} of {progress.days} days)",
+                description=f"events ({progress.steps or days})",
                 completed=progress.rows,
                 total=max(progress.expected, progress.rows),
             )

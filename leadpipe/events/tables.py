@@ -33,6 +33,7 @@ TABLES = (
     "dismissed_events",
     "exported_files",
     "exported_days",
+    "file_downloads",
 )
 
 _TEXTS = (
@@ -357,6 +358,29 @@ def take_exported_files(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which file downloads were asked of PostHog, so that a run that was killed is gone on with."""
+    connection.execute("""
+        CREATE TABLE file_downloads (
+            export_id VARCHAR NOT NULL,
+            span_start TIMESTAMPTZ NOT NULL,
+            span_end TIMESTAMPTZ NOT NULL,
+            rows_expected BIGINT NOT NULL,
+            mapping VARCHAR NOT NULL,
+            state VARCHAR NOT NULL,
+            reason VARCHAR,
+            files INTEGER NOT NULL,
+            rows BIGINT NOT NULL,
+            run_id VARCHAR NOT NULL,
+            attempt_id VARCHAR NOT NULL,
+            asked_at TIMESTAMPTZ NOT NULL,
+            ended_at TIMESTAMPTZ
+        );
+        ALTER TABLE run_parts ADD COLUMN lane VARCHAR;
+        ALTER TABLE run_parts ADD COLUMN lane_reason VARCHAR;
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -369,4 +393,5 @@ MIGRATIONS = (
     tell_unused_events,
     read_numbers_alike,
     take_exported_files,
+    remember_downloads,
 )

@@ -65,7 +65,7 @@ def test_a_day_is_loaded_once_and_found_complete(sandbox, settings, warehouse):
         warehouse, "SELECT run_id, status, events_new, api_calls FROM runs ORDER BY run_id"
     ) == [
         ("run-1", "succeeded", 5, 2),
-        ("run-2", "succeeded", 0, 2),
+        ("run-2", "succeeded", 0, 1),
     ]
 
 

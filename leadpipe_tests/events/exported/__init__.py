@@ -1,1 +1,1 @@
-"""Files of exports: what their rows become, and which files are refused."""
+"""Tests of events that PostHog exported to files."""
