@@ -21,7 +21,9 @@ _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY |= {"events"}  # by leadpipe_tests/events/project, against a PostHog
-_PARSED_ONLY |= {"import"}  # by leadpipe_tests/events/exported/test_import.py, which has files for it
+_PARSED_ONLY |= {
+    "import"
+}  # by leadpipe_tests/events/exported/test_import.py, which has files for it
 _PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
 _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"], ["source", "moved"]]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
