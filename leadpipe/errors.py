@@ -6,10 +6,10 @@
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
-    │   ├── DiskFull              no space left where rows wait to be stored
     │   └── NotPublished          nothing has been materialised yet
     ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
     │   └── OtherProject          its events are another project's
+    ├── DiskFull                  a file has no room; what was written of it is removed
     ├── UnknownLead               no lead has that id
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
@@ -30,12 +30,22 @@
         │   ├── ObjectNotFound        404: the project has no such cohort or person
         │   ├── QuotaExceeded         402: the plan's API quota is used up
         │   ├── QueryRejected         400: HogQL that PostHog does not take
+        │   ├── ExportFailed          an export that fails however often it is asked for
+        │   ├── ExportUnpaid          an export that the plan's billing limit does not allow
+        │   ├── ExportCancelled       somebody stopped the export
         │   └── EventRefused          an event that PostHog or its SDK would drop in silence
         ├── QueryTooHeavy         504, 512, 513: ask for less at once
+        ├── TooManyExports        429: as many exports run as PostHog allows; wait until one has ended
         └── PostHogUnavailable    passing: network, 5xx or limits, after all retries
             ├── RateLimited           429 until the deadline
             ├── DeadlineExceeded      the overall deadline of a request passed
-            └── CohortNotCalculated   a cohort's members are not known in time, or PostHog failed
+            ├── CohortNotCalculated   a cohort's members are not known in time, or PostHog failed
+            ├── ExportFailedForNow    an export failed in a way that may pass: ask for it again
+            ├── ExportTimedOut        an export took PostHog too long: ask again, for a shorter span
+            ├── ExportGone            PostHog has lost the export, or its files: ask for it again
+            ├── ExportNotReady        an export still runs at the deadline
+            ├── ExportUncertain       which of several new exports is ours cannot be told
+            └── FileNotWhole          a file did not arrive whole in all attempts
 
 A message names the thing, its value if that is no secret, and the next step. Errors are translated
 for people only at the rims: an asset, a command, a route.
@@ -70,10 +80,6 @@ class WarehouseTooNew(WarehouseError):  # noqa: N818
     """The file carries migrations that this version of leadpipe does not know."""
 
 
-class DiskFull(WarehouseError):  # noqa: N818 - says what is the case
-    """No space is left where rows wait to be stored; what was stored before stays."""
-
-
 class NotPublished(WarehouseError):  # noqa: N818
     """A mart was asked for that no run has published yet."""
 
@@ -84,6 +90,10 @@ class ExportedFileError(LeadpipeError):
 
 class OtherProject(ExportedFileError):  # noqa: N818 - says what is the case
     """PostHog knows none of a file's events: they are another project's."""
+
+
+class DiskFull(LeadpipeError):  # noqa: N818
+    """There is no room for a file; nothing of it is left, and everything else is as it was."""
 
 
 class UnknownLead(LeadpipeError):  # noqa: N818
@@ -190,8 +200,24 @@ class EventRefused(PostHogRefused):
     """An event that PostHog or its SDK would drop or change in silence; nothing was sent."""
 
 
+class ExportFailed(PostHogRefused):
+    """PostHog could not make the export, and says that it will not."""
+
+
+class ExportUnpaid(PostHogRefused):
+    """The organisation's billing limit does not allow the export."""
+
+
+class ExportCancelled(PostHogRefused):
+    """The export was stopped, by us or by somebody in PostHog."""
+
+
 class QueryTooHeavy(PostHogError):  # noqa: N818
     """504, 512 or 513: the query needs more time or memory than PostHog grants; ask for less."""
+
+
+class TooManyExports(PostHogError):  # noqa: N818
+    """As many exports of the project run as PostHog allows; one has to end first."""
 
 
 class PostHogUnavailable(PostHogError):  # noqa: N818
@@ -208,3 +234,35 @@ class DeadlineExceeded(PostHogUnavailable):
 
 class CohortNotCalculated(PostHogUnavailable):
     """A cohort was still being calculated at the deadline, or its calculation failed."""
+
+
+class ExportFailedForNow(PostHogUnavailable):
+    """The export failed or was ended by PostHog in a way that may pass."""
+
+
+class ExportTimedOut(PostHogUnavailable):
+    """The export took longer than PostHog lets one take."""
+
+
+class ExportGone(PostHogUnavailable):
+    """PostHog does not know the export any more, or its files have expired."""
+
+
+class ExportNotReady(PostHogUnavailable):
+    """An export still ran at the deadline; `export_ids` says which."""
+
+    def __init__(self, message: str, *, export_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.export_ids = export_ids
+
+
+class ExportUncertain(PostHogUnavailable):
+    """An answer was lost and more than one export has appeared; `export_ids` says which."""
+
+    def __init__(self, message: str, *, export_ids: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.export_ids = export_ids
+
+
+class FileNotWhole(PostHogUnavailable):
+    """A file of an export did not arrive whole, however often it was asked for."""

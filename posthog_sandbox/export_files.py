@@ -10,7 +10,8 @@ Read in PostHog's source (products/batch_exports, November 2026), and followed:
   before `start` and less than a day after `end`. A backfill that begins so long ago selects by `timestamp`,
   and writes it into `_inserted_at`; a file download is never a backfill.
 - Of the copies of an event (same event, distinct id and uuid) in one run one is written, and nothing says
-  which: a correction in the same span may be missing. Copies in several runs come in each of them.
+  which: a correction in the same span may be missing. Copies in several runs come in each of them, and
+  versions that read their stage anew after an error wrote rows twice.
 - The person and its properties are those of ingestion. Neither retention nor hidden properties of HogQL
   matter.
 - A file is closed after the batch of rows that made it too large. If that was the last one, another file
@@ -67,6 +68,7 @@ class Selection:
         exclude: names of events; empty for none.
         reading: what the span is of.
         has_copies: whether all copies of an event come; PostHog writes one of them.
+        team_id: the project's number, which only persons have in a column.
     """
 
     model: Model
@@ -76,6 +78,7 @@ class Selection:
     exclude: Sequence[str] = ()
     reading: Reading = "received"
     has_copies: bool = False
+    team_id: int = 1
 
 
 @dataclass(frozen=True)
@@ -213,10 +216,11 @@ def _persons_sql(selection: Selection, now: datetime) -> str:
     properties = "joinGet('sandbox.person_properties', 'properties', person)"
     is_deleted = f"ifNull({changed.format('is_deleted')}, false)"
     return (
-        "SELECT toNullable(distinct_id) AS distinct_id, toNullable(toString(person)) AS person_id, "
+        f"SELECT toNullable(toInt64({selection.team_id})) AS team_id, "
+        "toNullable(distinct_id) AS distinct_id, toNullable(toString(person)) AS person_id, "
         f"toNullable(if({is_deleted} OR {properties} = '', '{{}}', {properties})) AS properties, "
-        f"toNullable(ifNull({moved.format('version')}, 0)) AS person_distinct_id_version, "
-        f"toNullable(ifNull({changed.format('version')}, 0)) AS person_version, "
+        f"toNullable(toInt64(ifNull({moved.format('version')}, 0))) AS person_distinct_id_version, "
+        f"toNullable(toInt64(ifNull({changed.format('version')}, 0))) AS person_version, "
         f"toNullable(person_made) AS created_at, toNullable({at}) AS _inserted_at, "
         f"toNullable({is_deleted}) AS is_deleted FROM ({dated}) WHERE {id_in} OR {person_in}"
     )

@@ -12,6 +12,7 @@ is good is another. The model `sessions` is PostHog's alone, `hogql` its closed 
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -82,7 +83,8 @@ async def _create(request: Request) -> Response:
         _check(world, request, "batch_export:write")
         form = await read_form(request)
         selection, kind = _asked(form.fields, world.clock.now())
-        run = world.downloads.begin(form.fields, selection, kind)
+        team = world.context(in_utc=True).team_id
+        run = world.downloads.begin(form.fields, replace(selection, team_id=team), kind)
     except Refusal as refusal:
         return refusal.response()
     if run is None:

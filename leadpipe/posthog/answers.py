@@ -24,6 +24,7 @@ from leadpipe.errors import (
     QuotaExceeded,
     RateLimited,
     ScopeMissing,
+    TooManyExports,
 )
 
 DETAIL_LIMIT = 300
@@ -41,6 +42,7 @@ _HEAVY_CODES = {
     "too_many_rows_or_bytes",
     "too_slow",
 }
+_TOO_MANY_EXPORTS = "too_many_concurrent_file_downloads"
 _HEAVY_WORDS = re.compile(
     r"max execution time|estimated query execution time|timeout exceeded|ran out of memory"
     r"|max memory limit|more data than the limit",
@@ -87,7 +89,7 @@ class Answer:
     """A whole HTTP answer, body decompressed; the key is blanked out of bodies of errors."""
 
     status: int
-    headers: httpx.Headers
+    headers: httpx.Headers = field(repr=False)  # a redirect's address may be a secret
     body: bytes = field(repr=False)
 
 
@@ -114,6 +116,8 @@ def raise_for_failure(answer: Answer, asked: Asked) -> None:
 
 
 def _kind_of(status: int, code: str, detail: str, *, asked: Asked) -> type[PostHogError]:
+    if code == _TOO_MANY_EXPORTS:
+        return TooManyExports
     if asked.is_query and _is_too_heavy(status, code, detail):
         return QueryTooHeavy
     if status in _CLIENT_ERRORS or _TEXT_TOO_LONG.search(detail):
@@ -204,6 +208,7 @@ def _next_step(kind: type[PostHogError], asked: Asked, detail: str) -> str:
         "have been deleted.",
         QuotaExceeded: "The organisation's quota is used up until the next billing period; its "
         "limits are under Settings → Billing.",
+        TooManyExports: "The next one can begin when one of them has ended.",
         QueryTooHeavy: "Ask for less at once: a shorter window or fewer columns.",
     }
     return steps.get(kind, "")

@@ -185,6 +185,24 @@ class PostHog:
             deadline_seconds=deadline_seconds,
         )
 
+    def redirect(
+        self,
+        path: str,
+        *,
+        name: str,
+        scope: str,
+        thing: str = "",
+        deadline_seconds: float | None = None,
+    ) -> SecretStr:
+        """Where one of the project's other endpoints sends us; not followed. Arguments as for `call`."""
+        return self._exchange.request(
+            "GET",
+            f"/api/projects/{self.project_id}/{path}",
+            read=results.redirect_target,
+            asked=dataclasses.replace(self._asked(name), thing=thing, scope=scope),
+            deadline_seconds=deadline_seconds,
+        )
+
     def close(self) -> None:
         """Close all connections; the object cannot be used afterwards."""
         self._exchange.close()

@@ -25,6 +25,7 @@ from leadpipe.errors import (
     RateLimited,
 )
 from leadpipe.http import deadlines as wire
+from leadpipe.http import discretion
 from leadpipe.http.waits import http_date, retry_after_seconds
 from leadpipe.posthog import hosts
 from leadpipe.posthog.answers import Answer, Asked, shorten
@@ -98,6 +99,7 @@ class Exchange:
             },
         )
         wire.install(self._http, self._deadlines)
+        discretion.install()
 
     def request(
         self,

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+from pydantic import SecretStr
 
-from leadpipe.errors import PostHogUnavailable, QueryRejected, QueryTooHeavy
+from leadpipe.errors import PostHogRefused, PostHogUnavailable, QueryRejected, QueryTooHeavy
 from leadpipe.posthog.answers import (
     Answer,
     Asked,
@@ -21,6 +22,8 @@ from leadpipe.posthog.answers import (
 from leadpipe.text import mended_json
 
 T = TypeVar("T")
+
+_REDIRECTS = {301, 302, 303, 307, 308}
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,20 @@ def parsed(shape: type[T], answer: Answer, asked: Asked) -> T:
             status=answer.status,
             request_name=asked.name,
         ) from None  # the original holds the body
+
+
+def redirect_target(answer: Answer, asked: Asked) -> SecretStr:
+    """Where a good answer sends us; it may be an address that opens a file to whoever has it.
+
+    Raises:
+        PostHogError: the answer is no redirect; its class says what follows.
+    """
+    target = answer.headers.get("location")
+    if answer.status in _REDIRECTS and target:
+        return SecretStr(target)
+    raise_for_failure(answer, asked)
+    detail = "The answer names no address: something on the way follows redirects by itself."
+    return fail(PostHogRefused, answer, asked, detail)
 
 
 def _decoded(body: bytes, shape: type[T]) -> T:

@@ -211,6 +211,7 @@ def test_persons_are_a_row_a_distinct_id_that_changed(
     before = rows_of(sandbox, tmp_path, start=old - _HOUR, **persons)
     assert [row["distinct_id"] for row in before] == ["anna", "ben", "device"]
     assert before[0] == {
+        "team_id": 1,
         "distinct_id": "anna",
         "person_id": UUID.format(1),
         "properties": "{}",

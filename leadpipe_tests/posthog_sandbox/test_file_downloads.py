@@ -1,7 +1,7 @@
 """File download exports: what the endpoints take, refuse and show, and the store behind them."""
 
 from datetime import timedelta
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -192,6 +192,21 @@ def test_a_run_counts_looks(sandbox: SandboxProcess) -> None:
     export = created(sandbox)
     shown = [exports(sandbox, f"{export}/").json()["status"] for _ in range(3)]
     assert set(shown) <= {"Starting", "Running"}
+    assert ended(sandbox, export)["status"] == "Completed"
+
+
+def test_a_run_takes_its_time(sandbox: SandboxProcess) -> None:
+    """So many seconds at least, and as long as its span has not settled by the server's clock."""
+    sandbox.control.insert([event()])
+    sandbox.control.downloads(seconds=0.2)
+    began = monotonic()
+    ended(sandbox, created(sandbox))
+    assert monotonic() - began >= 0.2
+    sandbox.control.downloads(settle_seconds=60)
+    export = created(sandbox)
+    sleep(0.1)
+    assert exports(sandbox, f"{export}/").json() == {"status": "Running"}
+    sandbox.control.set_clock(NOW + timedelta(seconds=60))
     assert ended(sandbox, export)["status"] == "Completed"
 
 
