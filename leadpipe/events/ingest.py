@@ -335,6 +335,8 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged) -> 
             ON stored.uuid = copy.uuid AND stored.event_date = copy.stored_date
             WHEN MATCHED THEN UPDATE SET {updates}
         """)
+    # That a query knows the person whom a file named changes no mart, but what may undo it.
+    if changed or _count(connection, "SELECT count(*) FROM known WHERE is_new_rank"):
         connection.execute("""
             UPDATE raw_events AS stored SET person_id = person_now, person_rank = rank_now
             FROM known WHERE stored.uuid = known.uuid AND (is_later_copy OR is_new_person OR is_new_rank)

@@ -7,6 +7,7 @@ import pytest
 from leadpipe.events.exported.folding import TakenIn
 from leadpipe.events.mapping.reading import built_in, read_mapping
 from leadpipe.events.mapping.versions import adopt
+from leadpipe.events.persons import PersonRank
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.events.builders import event, load, rows, take_in
@@ -189,6 +190,14 @@ def test_a_query_knows_persons_better(warehouse, tmp_path):
     take_in(other, tmp_path, [queried], run_id="run-2")
     assert rows(other, _STORED) == rows(warehouse, _STORED)
     assert rows(warehouse, "SELECT person_id FROM raw_events") == [(queried["person_id"],)]
+
+
+def test_a_query_that_names_the_same_person_settles_it(warehouse, tmp_path):
+    """No day changes by it, but what knows persons less than a query undoes it no more."""
+    one = event("recharge", _AT, uuid=_UUID.format(1), person_id=_PERSON)
+    take(warehouse, write_parquet(tmp_path / "x.parquet", [one]))
+    assert take_in(warehouse, tmp_path, [one], run_id="run-2").changed_days == ()
+    assert rows(warehouse, "SELECT person_rank FROM raw_events") == [(PersonRank.QUERY,)]
 
 
 def test_an_old_file_does_not_bring_back_what_was_deleted(warehouse, tmp_path):
