@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leadpipe.errors import LeadpipeError, PostHogError
 from leadpipe.events import hidden_days, ledger, retention
+from leadpipe.events.copies import take_copies
 from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.deletions import (
     days_with_copies,
@@ -227,7 +228,7 @@ class _Loader:
         report = replace(
             report, ingested=brought.ingested + report.ingested, lane=lane, brought=brought
         )
-        report = self._follow_merges(report, theirs, until)
+        report = self._settle_copies(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
         with self.warehouse.transaction() as connection:
             hidden_days.reopen(connection, [day for day in report.days if day not in wrong])
@@ -271,23 +272,48 @@ class _Loader:
                 raise
             return Brought(failed=(str(error),))
 
-    def _follow_merges(
+    def _settle_copies(
         self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime
     ) -> LoadReport:
-        """Where a day has PostHog's events, but not their copies or persons: see who was merged since."""
-        others = {
+        """Where a day has PostHog's events, but not their copies or persons: see why, without reading it.
+
+        Persons may have been merged since; and of several copies of an event an export has but one.
+        """
+        if others := self._with_other_copies(report, theirs):
+            follow_merges(self.posthog, self.warehouse)
+            report = self._proved_again(report, others, until)
+        if report.brought.files and (others := self._with_other_copies(report, theirs)):
+            copies = take_copies(
+                self.posthog,
+                self.warehouse,
+                others,
+                run_id=self.run.run_id,
+                config=self.config,
+                landing=self.landing,
+                clock=self.clock,
+            )
+            report = replace(report, ingested=report.ingested + copies)
+            report = self._proved_again(report, others, until)
+        return report
+
+    def _with_other_copies(
+        self, report: LoadReport, theirs: Mapping[date, Fingerprint]
+    ) -> dict[date, Fingerprint]:
+        """The days that have PostHog's events, but not their copies or persons; PostHog's fingerprints."""
+        return {
             day: theirs[day]
             for day, state in report.days.items()
             if has_other_copies(theirs[day], state.warehouse or NOTHING)
         }
-        if not others:
-            return report
-        follow_merges(self.posthog, self.warehouse)
+
+    def _proved_again(
+        self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime
+    ) -> LoadReport:
         with self.warehouse.transaction() as connection:
             days = record_proof(
                 connection,
-                others,
-                read=others,
+                theirs,
+                read=theirs,
                 events=self.config.selection.events,
                 until=until,
                 now=self.clock(),

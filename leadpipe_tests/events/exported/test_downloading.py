@@ -11,6 +11,7 @@ from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, ExportUnpaid
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.exported import downloading
+from leadpipe.events.exported.folding import take_in
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.settings import EventsSettings
@@ -123,7 +124,7 @@ def test_one_export_at_once_is_enough(sandbox, settings, warehouse, traffic, mon
 
 def test_a_killed_load_is_gone_on_with(sandbox, settings, warehouse, traffic, monkeypatch):
     """Exports that were asked for before a kill are fetched after it, and none is made anew."""
-    original, taken = downloading.take_in, threading.Event()
+    original, taken = take_in, threading.Event()
 
     class Killed(BaseException):
         """As if the process ended."""
@@ -208,6 +209,24 @@ def test_persons_are_those_of_today(sandbox, settings, warehouse, traffic):
         "SELECT count(DISTINCT person_id) FROM raw_events WHERE distinct_id IN ('person-0', 'person-1')",
     )
     assert found == [(1,)]
+
+
+@pytest.mark.parametrize("has_copies", [True, False])
+def test_of_several_copies_the_last_one_counts(sandbox, settings, warehouse, traffic, has_copies):
+    """An export has one copy of an event, and nothing says which: only such events are read by query."""
+    sandbox.control.downloads(has_copies=has_copies)
+    corrected = {
+        **traffic[0],
+        "properties": {**traffic[0]["properties"], "listing_id": "corrected"},
+        "created_at": traffic[0]["created_at"] + timedelta(minutes=5),
+    }
+    sandbox.control.insert([corrected])
+    sandbox.control.clear_requests()
+    report = load(settings, warehouse)
+    assert report.incomplete_days == ()
+    assert len([name for name in queries(sandbox) if name.startswith("leadpipe: events")]) <= 1
+    found = rows(warehouse, "SELECT listing_id FROM raw_events WHERE uuid = ?", traffic[0]["uuid"])
+    assert found == [("corrected",)]
 
 
 def test_a_sync_of_much_that_is_late_is_few_spans(sandbox, settings, warehouse, traffic):
