@@ -47,7 +47,8 @@ def draw_participants(
 ) -> dg.MaterializeResult[None]:
     """Who takes part in the draw of a date, with points and entries; a partition a draw date.
 
-    Source: recharge events that PostHog received before the date began (UTC), and the blacklist. Running
+    Source: recharge events that PostHog received before the date began in
+    LEADPIPE_DRAW_TIMEZONE, and the blacklist. Running
     it again, at any time, gives the same rows. A date that a draw has frozen is compared, never changed.
     """
     first, last = days_of(context)
@@ -160,6 +161,7 @@ def draw(
                     connection,
                     draw_date,
                     load_prizes(settings.prizes_file),
+                    rules=rules_of(settings, datetime.now(UTC)),
                     now=datetime.now(UTC),
                 )
             drawn = run(connection, draw_date, now=datetime.now(UTC))
