@@ -101,9 +101,7 @@ def _from_warehouse(
     first_day = question.window_start.astimezone(UTC).date()
     with warehouse.connect() as connection:
         source = connection.execute("SELECT project_id FROM sources").fetchone()
-        if source is None:
-            return None, "nothing was loaded yet"
-        if question.project_id and source[0] != question.project_id:
+        if source and question.project_id and source[0] != question.project_id:
             return None, f"it holds project {source[0]}, not {question.project_id}"
         complete, waiting, read_until = connection.execute(
             read_sql("interactions", "freshness.sql"), {"first_day": first_day, "today": today}
@@ -119,6 +117,8 @@ def _from_warehouse(
             ).fetchall()
         )
     events = {uuid: text for uuid, given in stored.items() if (text := _asked_for(given, question))}
+    if source is None and not stored:
+        return None, "nothing was loaded yet"
     missing = (today - first_day).days + 1 - complete
     stale = None
     if missing:
