@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         alias="LEADPIPE_WAREHOUSE",
         description="The DuckDB file. Default: leadpipe.duckdb in the data folder.",
     )
+    schedules_file: Path | None = Field(
+        None,
+        alias="LEADPIPE_SCHEDULES_FILE",
+        description="How often schedules run, where it is not as built in. Default: schedules.toml in the "
+        "data folder.",
+    )
     dagster_home: Path | None = Field(
         None,
         alias="DAGSTER_HOME",
@@ -134,6 +140,11 @@ class Settings(BaseSettings):
     def published_dir(self) -> Path:
         """Where the published marts lie as Parquet."""
         return self.data_dir / "published"
+
+    @property
+    def schedules_path(self) -> Path:
+        """The file of schedules, which need not exist."""
+        return self.schedules_file or self.data_dir / "schedules.toml"
 
     @property
     def landing_dir(self) -> Path:

@@ -241,6 +241,7 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "days read again": dg.MetadataValue.int(len(report.reread_days)),
         "windows": dg.MetadataValue.int(report.windows),
         "API calls": dg.MetadataValue.int(report.calls.api_calls),
+        "seconds of API calls": dg.MetadataValue.float(round(report.calls.seconds, 3)),
         "API retries": dg.MetadataValue.int(report.calls.retries),
         "rate limits met": dg.MetadataValue.int(report.calls.rate_limits),
     }

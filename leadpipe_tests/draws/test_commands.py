@@ -228,4 +228,10 @@ def test_the_cohort_from_the_command_line(sandbox, stored):
     assert [stats[name] for name in counted] == [20, 210, 21, 1]
     assert "234803****001 takes part, but is not in the cohort" in result.stderr
     assert "234803****022 in the cohort, but does not take part" in result.stderr
+    [listed] = json.loads(typed("cohort", "list", "--json").stdout)
+    assert [listed[name] for name in ("draw_date", "cohort_id", "persons")] == [
+        DATE,
+        stats["cohort_id"],
+        21,
+    ]
     assert "exactly the 2 eligible of 5" in typed("cohort", "test").stdout
