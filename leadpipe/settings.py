@@ -153,7 +153,7 @@ class Settings(BaseSettings):
 
     def kept_files(self) -> tuple[Path, ...]:
         """What a backup keeps beside the warehouse."""
-        return (self.data_dir / "first_day",)
+        return (self.data_dir / "first_day", self.schedules_path)
 
     def of(self, section: type[SectionT]) -> SectionT:
         """These settings as a section sees them; they must have been loaded with it."""
