@@ -9,16 +9,22 @@ import tempfile
 from datetime import UTC, date, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import OUT, Stopwatch, print_figures, run_in_turn
+
+if TYPE_CHECKING:
+    from leadpipe.draws.rules import Rules
 
 _DRAW_DATE = date(2026, 11, 21)
 _NOW = datetime(2026, 11, 21, 7, tzinfo=UTC)
 _SEED = "5eed" * 16
+_FIRST_DAY = date(2026, 11, 1)
 
 
 def _make(path: Path, participants: int) -> None:
     """A warehouse with a built list, as `draw_participants` leaves it."""
+    from leadpipe.draws.participants import note_build  # noqa: PLC0415
     from leadpipe.warehouse import Warehouse  # noqa: PLC0415
 
     OUT.mkdir(exist_ok=True)
@@ -30,11 +36,21 @@ def _make(path: Path, participants: int) -> None:
             SELECT DATE '{_DRAW_DATE}', '234' || (7000000000 + (i * 379) % 2999999999), 'id-' || i, n, n,
                    n * 100, 1, TIMESTAMPTZ '2026-11-20 10:00:00+00'
             FROM (SELECT i, 1 + (i * 7919) % 50 AS n FROM range({participants}) AS r(i));
-            INSERT INTO draw_participant_builds
-            SELECT draw_date, count(*), sum(entries), sum(recharges), 0, 0, NULL, 50000, 'NG', now()
-            FROM draw_participants GROUP BY draw_date
         """)
+        connection.execute(
+            "INSERT INTO event_days (event_date, version, read_until, checked_at) "
+            "SELECT CAST(day AS DATE), 1, $now, $now "
+            "FROM range($first::TIMESTAMP, $now::TIMESTAMP, INTERVAL 1 DAY) AS d(day)",
+            {"first": _FIRST_DAY, "now": _NOW},
+        )
+        note_build(connection, _DRAW_DATE, _rules(), _NOW)
     part.rename(path)
+
+
+def _rules() -> "Rules":
+    from leadpipe.draws.rules import Rules  # noqa: PLC0415
+
+    return Rules(None, 50_000, "NG", _FIRST_DAY)
 
 
 def _draw(path: Path) -> None:
@@ -49,7 +65,12 @@ def _draw(path: Path) -> None:
         shutil.copy(path, copy)
         with Stopwatch(), Warehouse(copy).connect() as connection:
             frozen = drawing.freeze(
-                connection, _DRAW_DATE, (Tier(1, "Airtime", 5_000, 100),), now=_NOW, seed=_SEED
+                connection,
+                _DRAW_DATE,
+                (Tier(1, "Airtime", 5_000, 100),),
+                rules=_rules(),
+                now=_NOW,
+                seed=_SEED,
             )[1]
             evidence = drawing.run(connection, _DRAW_DATE, now=_NOW, frozen=frozen).evidence
     path.with_suffix(".json").write_bytes(evidence or b"")

@@ -13,6 +13,7 @@ from leadpipe.launcher import in_process_executor
 from leadpipe.published import assets as published_assets
 from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
+from leadpipe.schedules import as_configured
 from leadpipe.settings import Settings, load_settings
 
 
@@ -27,6 +28,7 @@ def build_defs(
 
     Raises:
         DomainMisfit: a domain that is listed is not there.
+        ConfigurationError: the file of schedules cannot be used.
     """
     settings = settings or load_settings()
     assets = [*modules("assets"), published_assets]
@@ -35,7 +37,10 @@ def build_defs(
         assets=dg.load_assets_from_modules(assets),
         asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
         jobs=[job for part in automation for job in part.JOBS],
-        schedules=[schedule for part in automation for schedule in part.SCHEDULES],
+        schedules=as_configured(
+            [schedule for part in automation for schedule in part.SCHEDULES],
+            settings.schedules_path,
+        ),
         sensors=[
             *(sensor for part in automation for sensor in part.SENSORS),
             report_failed_run,

@@ -71,6 +71,12 @@ class Settings(BaseSettings):
         alias="LEADPIPE_WAREHOUSE",
         description="The DuckDB file. Default: leadpipe.duckdb in the data folder.",
     )
+    schedules_file: Path | None = Field(
+        None,
+        alias="LEADPIPE_SCHEDULES_FILE",
+        description="How often schedules run, where it is not as built in. Default: schedules.toml in the "
+        "data folder.",
+    )
     dagster_home: Path | None = Field(
         None,
         alias="DAGSTER_HOME",
@@ -136,13 +142,18 @@ class Settings(BaseSettings):
         return self.data_dir / "published"
 
     @property
+    def schedules_path(self) -> Path:
+        """The file of schedules, which need not exist."""
+        return self.schedules_file or self.data_dir / "schedules.toml"
+
+    @property
     def landing_dir(self) -> Path:
         """Where pages wait between PostHog and the warehouse."""
         return self.data_dir / "landing"
 
     def kept_files(self) -> tuple[Path, ...]:
         """What a backup keeps beside the warehouse."""
-        return (self.data_dir / "first_day",)
+        return (self.data_dir / "first_day", self.schedules_path)
 
     def of(self, section: type[SectionT]) -> SectionT:
         """These settings as a section sees them; they must have been loaded with it."""

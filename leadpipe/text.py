@@ -25,22 +25,28 @@ def may_have_half_emoji(data: bytes) -> bool:
     return b"\\ud" in data or b"\\uD" in data
 
 
-def mended_json(data: bytes) -> bytes:
+def mended_json(data: bytes, mark: bytes = REPLACEMENT.encode()) -> bytes:
     r"""JSON in which each half of a surrogate pair without its other half (`\ud83d`) is U+FFFD.
 
     Whole pairs, and a backslash that is itself escaped (`\\ud83d`), stay as they are.
+
+    Args:
+        data: UTF-8.
+        mark: how U+FFFD is written in it.
     """
-    return _SURROGATE_ESCAPE.sub(_mended, data) if may_have_half_emoji(data) else data
+    if not may_have_half_emoji(data):
+        return data
+    return _SURROGATE_ESCAPE.sub(lambda found: _mended(found, mark), data)
 
 
-def _mended(found: re.Match[bytes]) -> bytes:
+def _mended(found: re.Match[bytes], mark: bytes) -> bytes:
     slashes = found["slashes"]
     if len(slashes) % 2 == 0:  # no escape, but the text \ud83d; what follows is by itself then
         text = slashes + b"u" + (found["high"] or found["lone"])
-        return text + REPLACEMENT.encode() if found["low"] else text
+        return text + mark if found["low"] else text
     if found["low"]:
         return found[0]
-    return slashes[:-1] + REPLACEMENT.encode()
+    return slashes[:-1] + mark
 
 
 def whole(text: str) -> str:

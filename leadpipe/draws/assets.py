@@ -17,6 +17,7 @@ from leadpipe.draws.rules import rules_of
 from leadpipe.draws.settings import DrawsSettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.partitions import DAILY, days_of
+from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
@@ -29,6 +30,16 @@ from leadpipe.resources import (
 def _dates(context: dg.AssetExecutionContext) -> list[date]:
     first, last = days_of(context)
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def _calls(before: CallCounts, client: PostHog) -> dict[str, float]:
+    """What was asked of PostHog meanwhile, and how long its answers took."""
+    spent = client.stats.snapshot() - before
+    return {
+        "API calls": spent.api_calls,
+        "API calls repeated": spent.retries,
+        "seconds of API calls": round(spent.seconds, 3),
+    }
 
 
 @dg.asset(
@@ -47,7 +58,8 @@ def draw_participants(
 ) -> dg.MaterializeResult[None]:
     """Who takes part in the draw of a date, with points and entries; a partition a draw date.
 
-    Source: recharge events that PostHog received before the date began (UTC), and the blacklist. Running
+    Source: recharge events that PostHog received before the date began in
+    LEADPIPE_DRAW_TIMEZONE, and the blacklist. Running
     it again, at any time, gives the same rows. A date that a draw has frozen is compared, never changed.
     """
     first, last = days_of(context)
@@ -106,6 +118,7 @@ def draw_cohort(
     """
     with failing_clearly(), posthog.client() as client:
         for draw_date in _dates(context):
+            posthog_before = client.stats.snapshot()
             with warehouse.get_connection() as connection:
                 participants = participants_of(connection, draw_date)
             ensured = ensure_draw_cohort(
@@ -122,6 +135,7 @@ def draw_cohort(
                     "persons": ensured.cohort.count or 0,
                     "participants": sum(map(len, participants.values())),
                     "made now": ensured.is_new,
+                    **_calls(posthog_before, client),
                     "others of that name": dg.MetadataValue.json(list(ensured.others)),
                 },
                 partition_key=draw_date.isoformat(),
@@ -160,6 +174,7 @@ def draw(
                     connection,
                     draw_date,
                     load_prizes(settings.prizes_file),
+                    rules=rules_of(settings, datetime.now(UTC)),
                     now=datetime.now(UTC),
                 )
             drawn = run(connection, draw_date, now=datetime.now(UTC))
@@ -203,6 +218,7 @@ def draw_events(
     """
     with failing_clearly(), posthog.client() as client:
         for draw_date in _dates(context):
+            posthog_before = client.stats.snapshot()
             report = record_draw(
                 warehouse.warehouse(),
                 client,
@@ -216,6 +232,7 @@ def draw_events(
                     "results": report.places,
                     "sent now": report.sent,
                     "found now": report.recorded,
+                    **_calls(posthog_before, client),
                 },
                 partition_key=draw_date.isoformat(),
             )

@@ -4,6 +4,7 @@ import dagster as dg
 
 from leadpipe.automation import KIND_TAG, asset_job, at_most
 from leadpipe.draws.settings import DrawsSettings
+from leadpipe.zones import day_in
 
 draws_job = asset_job(
     "draws",
@@ -24,8 +25,9 @@ draws_job = asset_job(
 def draw_every_day(
     context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[DrawsSettings]
 ) -> dg.RunRequest | dg.SkipReason:
-    """One run for today; events received before midnight were read by then."""
-    start, today = settings.promotion_start, context.scheduled_execution_time.date()
+    """One run for the date it is in the draws' zone; events received before it began were read by then."""
+    start = settings.promotion_start
+    today = day_in(settings.draw_timezone, context.scheduled_execution_time)
     if start is None or today <= start:
         return dg.SkipReason(
             f"LEADPIPE_PROMOTION_START is {start or 'not set'}: nobody to draw yet"

@@ -4,28 +4,31 @@ Dates are draw dates. What was true for a draw that has begun stays so unless so
 that history was different: then lists of past dates change when they are built again, frozen ones do not.
 """
 
-import csv
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 
 from leadpipe.draws.msisdn import masked, normal_msisdn
 from leadpipe.errors import ConfigurationError
+from leadpipe.zones import begin_of, day_in
 
-_COLUMNS = ("msisdn", "blocked_from", "blocked_until", "reason")
 _LONGEST_REASON = 500
 
 
 @dataclass(frozen=True)
 class Block:
-    """One person may not take part in the draws of these dates, both inclusive; None is for good."""
+    """One person may not take part in the draws of these dates, both inclusive; None is for good.
+
+    Who says so and when is empty for a block that is said now.
+    """
 
     msisdn: str
     blocked_from: date
     blocked_until: date | None
     reason: str = ""
+    author: str = ""
+    edited_at: datetime | None = None
 
 
 def read_msisdn(spelling: str, *, region: str) -> str:
@@ -49,13 +52,22 @@ def add_blocks(
     *,
     author: str,
     now: datetime,
+    zone: str,
     is_backdated: bool = False,
 ) -> int:
     """Add blocks, all or none; run it inside a transaction. Those already there are not added again.
 
+    Args:
+        connection: the warehouse.
+        blocks: what to add.
+        author: who says so, where a block does not name its own.
+        now: when (UTC), likewise.
+        zone: the time zone whose days draw dates are.
+        is_backdated: draw dates that have begun may be changed, too.
+
     Raises:
         ConfigurationError: a block ends before it begins, begins in the past without `is_backdated`,
-            or overlaps another block of the same number.
+            overlaps another block of the same number, or its number takes part in a draw that stands.
     """
     added = 0
     for number, block in enumerate(blocks, 1):
@@ -72,7 +84,12 @@ def add_blocks(
         ).fetchall()
         if (block.blocked_from, block.blocked_until, block.reason) in overlapping:
             continue
-        _check_is_no_past(where, block.blocked_from, now, is_backdated=is_backdated)
+        _check_is_no_past(where, block.blocked_from, now, zone, is_backdated=is_backdated)
+        _check_takes_no_part(connection, where, block)
+        if len(block.reason) > _LONGEST_REASON:
+            raise ConfigurationError(
+                f"{where} has a reason of {len(block.reason):,} characters; {_LONGEST_REASON} fit"
+            )
         if overlapping:
             begin, until, _ = overlapping[0]
             raise ConfigurationError(
@@ -85,9 +102,9 @@ def add_blocks(
                 block.msisdn,
                 block.blocked_from,
                 block.blocked_until,
-                block.reason[:_LONGEST_REASON],
-                author,
-                now,
+                block.reason,
+                block.author or author,
+                block.edited_at or now,
             ],
         )
         added += 1
@@ -101,6 +118,7 @@ def end_block(
     until: date,
     author: str,
     now: datetime,
+    zone: str,
     is_backdated: bool = False,
 ) -> None:
     """Let a person take part again after a date; run it inside a transaction.
@@ -115,7 +133,9 @@ def end_block(
     ).fetchall()
     if not open_blocks:
         raise ConfigurationError(f"{masked(msisdn)} is not blocked after {until}")
-    _check_is_no_past(masked(msisdn), until + timedelta(days=1), now, is_backdated=is_backdated)
+    _check_is_no_past(
+        masked(msisdn), until + timedelta(days=1), now, zone, is_backdated=is_backdated
+    )
     connection.execute(
         "UPDATE blacklist SET blocked_until = $until, author = $author, edited_at = $now "
         "WHERE msisdn = $msisdn AND coalesce(blocked_until, 'infinity'::DATE) > $until",
@@ -128,48 +148,29 @@ def end_block(
     )
 
 
-def _check_is_no_past(where: str, first: date, now: datetime, *, is_backdated: bool) -> None:
-    if first <= now.date() and not is_backdated:
+def _check_is_no_past(
+    where: str, first: date, now: datetime, zone: str, *, is_backdated: bool
+) -> None:
+    if begin_of(first, zone) <= now and not is_backdated:
         raise ConfigurationError(
             f"{where}: this would change the draw of {first}, which has begun. The first that can be "
-            f"changed is {now.date() + timedelta(days=1)}. If history really was different, add --backdate."
+            f"changed is {day_in(zone, now) + timedelta(days=1)}. If history really was different, add "
+            "--backdate."
         )
 
 
-def read_blocks(path: Path, *, region: str, default_from: date) -> list[Block]:
-    """Blocks of a CSV file with the columns msisdn and, where wanted, blocked_from, blocked_until, reason.
-
-    Raises:
-        ConfigurationError: a line cannot be read; it names the line, not the number.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            unknown = sorted(set(reader.fieldnames or ()) - set(_COLUMNS))
-            if unknown or "msisdn" not in (reader.fieldnames or ()):
-                raise ConfigurationError(
-                    f"{path}: the first line must name the columns {', '.join(_COLUMNS)}"
-                )
-            return [
-                _read_block(row, f"{path}, line {reader.line_num}", region, default_from)
-                for row in reader
-            ]
-    except FileNotFoundError:
-        raise ConfigurationError(f"There is no file {path}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigurationError(f"{path} is no CSV file in UTF-8") from error
-
-
-def _read_block(row: dict[str, str], where: str, region: str, default_from: date) -> Block:
-    try:
-        return Block(
-            read_msisdn(row["msisdn"] or "", region=region),
-            date.fromisoformat(row["blocked_from"]) if row.get("blocked_from") else default_from,
-            date.fromisoformat(row["blocked_until"]) if row.get("blocked_until") else None,
-            (row.get("reason") or "").strip(),
+def _check_takes_no_part(connection: duckdb.DuckDBPyConnection, where: str, block: Block) -> None:
+    """A draw that stands has whom it has: nobody on its list can be blocked on its date afterwards."""
+    found = connection.execute(
+        "SELECT draw_id, draw_date, status FROM draws JOIN draw_participants USING (draw_date) "
+        "WHERE msisdn = $msisdn AND status <> 'superseded' AND draw_date >= $begin "
+        "AND draw_date <= coalesce($until, 'infinity'::DATE) ORDER BY draw_date",
+        {"msisdn": block.msisdn, "begin": block.blocked_from, "until": block.blocked_until},
+    ).fetchall()
+    if found:
+        draw_id, draw_date, status = found[0]
+        more = f" (and {len(found) - 1:,} later ones)" if len(found) > 1 else ""
+        raise ConfigurationError(
+            f"{where} takes part in {draw_id}{more}, which is {status}. If they must not win, withdraw it "
+            f"first: leadpipe draws withdraw {draw_date} --reason REASON. Else begin the block later: --from"
         )
-    except (ConfigurationError, ValueError, AttributeError) as error:
-        said = (
-            error if isinstance(error, ConfigurationError) else "a date is not written 2026-11-20"
-        )
-        raise ConfigurationError(f"{where}: {said}") from None

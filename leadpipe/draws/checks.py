@@ -16,15 +16,24 @@ _MOST_VERIFIED = 100
 def every_participant_is_eligible_once(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """On each date a number takes part once, with at least one point, an entry a point, not blocked."""
     with warehouse.get_connection() as connection:
-        wrong, repeated, rows = connection.execute("""
+        wrong, blocked, repeated, rows = connection.execute("""
             SELECT
-                count(*) FILTER (points < 1 OR entries <> points OR last_recharge_at >= draw_date),
+                count(*) FILTER (
+                    points < 1 OR entries <> points OR last_recharge_at >= coalesce(begins_at, draw_date)
+                ),
+                -- of draws that stand; other lists are older than the blacklist until they are built again
+                (
+                    SELECT count(*)
+                    FROM draws JOIN draw_participants USING (draw_date) JOIN blacklist USING (msisdn)
+                    WHERE status <> 'superseded' AND draw_date >= blocked_from
+                      AND draw_date <= coalesce(blocked_until, 'infinity'::DATE)
+                ),
                 (SELECT count(*) FROM (
                     SELECT draw_date, msisdn FROM draw_participants GROUP BY ALL HAVING count(*) > 1
                 )),
                 count(*)
-            FROM draw_participants
-        """).fetchone() or (0, 0, 0)
+            FROM draw_participants LEFT JOIN draw_participant_builds USING (draw_date)
+        """).fetchone() or (0, 0, 0, 0)
         unlike = connection.execute("""
             SELECT count(*) FROM draw_participant_builds AS build
             LEFT JOIN (
@@ -35,10 +44,11 @@ def every_participant_is_eligible_once(warehouse: WarehouseResource) -> dg.Asset
         """).fetchone()
     dates = int(unlike[0]) if unlike else 0
     return dg.AssetCheckResult(
-        passed=not (wrong or repeated or dates),
+        passed=not (wrong or blocked or repeated or dates),
         metadata={
             "rows": int(rows),
             "not eligible": int(wrong),
+            "blacklisted in a draw that stands": int(blocked),
             "repeated": int(repeated),
             "dates that are not as built": dates,
         },

@@ -18,6 +18,7 @@ from leadpipe.posthog.cohort_filters import all_of, person_filter
 from leadpipe.posthog.cohort_members import add_distinct_ids_to_static_cohort, cohort_persons
 from leadpipe.posthog.cohorts import (
     Cohort,
+    cohorts,
     delete_cohort,
     find_cohorts,
     wait_until_calculated,
@@ -29,6 +30,7 @@ CohortMode = Literal["filters", "static"]
 Participants = Mapping[str, Sequence[str]]
 """MSISDNs by distinct id: mostly one, but one person may have recharged several numbers."""
 _MOST_SHOWN = 20
+_NAME = "Eligible Participants - "
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.25, 5.0
 
 
@@ -67,7 +69,7 @@ class EnsuredDrawCohort:
 
 def cohort_name(draw_date: date) -> str:
     """What the cohort of a draw date is called."""
-    return f"Eligible Participants - {draw_date}"
+    return f"{_NAME}{draw_date}"
 
 
 def eligibility_filters(draw_date: date) -> dict[str, Any]:
@@ -123,6 +125,17 @@ def ensure_draw_cohort(
             ensured = ensure_static_cohort(posthog, name, description=description)
     cohort = add_distinct_ids_to_static_cohort(posthog, ensured.cohort.id, participants)
     return EnsuredDrawCohort(cohort, ensured.is_new, ensured.others)
+
+
+def draw_cohorts(posthog: PostHog) -> list[tuple[date, Cohort]]:
+    """All cohorts of draw dates with their date, the latest first; of one date the oldest first."""
+    found: list[tuple[date, Cohort]] = []
+    for cohort in cohorts(posthog, search=_NAME):
+        try:
+            found.append((date.fromisoformat(cohort.name.removeprefix(_NAME)), cohort))
+        except ValueError:  # somebody's own, of a like name
+            continue
+    return sorted(found, key=lambda one: (one[0], -one[1].id), reverse=True)
 
 
 def find_draw_cohort(posthog: PostHog, draw_date: date) -> Cohort:

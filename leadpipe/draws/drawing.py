@@ -17,10 +17,18 @@ from leadpipe.draws.hashing import (
     canonical_json,
     canonical_sha256,
 )
+from leadpipe.draws.inputs import (
+    RULES,
+    blocked_participants,
+    check_is_fresh,
+    inputs_noted,
+    inputs_sha256,
+)
 from leadpipe.draws.msisdn import masked
 from leadpipe.draws.participants import built
 from leadpipe.draws.prizes import Tier
 from leadpipe.draws.register import Draw, draw_known, draw_of, frozen_list, secrets_of, withdraw
+from leadpipe.draws.rules import Rules
 from leadpipe.errors import AlreadyDrawn, ConfigurationError, DrawImpossible
 from leadpipe.posthog.capture import event_uuid
 from leadpipe.warehouse import transaction
@@ -35,6 +43,7 @@ def freeze(
     draw_date: date,
     tiers: tuple[Tier, ...],
     *,
+    rules: Rules,
     now: datetime,
     seed: str | None = None,
     beacon: str = "",
@@ -46,6 +55,7 @@ def freeze(
         connection: the warehouse.
         draw_date: the date whose participants were built.
         tiers: the prizes.
+        rules: those of now; a list that was built by others, or of another blacklist, is refused.
         now: when (UTC).
         seed: 64 hexadecimal digits; by default random ones.
         beacon: a public source of randomness, named before its value is known.
@@ -56,7 +66,8 @@ def freeze(
 
     Raises:
         AlreadyDrawn: there is a draw, and no reason to redo it.
-        DrawImpossible: nobody takes part, fewer than there are places, or events were not all read.
+        DrawImpossible: nobody takes part, fewer than there are places, events were not all read, or the
+            list is older than what it depends on. A draw that is redone has the list of the one before.
     """
     if seed is not None and not _SEED.fullmatch(seed):
         raise ConfigurationError(f"The seed must be {SEED_HEX} hexadecimal digits, in lower case")
@@ -67,17 +78,24 @@ def freeze(
             f"{standing.commitment}. To make another, say why: --redo REASON. The first stays on record."
         )
     _check_is_drawable(connection, draw_date)
+    if standing is None:
+        inputs = check_is_fresh(connection, draw_date, rules)
+    else:
+        inputs = inputs_noted(connection, draw_date)
+    _check_nobody_is_blocked(connection, draw_date)
+    list_key, seed = secrets.token_hex(LIST_KEY_HEX // 2), seed or secrets.token_hex(SEED_HEX // 2)
     attempts, before, withdrawn_reason = _attempts(connection, draw_date)
     attempt = attempts + 1
     terms = Terms(
         draw_id=f"draw-{draw_date}" + (f"-{attempt}" if attempt > 1 else ""),
         draw_date=draw_date,
         tiers=tiers,
+        rules={name: inputs[name] for name in RULES},
+        inputs_sha256=inputs_sha256(inputs, list_key),
         beacon=beacon.strip(),
         supersedes=before,
         reason=(redo_reason.strip() or withdrawn_reason) if before else "",
     )
-    list_key, seed = secrets.token_hex(LIST_KEY_HEX // 2), seed or secrets.token_hex(SEED_HEX // 2)
     frozen = read_list(connection, draw_date, list_key)
     announcement = announce(terms, frozen.tree, frozen.sha256, seed)
     draw = Draw(
@@ -140,6 +158,17 @@ def _check_is_drawable(connection: duckdb.DuckDBPyConnection, draw_date: date) -
         )
 
 
+def _check_nobody_is_blocked(connection: duckdb.DuckDBPyConnection, draw_date: date) -> None:
+    if blocked := blocked_participants(connection, draw_date):
+        standing = draw_of(connection, draw_date)
+        withdraw_first = f"leadpipe draws withdraw {draw_date} --reason REASON, then "
+        raise DrawImpossible(
+            f"{len(blocked):,} numbers on the list of {draw_date} are blacklisted on that date, first "
+            f"{masked(blocked[0])}. Build the list again: {withdraw_first if standing else ''}"
+            f"leadpipe draws participants {draw_date} --build"
+        )
+
+
 def run(
     connection: duckdb.DuckDBPyConnection,
     draw_date: date,
@@ -153,6 +182,7 @@ def run(
     Raises:
         UnknownDraw: nothing was frozen.
         ConfigurationError: a beacon was named but its value is missing, or the other way round.
+        DrawImpossible: the list is not the one that was frozen, or has somebody who is blacklisted.
     """
     draw = draw_known(connection, draw_date)
     if draw.evidence is not None:
@@ -168,6 +198,7 @@ def run(
         raise ConfigurationError(
             "The beacon's value must be 16 to 256 hexadecimal digits, in lower case"
         )
+    _check_nobody_is_blocked(connection, draw_date)
     list_key, seed = secrets_of(connection, draw.draw_id)
     frozen = frozen or frozen_list(connection, draw, list_key)
     outcomes = carry_out(

@@ -3,7 +3,7 @@
 What is stored of it is `drawing.py`'s business; checking it is `verify.py`'s, which trusts nothing here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,18 +18,25 @@ from leadpipe.draws.sampling import Drawn, draw, numbers
 from leadpipe.draws.tree import SumTree
 from leadpipe.errors import DrawImpossible
 
-ALGORITHM = "leadpipe-draw-1"
+ALGORITHM = "leadpipe-draw-2"
 PROOF = "leadpipe-proof-1"
 MOST_ENTRIES = 2**53 - 1  # beyond that, JSON readers of other languages round
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What is fixed before a draw: which draw it is, its prizes, and the beacon named for it, if any."""
+    """What is fixed before a draw: which draw it is, its prizes, and the beacon named for it, if any.
+
+    Args:
+        rules: by which the list was built, zones included; published.
+        inputs_sha256: the hash of all that the list depends on.
+    """
 
     draw_id: str
     draw_date: date
     tiers: tuple[Tier, ...]
+    rules: Mapping[str, Any]
+    inputs_sha256: str
     beacon: str = ""
     supersedes: str = ""
     reason: str = ""
@@ -64,11 +71,13 @@ def announce(terms: Terms, tree: SumTree, list_sha256: str, seed: str) -> dict[s
         "beacon": terms.beacon,
         "draw_date": terms.draw_date.isoformat(),
         "draw_id": terms.draw_id,
+        "inputs_sha256": terms.inputs_sha256,
         "list_sha256": list_sha256,
         "participants": tree.participants,
         "prizes": tiers_as_dicts(terms.tiers),
         "reason": terms.reason,
         "root": tree.root,
+        "rules": dict(terms.rules),
         "seed_commitment": seed_commitment(seed),
         "supersedes": terms.supersedes,
         "total_entries": tree.total,

@@ -12,6 +12,9 @@ def _latest_draws(look: Look) -> dict[str, Any] | None:
     rows = look.query(
         """
         SELECT draw_date, status, participants, total_entries,
+               announcement ->> '$.rules.begins_at' AS begins_at,
+               announcement ->> '$.rules.draw_timezone' AS draw_timezone,
+               announcement ->> '$.rules.naive_timezone' AS naive_timezone,
                count(winner.rank) FILTER (NOT winner.is_runner_up) AS winners
         FROM draws LEFT JOIN draw_winners AS winner USING (draw_id, draw_date)
         GROUP BY ALL ORDER BY draw_date DESC, status LIMIT $draws

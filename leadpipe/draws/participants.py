@@ -10,11 +10,13 @@ from datetime import date, datetime, timedelta
 
 import duckdb
 
-from leadpipe.draws.msisdn import MASKED_SQL, normal_msisdn, region_named
+from leadpipe.draws.inputs import as_text, inputs_of
+from leadpipe.draws.msisdn import MASKED_SQL, is_decimal, normal_msisdn, region_named
 from leadpipe.draws.rules import NAIRA_PER_POINT, Rules
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
 
 _NO_NUMBER = "msisdn is no phone number"
+_DECIMAL = "msisdn is a decimal number and no phone number (made by a spreadsheet?)"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def typed_recharges(connection: duckdb.DuckDBPyConnection, rules: Rules) -> Iter
             "max_recharge_naira": rules.max_recharge_naira,
             "mobile_pattern": region.mobile_pattern,
             "country_code": region.country_code,
+            "naive_timezone": rules.naive_timezone,
         },
     )
     try:
@@ -59,19 +62,26 @@ def _read_odd_spellings(connection: duckdb.DuckDBPyConnection, region: str) -> N
             "WHERE msisdn IS NULL AND reason IS NULL AND refund_of IS NULL"
         ).fetchall()
     ]
+    msisdns = [normal_msisdn(spelling, region=region) for spelling in odd]
     connection.execute(
         """
         UPDATE recharges SET
             msisdn = odd.msisdn,
-            reason = CASE WHEN odd.msisdn IS NULL THEN $no_number END
-        FROM (SELECT unnest($spellings::VARCHAR[]) AS spelling, unnest($msisdns::VARCHAR[]) AS msisdn) AS odd
+            reason = odd.reason
+        FROM (
+            SELECT unnest($spellings::VARCHAR[]) AS spelling, unnest($msisdns::VARCHAR[]) AS msisdn,
+                   unnest($reasons::VARCHAR[]) AS reason
+        ) AS odd
         WHERE recharges.spelling = odd.spelling
-          AND recharges.msisdn IS NULL AND reason IS NULL AND refund_of IS NULL
+          AND recharges.msisdn IS NULL AND recharges.reason IS NULL AND refund_of IS NULL
         """,
         {
             "spellings": odd,
-            "msisdns": [normal_msisdn(spelling, region=region) for spelling in odd],
-            "no_number": _NO_NUMBER,
+            "msisdns": msisdns,
+            "reasons": [
+                None if msisdn else _DECIMAL if is_decimal(spelling) else _NO_NUMBER
+                for spelling, msisdn in zip(odd, msisdns, strict=True)
+            ],
         },
     )
 
@@ -95,7 +105,14 @@ def _build(
     connection: duckdb.DuckDBPyConnection, draw_date: date, rules: Rules, now: datetime
 ) -> Build:
     day = {"draw_date": draw_date}
-    window = {**day, "promotion_start": rules.promotion_start}
+    window = {
+        **day,
+        "begins_at": rules.begins_at(draw_date),
+        "promotion_begins_at": rules.promotion_begins_at,
+    }
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE blocked AS {read_sql('draws', 'blocked.sql')}", day
+    )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE built AS {read_sql('draws', 'participants.sql')}",
         {**window, "naira_per_point": NAIRA_PER_POINT},
@@ -107,27 +124,46 @@ def _build(
             connection.execute(f"DELETE FROM {table} WHERE draw_date = $draw_date", day)
         connection.execute("INSERT INTO draw_participants FROM built ORDER BY msisdn")
     finally:
-        connection.execute("DROP TABLE built")
-    connection.execute(f"INSERT INTO draw_rejections {read_sql('draws', 'rejections.sql')}", window)
+        connection.execute("DROP TABLE built; DROP TABLE blocked")
     connection.execute(
-        f"""
-        INSERT INTO draw_participant_builds
-        SELECT $draw_date, count(*), coalesce(sum(entries), 0), coalesce(sum(recharges), 0),
-               (SELECT count(DISTINCT msisdn) FROM blacklist
-                WHERE blocked_from <= $draw_date AND coalesce(blocked_until, 'infinity'::DATE) >= $draw_date),
-               (SELECT count(*) FROM ({read_sql("draws", "unread_days.sql")})),
-               $promotion_start, $max_recharge_naira, $phone_region, $now
+        f"INSERT INTO draw_rejections {read_sql('draws', 'rejections.sql')}",
+        {**window, "day_before_begins_at": rules.begins_at(draw_date - timedelta(days=1))},
+    )
+    note_build(connection, draw_date, rules, now)
+    return built(connection, draw_date)
+
+
+def note_build(
+    connection: duckdb.DuckDBPyConnection, draw_date: date, rules: Rules, now: datetime
+) -> None:
+    """Note of the date's list, which is there, how large it is and what it depends on."""
+    inputs = inputs_of(connection, draw_date, rules)
+    connection.execute(
+        """
+        INSERT INTO draw_participant_builds BY NAME
+        SELECT $draw_date AS draw_date, count(*) AS participants,
+               coalesce(sum(entries), 0) AS total_entries, coalesce(sum(recharges), 0) AS recharges,
+               $blacklisted AS blacklisted, $unread_days AS unread_days,
+               $promotion_start AS promotion_start, $max_recharge_naira AS max_recharge_naira,
+               $phone_region AS phone_region, $draw_timezone AS draw_timezone,
+               $naive_timezone AS naive_timezone, $begins_at AS begins_at, $inputs AS inputs,
+               $now AS built_at
         FROM draw_participants WHERE draw_date = $draw_date
         """,
         {
-            **window,
-            "first_day": max(rules.promotion_start or rules.first_day, rules.first_day),
+            "draw_date": draw_date,
+            "blacklisted": inputs["blacklisted"],
+            "unread_days": inputs["unread_days"],
+            "promotion_start": rules.promotion_start,
             "max_recharge_naira": rules.max_recharge_naira,
             "phone_region": rules.phone_region,
+            "draw_timezone": rules.draw_timezone,
+            "naive_timezone": rules.naive_timezone,
+            "begins_at": rules.begins_at(draw_date),
+            "inputs": as_text(inputs),
             "now": now,
         },
     )
-    return built(connection, draw_date)
 
 
 def is_frozen(connection: duckdb.DuckDBPyConnection, draw_date: date) -> bool:
@@ -185,8 +221,8 @@ def late_changes(
             connection.execute(
                 f"SELECT {columns} FROM ({read_sql('draws', 'changes.sql')})",
                 {
-                    "draw_date": draw_date,
-                    "promotion_start": rules.promotion_start,
+                    "begins_at": rules.begins_at(draw_date),
+                    "promotion_begins_at": rules.promotion_begins_at,
                     "naira_per_point": NAIRA_PER_POINT,
                 },
             )

@@ -8,7 +8,7 @@ import duckdb
 from leadpipe.warehouse import Published, read_sql
 
 _QUERIES = {
-    "draw_lists": "SELECT * FROM draw_participant_builds ORDER BY draw_date",
+    "draw_lists": "SELECT * EXCLUDE (inputs) FROM draw_participant_builds ORDER BY draw_date",
     "draw_rejections": "SELECT * FROM draw_rejections ORDER BY draw_date, reason",
     "draws": "SELECT * EXCLUDE (evidence) FROM draws ORDER BY draw_date, attempt",
 }

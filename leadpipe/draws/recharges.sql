@@ -3,9 +3,10 @@
 -- inputs: raw_events
 -- $max_recharge_naira: larger amounts are taken for a mistake (kobo); $mobile_pattern: spellings of a mobile
 -- number in the default region, its national part as the first group; $country_code: that region's
+-- $naive_timezone: the zone of a recharged_at without an offset; an hour that comes twice is the later one
 -- A refund is a recharge event that names the recharge it takes back: refund_of = its uuid.
--- msisdn is null where the spelling is not a common one (a float's 8031234567.0 is none): phonenumbers
--- decides on those.
+-- msisdn is null where the spelling is not a common one, such as one with a dot, which may be a decimal
+-- number's: phonenumbers decides on those. Marks that cannot be seen are no part of any text.
 WITH texts AS (
     SELECT
         uuid,
@@ -13,10 +14,10 @@ WITH texts AS (
         timestamp,
         coalesce(created_at, timestamp) AS received_at,
         rejected_reason,
-        json_extract_string(
+        list_transform(json_extract_string(
             CASE WHEN rejected_reason IS NULL THEN coalesce(mapped_properties, properties) ELSE '{}' END,
             ['$.msisdn', '$.amount', '$.recharged_at', '$.refund_of']
-        ) AS p
+        ), lambda text: regexp_replace(text, '\p{Cf}', '', 'g')) AS p
     FROM raw_events
     WHERE meaning = 'recharge'
 ),
@@ -24,7 +25,8 @@ read_texts AS (
     SELECT
         * EXCLUDE (p),
         trim(coalesce(nullif(trim(p[1]), ''), distinct_id, '')) AS spelling,
-        regexp_replace(spelling, '[\s().-]', '', 'g') AS digits,
+        CASE WHEN regexp_full_match(spelling, '[+(]?\d[\d\s()-]*')
+            THEN regexp_replace(spelling, '[\s()-]', '', 'g') END AS digits,
         p[2] IS NULL AS has_no_amount,
         regexp_replace(
             CASE
@@ -39,8 +41,13 @@ read_texts AS (
         amount IS NULL AND coalesce(isfinite(try_cast(amount_text AS DOUBLE)), false)
             AND try_cast(amount_text AS DOUBLE) > $max_recharge_naira AS is_huge,
         nullif(trim(p[3]), '') AS recharged_text,
-        CASE WHEN recharged_text IS NULL THEN timestamp ELSE try_cast(recharged_text AS TIMESTAMPTZ) END
-            AS recharged_at,
+        -- what follows the minutes, seconds or their fraction is an offset or a zone
+        coalesce(regexp_matches(recharged_text, ':\d{2}(\.\d+)?\s*([A-Za-z]|[+-]\d)'), false) AS has_offset,
+        CASE
+            WHEN recharged_text IS NULL THEN timestamp
+            WHEN has_offset THEN try_cast(recharged_text AS TIMESTAMPTZ)
+            ELSE timezone($naive_timezone, try_cast(recharged_text AS TIMESTAMP))
+        END AS recharged_at,
         nullif(trim(p[4]), '') AS refund_text,
         try_cast(refund_text AS UUID) AS refund_of
     FROM texts
@@ -54,7 +61,7 @@ SELECT
     refund_of,
     spelling,
     CASE
-        WHEN regexp_full_match(digits, $mobile_pattern) AND NOT regexp_matches(spelling, '\.0{1,2}$')
+        WHEN regexp_full_match(digits, $mobile_pattern)
             THEN $country_code || regexp_extract(digits, $mobile_pattern, 1)
     END AS msisdn,
     CASE
@@ -67,6 +74,8 @@ SELECT
         WHEN amount = 0 THEN 'amount of zero'
         WHEN amount > $max_recharge_naira THEN 'amount over the largest recharge (in kobo?)'
         WHEN recharged_at IS NULL THEN 'recharged_at is no time'
+        WHEN recharged_at > received_at + INTERVAL 1 HOUR AND recharged_text IS NOT NULL AND NOT has_offset
+            THEN 'recharged_at is in the future, read in LEADPIPE_NAIVE_TIMEZONE'
         WHEN recharged_at > received_at + INTERVAL 1 HOUR THEN 'recharged_at is in the future'
     END AS reason
 FROM read_texts

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from leadpipe.settings import Settings
+from leadpipe.zones import ZoneName
 
 
 class DrawsSettings(Settings):
@@ -14,7 +15,8 @@ class DrawsSettings(Settings):
     promotion_start: date | None = Field(
         None,
         alias="LEADPIPE_PROMOTION_START",
-        description="First day (UTC) whose recharges count in draws. Unset: no draw runs by itself.",
+        description="First day (in LEADPIPE_DRAW_TIMEZONE) whose recharges count in draws. Unset: no draw "
+        "runs by itself.",
     )
     max_recharge_naira: int = Field(
         50_000,
@@ -28,6 +30,18 @@ class DrawsSettings(Settings):
         pattern=r"^[A-Z]{2}$",
         alias="LEADPIPE_PHONE_REGION",
         description="The country of MSISDNs written without a country code.",
+    )
+    draw_timezone: ZoneName = Field(
+        "UTC",
+        alias="LEADPIPE_DRAW_TIMEZONE",
+        description="The time zone (IANA name, such as Africa/Lagos) whose days draw dates are, from "
+        "midnight to midnight. It is part of the evidence.",
+    )
+    naive_timezone: ZoneName = Field(
+        "UTC",
+        alias="LEADPIPE_NAIVE_TIMEZONE",
+        description="The time zone (IANA name) of a recharge's `recharged_at` without an offset. It is part "
+        "of the evidence.",
     )
     cohort_mode: str = Field(
         "filters",

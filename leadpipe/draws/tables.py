@@ -92,4 +92,14 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def note_what_lists_depend_on(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each list notes the zones it was built in, and all it depends on; those of before have no such note."""
+    connection.execute("""
+        ALTER TABLE draw_participant_builds ADD COLUMN draw_timezone VARCHAR;
+        ALTER TABLE draw_participant_builds ADD COLUMN naive_timezone VARCHAR;
+        ALTER TABLE draw_participant_builds ADD COLUMN begins_at TIMESTAMPTZ;
+        ALTER TABLE draw_participant_builds ADD COLUMN inputs VARCHAR;
+    """)
+
+
+MIGRATIONS = (create_tables, note_what_lists_depend_on)

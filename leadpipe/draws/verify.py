@@ -7,7 +7,7 @@ import json
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from leadpipe.draws.hashing import (
@@ -24,10 +24,9 @@ from leadpipe.draws.prizes import check_tiers, places_of
 from leadpipe.draws.sampling import Drawn, Interval, draw, numbers
 from leadpipe.errors import ConfigurationError
 
-_ALGORITHM = "leadpipe-draw-1"
 _PROOF = "leadpipe-proof-1"
 _MASKED = re.compile(r"[0-9]{1,6}\*{1,12}[0-9]{0,3}", re.ASCII)
-_ANNOUNCED: dict[str, type] = {
+_ANNOUNCED_1: dict[str, type] = {
     "algorithm": str,
     "beacon": str,
     "draw_date": str,
@@ -41,6 +40,23 @@ _ANNOUNCED: dict[str, type] = {
     "supersedes": str,
     "total_entries": int,
 }
+# What an announcement has, by its algorithm: what older versions of leadpipe wrote stays valid.
+_ANNOUNCED: dict[str, dict[str, type]] = {
+    "leadpipe-draw-1": _ANNOUNCED_1,
+    "leadpipe-draw-2": {**_ANNOUNCED_1, "inputs_sha256": str, "rules": dict},
+}
+_RULES: dict[str, type] = {
+    "begins_at": str,
+    "blacklisted": int,
+    "draw_timezone": str,
+    "max_recharge_naira": int,
+    "naira_per_point": int,
+    "naive_timezone": str,
+    "phone_numbers": str,
+    "phone_region": str,
+    "promotion_start": str,
+}
+_LONGEST_OFFSET = timedelta(hours=24)
 _EVIDENCE: dict[str, type] = {
     "announcement": dict,
     "beacon_value": str,
@@ -199,13 +215,16 @@ def _check_fields(value: object, fields: dict[str, type], what: str) -> None:
 
 def _announcement(document: dict[str, Any], commitment: str | None) -> dict[str, Any]:
     announcement: dict[str, Any] = document["announcement"]
-    _check_fields(announcement, _ANNOUNCED, "an announcement of a draw")
-    if announcement["algorithm"] != _ALGORITHM:
-        fail(f"this version checks {_ALGORITHM}, not {announcement['algorithm']!r}")
+    fields = _ANNOUNCED.get(str(announcement.get("algorithm")))
+    if fields is None:
+        fail(f"this version checks {', '.join(_ANNOUNCED)}, not {announcement.get('algorithm')!r}")
+    _check_fields(announcement, fields, "an announcement of a draw")
     if canonical_sha256(announcement) != document["commitment"]:
         fail("the commitment is not the hash of the announcement")
     if commitment is not None and commitment != document["commitment"]:
         fail(f"the commitment is not {commitment}, which was published before")
+    if "rules" in announcement:
+        _check_rules(announcement)
     try:
         date.fromisoformat(announcement["draw_date"])
         check_tiers(announcement["prizes"])
@@ -216,3 +235,19 @@ def _announcement(document: dict[str, Any], commitment: str | None) -> dict[str,
     if len(document.get("seed", "0" * SEED_HEX)) != SEED_HEX:
         fail(f"the seed is not {SEED_HEX} hexadecimal digits")
     return announcement
+
+
+def _check_rules(announcement: dict[str, Any]) -> None:
+    """The rules are whole, and the date begins within a day of midnight UTC, as it does in every zone."""
+    _check_fields(announcement["rules"], _RULES, "an announcement with its rules")
+    if not re.fullmatch(r"[0-9a-f]{64}", announcement["inputs_sha256"], re.ASCII):
+        fail("inputs_sha256 is no hash")
+    try:
+        begins_at = datetime.strptime(announcement["rules"]["begins_at"], "%Y-%m-%dT%H:%M:%S%z")
+        midnight = datetime.combine(
+            date.fromisoformat(announcement["draw_date"]), time(), tzinfo=UTC
+        )
+    except ValueError:
+        fail("the draw date or its beginning is no time")
+    if abs(begins_at - midnight) > _LONGEST_OFFSET:
+        fail("the draw date does not begin when its rules say")

@@ -373,6 +373,7 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         "files": dg.MetadataValue.int(report.brought.files),
         "windows": dg.MetadataValue.int(report.windows),
         "API calls": dg.MetadataValue.int(report.calls.api_calls),
+        "seconds of API calls": dg.MetadataValue.float(round(report.calls.seconds, 3)),
         "API retries": dg.MetadataValue.int(report.calls.retries),
         "rate limits met": dg.MetadataValue.int(report.calls.rate_limits),
     }

@@ -6,6 +6,7 @@ rises whenever a row of the day changes.
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -50,7 +51,11 @@ class DayState:
 
 def names_key(events: Sequence[str]) -> str:
     """A short text that is the same for the same event names, in whatever order."""
-    return hashlib.sha256("\n".join(sorted(events)).encode()).hexdigest()[:16]
+    names = sorted(events)
+    text = "\n".join(names)
+    if text.count("\n") >= max(len(names), 1) or "" in names:  # names cannot be told apart in it
+        text = f"\n{json.dumps(names)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def remember_names(

@@ -6,5 +6,6 @@ Does not belong here: how events come into the warehouse, and what else a leads 
 
 COMMANDS = {
     "sync-leads": "Merge staff contacts into a tenant's leads file.",
+    "sync-posthog-leads": "The same as sync-leads.",
     "validate-leads": "Say what is wrong with a leads file, by JSON path.",
 }

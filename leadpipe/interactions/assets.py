@@ -1,12 +1,14 @@
 """Dagster's rim around the leads syncs: the asset `interaction_syncs` and its checks."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import dagster as dg
 from pydantic import Field
 
 from leadpipe.interactions.history import enter_if_free
 from leadpipe.interactions.partitions import TENANT_PROGRAMS
+from leadpipe.interactions.reading import Source
 from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.syncing import SyncReport
 from leadpipe.interactions.tenant_sync import sync_leads
@@ -23,12 +25,19 @@ from leadpipe.warehouse import read_sql
 
 _MOST_PROBLEMS = 100
 _SCHEDULE_TAG = "dagster/schedule_name"
+_SENSOR_TAG = "dagster/sensor_name"
 
 
 class LeadsSyncConfig(dg.Config):
     """What a person can choose when syncing by hand."""
 
     days: int = Field(default=30, ge=1, le=3_650, description="How many days back events are read.")
+    source: str = Field(
+        default="auto",
+        pattern=r"^(auto|warehouse|posthog)$",
+        description="Where events are read; auto takes the warehouse when it is fresh. After a webhook the "
+        "warehouse as it is, which has what PostHog's queries may not show yet.",
+    )
 
 
 @dg.asset(
@@ -52,7 +61,7 @@ def interaction_syncs(
     PostHog. Running it again adds nothing that is there; nothing else in a file changes.
     """
     tenant, _, program_id = context.partition_key.partition(SEPARATOR)
-    is_manual = _SCHEDULE_TAG not in context.run.tags
+    is_manual = not {_SCHEDULE_TAG, _SENSOR_TAG} & {*context.run.tags}
     with failing_clearly(), retried_later(context, is_manual=is_manual):
         report = sync_leads(
             settings,
@@ -60,6 +69,7 @@ def interaction_syncs(
             program_id,
             now=datetime.now(UTC),
             days=config.days,
+            source=cast("Source", config.source),
             run_id=context.run.run_id,
             connect=posthog.client,
         )

@@ -1,13 +1,18 @@
-"""When tenants' leads files are synced: every day; and their partitions follow the tenants file."""
+"""When tenants' leads files are synced: every day, and soon after a contact came; their partitions."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dagster as dg
 
-from leadpipe.automation import asset_job, at_most
+from leadpipe.automation import KIND_TAG, asset_job, at_most
+from leadpipe.connections import open_warehouse
+from leadpipe.errors import WarehouseError
 from leadpipe.interactions.partitions import TENANT_PROGRAMS
 from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.tenants import read_tenants
+from leadpipe.interactions.waiting import fingerprints, with_others
 from leadpipe.resources import failing_clearly
 
 leads_job = asset_job(
@@ -16,6 +21,11 @@ leads_job = asset_job(
     description="Merge a tenant's staff contacts of a program into its leads file.",
     tags=at_most(hours=1),
 )
+
+
+_STORING = ("webhook_events", "raw_events")  # the assets that bring events
+_PATIENCE_SECONDS = 2.0
+_FROM_THE_WAREHOUSE = {"ops": {"interaction_syncs": {"config": {"source": "warehouse"}}}}
 
 
 @dg.schedule(
@@ -64,6 +74,53 @@ def follow_tenants_file(
     return dg.SensorResult(dynamic_partitions_requests=changes)
 
 
+@dg.sensor(
+    job=leads_job,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=10,
+    description="Merges staff contacts soon after the webhook or a sync has brought them.",
+)
+def sync_leads_that_have_news(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[InteractionsSettings]
+) -> dg.SensorResult | dg.SkipReason:
+    """A run for each listed tenant and program whose contacts in the warehouse are others than before.
+
+    Looks when events were stored since the last time, and takes no longer than a moment's lock.
+    """
+    with failing_clearly():
+        listed = read_tenants(settings.tenants_path)
+    if not listed:
+        return dg.SkipReason(f"{settings.tenants_path} lists no tenants")
+    stored = {
+        name: records[0].storage_id
+        for name in _STORING
+        if (records := context.instance.fetch_materializations(dg.AssetKey(name), limit=1).records)
+    }
+    cursor = json.loads(context.cursor or "{}")
+    if not stored or (cursor.get("stored") == stored and cursor.get("listed") == listed):
+        return dg.SkipReason("no events were stored since the last look")
+    warehouse = replace(open_warehouse(settings), lock_timeout_seconds=_PATIENCE_SECONDS)
+    try:
+        with warehouse.connect() as connection:
+            now = fingerprints(connection, listed)
+    except WarehouseError as error:
+        return dg.SkipReason(str(error))  # the next look is in seconds
+    keys = with_others(cursor.get("contacts", {}), now)
+    context.instance.add_dynamic_partitions(str(TENANT_PROGRAMS.name), listed)
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                run_key=f"{key} {now[key]}",
+                partition_key=key,
+                tags={KIND_TAG: "webhook"},
+                run_config=_FROM_THE_WAREHOUSE,
+            )
+            for key in keys
+        ],
+        cursor=json.dumps({"stored": stored, "listed": listed, "contacts": {**now}}),
+    )
+
+
 JOBS = (leads_job,)
 SCHEDULES = (sync_leads_every_day,)
-SENSORS = (follow_tenants_file,)
+SENSORS = (follow_tenants_file, sync_leads_that_have_news)

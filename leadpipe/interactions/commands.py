@@ -1,6 +1,7 @@
 """`leadpipe sync-leads` and `leadpipe validate-leads`."""
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -157,6 +158,11 @@ def _as_json(report: SyncReport) -> Mapping[str, object]:
     }
 
 
+# The name in scripts that were written for the tool leadpipe comes from.
+sync_posthog_leads = copy(sync_leads_command)
+sync_posthog_leads.name = "sync-posthog-leads"
+
+
 @click.command("validate-leads")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -181,4 +187,4 @@ def validate_leads(*, file: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(FINDINGS)
 
 
-COMMANDS = (sync_leads_command, validate_leads)
+COMMANDS = (sync_leads_command, sync_posthog_leads, validate_leads)

@@ -8,15 +8,23 @@ import codecs
 import json
 import re
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import msgspec
 
 from leadpipe.interactions.spans import RepeatedKey, elements, members, skip_space
+from leadpipe.text import may_have_half_emoji, mended_json
 
 _BOMS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK = 1 << 20
 _ESCAPED_LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u(?:00[89a-fA-F]|0[1-9a-fA-F]|[1-9a-fA-F])")
+# U+FFFD in the spellings that nobody writes: letters large and small.
+_MARKS = tuple(
+    f"\\u{''.join(letters)}".encode()
+    for letters in product("fF", "fF", "fF", "dD")
+    if len({letter.isupper() for letter in letters}) > 1
+)
 
 
 class FileProblem(NamedTuple):
@@ -60,6 +68,37 @@ class _LeadShape(msgspec.Struct):
 
 _lead = msgspec.json.Decoder(_LeadShape)
 _entries = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(frozen=True)
+class Halves:
+    r"""The halves of emoji in a file, which no JSON parser of ours takes: what a cut note leaves (`\ud83d`).
+
+    `data` has U+FFFD in their place, as long as they are and spelled as nothing else in the file is, so that
+    after additions each can be put back where it was.
+    """
+
+    data: bytes
+    mark: bytes
+    halves: tuple[bytes, ...]
+
+    def put_back(self, changed: bytes) -> bytes:
+        """The data after additions, with the halves where they were."""
+        if not self.halves:
+            return changed
+        halves = iter(self.halves)
+        return re.sub(re.escape(self.mark), lambda _: next(halves), changed)
+
+
+def without_halves(data: bytes) -> Halves:
+    """A file's bytes that can be parsed, and what was taken out of them for that."""
+    if not may_have_half_emoji(data):
+        return Halves(data, b"", ())
+    # Not \ufffd, as our own writing has it.
+    mark = next(mark for mark in _MARKS if mark not in data)
+    mended = mended_json(data, mark)
+    places = (found.start() for found in re.finditer(re.escape(mark), mended))
+    return Halves(mended, mark, tuple(data[start : start + len(mark)] for start in places))
 
 
 def read_leads(data: bytes) -> LeadsFile:

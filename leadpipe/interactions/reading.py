@@ -127,9 +127,7 @@ def _from_warehouse(
     first_day = question.window_start.astimezone(UTC).date()
     with warehouse.connect() as connection:
         source = connection.execute("SELECT project_id FROM sources").fetchone()
-        if source is None:
-            return None, "nothing was loaded yet"
-        if question.project_id and source[0] != question.project_id:
+        if source and question.project_id and source[0] != question.project_id:
             return None, f"it holds project {source[0]}, not {question.project_id}"
         complete, waiting, read_until = connection.execute(
             read_sql("interactions", "freshness.sql"), {"first_day": first_day, "today": today}
@@ -146,6 +144,8 @@ def _from_warehouse(
         ).fetchall()
     said = _asked_for([(event, text, is_read) for _, event, is_read, text in stored], question)
     events = {uuid: text for (uuid, *_), text in zip(stored, said, strict=True) if text}
+    if source is None and not stored:
+        return None, "nothing was loaded yet"
     missing = (today - first_day).days + 1 - complete
     stale = None
     if missing:

@@ -7,7 +7,7 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 
 from leadpipe.errors import LeadsFileError
-from leadpipe.interactions.leads_file import FileProblem, read_leads
+from leadpipe.interactions.leads_file import FileProblem, read_leads, without_halves
 from leadpipe.interactions.merging import Addition, Contact, Merged, Problem, merge
 from leadpipe.interactions.reading import Question, Reading
 from leadpipe.interactions.replacing import Snapshot, locked, read_file, replace_file
 from leadpipe.interactions.schema import parse_interaction
+from leadpipe.text import mended_json, whole
 
 _SHOWN_PROBLEMS = 5
 
@@ -110,7 +111,7 @@ def contacts_of(events: Mapping[str, str]) -> tuple[list[Contact], list[Problem]
     decoder = msgspec.json.Decoder(dict[str, Any])
     for event_uuid, text in events.items():
         try:
-            properties = decoder.decode(text)
+            properties = decoder.decode(mended_json(whole(text).encode()))
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             rejected.append(Problem(event_uuid, "rejected", "", "properties cannot be read"))
             continue
@@ -128,19 +129,21 @@ def contacts_of(events: Mapping[str, str]) -> tuple[list[Contact], list[Problem]
 
 
 def _merged(snapshot: Snapshot, contacts: list[Contact]) -> Merged:
-    file = read_leads(snapshot.data)
+    parsable = without_halves(snapshot.data)
+    file = read_leads(parsable.data)
     if file.problems:
         raise LeadsFileError(
             f"{snapshot.path} cannot be synced, and is unchanged: {told(file.problems)}. "
             f"`leadpipe validate-leads {snapshot.path}` lists everything."
         )
     try:
-        return merge(file, contacts)
+        merged = merge(file, contacts)
     except LeadsFileError as error:
         raise LeadsFileError(
             f"{snapshot.path} cannot be synced, and is unchanged: {error}. "
             f"`leadpipe validate-leads {snapshot.path}` lists everything."
         ) from None
+    return replace(merged, data=parsable.put_back(merged.data))
 
 
 def told(problems: tuple[FileProblem, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from leadpipe.interactions.leads_file import FileProblem, Lead, read_leads
+from leadpipe.interactions.leads_file import FileProblem, Lead, read_leads, without_halves
 from leadpipe.interactions.schema import LISTS, REQUIRED, parse_time
 from leadpipe.interactions.spans import RepeatedKey, members
 
@@ -19,6 +19,7 @@ _entry = msgspec.json.Decoder(dict[str, Any])
 
 def validate(data: bytes) -> list[FileProblem]:
     """What is wrong with a file's bytes, in the order of the file; nothing if it is empty."""
+    data = without_halves(data).data
     file = read_leads(data)
     found = list(file.problems)
     for lead in file.leads:

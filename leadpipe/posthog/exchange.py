@@ -143,7 +143,11 @@ class Exchange:
                 with limiter.turn() if limiter else contextlib.nullcontext():
                     deadline = self._clock() + left
                     self.stats.add(api_calls=1, retries=int(attempt > 1))
-                    answer = self._send(method, path, content, asked=asked, deadline=deadline)
+                    begun = self._clock()
+                    try:
+                        answer = self._send(method, path, content, asked=asked, deadline=deadline)
+                    finally:
+                        self.stats.add(seconds=self._clock() - begun)
                 return read(answer, asked)
             except DeadlineExceeded as error:
                 raise _ended(error, f"The deadline was {given:g} s.", earlier=cause) from None

@@ -94,17 +94,20 @@ class CallCounts:
         api_calls: HTTP requests sent, retries included.
         retries: those of them that repeated a failed one.
         rate_limits: answers with status 429.
+        seconds: that answers took, from sending a request to its last byte; waits are not in it.
     """
 
     api_calls: int = 0
     retries: int = 0
     rate_limits: int = 0
+    seconds: float = 0.0
 
     def __sub__(self, earlier: "CallCounts") -> "CallCounts":
         return CallCounts(
             api_calls=self.api_calls - earlier.api_calls,
             retries=self.retries - earlier.retries,
             rate_limits=self.rate_limits - earlier.rate_limits,
+            seconds=self.seconds - earlier.seconds,
         )
 
     def __add__(self, others: "CallCounts") -> "CallCounts":
@@ -126,7 +129,9 @@ class CallStats:
         """The counts as they are now."""
         return self._counts
 
-    def add(self, *, api_calls: int = 0, retries: int = 0, rate_limits: int = 0) -> None:
+    def add(
+        self, *, api_calls: int = 0, retries: int = 0, rate_limits: int = 0, seconds: float = 0.0
+    ) -> None:
         """Raise the counters."""
         with self._lock:
             now = self._counts
@@ -134,4 +139,5 @@ class CallStats:
                 api_calls=now.api_calls + api_calls,
                 retries=now.retries + retries,
                 rate_limits=now.rate_limits + rate_limits,
+                seconds=now.seconds + seconds,
             )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from leadpipe.cli.output import emit, format_options, notes
+from leadpipe.cli.output import emit, format_options, notes, print_table
 from leadpipe.connections import open_warehouse
 from leadpipe.errors import ConfigurationError
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
 from leadpipe.visitors.imports import import_weeks, read_weeks
+from leadpipe.visitors.status import sync_counts, week_counts
 from leadpipe.visitors.weeks import parse_week, week_name, week_of, weeks_between
 from leadpipe.warehouse import Rows, transaction
 
@@ -94,6 +95,42 @@ def _weeks(settings: Settings, week: str | None, row: str | None) -> list[date]:
             f"{week_name(known[-1])}. For earlier ones set LEADPIPE_START_DATE, or import them."
         )
     return [wanted]
+
+
+@visitors.command("status")
+@format_options
+def status_command(*, output: str | None) -> None:
+    """How syncs of weekly visitors went: the last one, how many succeeded and failed; and what is stored.
+
+    \b
+    Examples:
+      leadpipe visitors status
+      leadpipe visitors status --json
+    """
+
+    def ask(sql: str) -> list[dict[str, object]]:
+        return reading.query(settings.published_dir, sql).as_dicts()
+
+    settings = load_settings()
+    syncs = sync_counts(ask)
+    last = syncs["last"] or {}
+    row = {
+        "syncs_succeeded": syncs["succeeded"],
+        "syncs_failed": syncs["failed"],
+        **{
+            f"last_sync_{name}": last.get(name)
+            for name in ("started_at", "status", "updated", "skipped", "failed", "total", "error")
+        },
+        **week_counts(ask),
+    }
+    if output is None:
+        print_table(
+            ["", ""],
+            [[name.replace("_", " "), value] for name, value in row.items()],
+            title="Visitors",
+        )
+        return
+    emit(Rows(tuple(row), (tuple(row.values()),)), output, title="Visitors")
 
 
 @visitors.command("list")

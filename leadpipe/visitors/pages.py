@@ -20,10 +20,11 @@ from leadpipe.inbox.pages import InboxDoor
 from leadpipe.published import reading
 from leadpipe.settings import Settings
 from leadpipe.visitors.feed import LiveFeed
+from leadpipe.visitors.status import sync_counts
 from leadpipe.visitors.weeks import week_name, week_of, weeks_between
 from leadpipe.web.answers import answer
 from leadpipe.web.overview import read_published
-from leadpipe.web.parts import Look, Pages, Panel, Query, Sync
+from leadpipe.web.parts import Look, Pages, Panel, Sync
 from leadpipe.web.sessions import only_logged_in
 from leadpipe.web.state import Web, state_of
 
@@ -79,23 +80,13 @@ def _live(look: Look) -> Mapping[str, Any]:
     }
 
 
-def _syncs(query: Query) -> dict[str, Any]:
-    """How many syncs succeeded and failed, and the last one."""
-    rows = query("SELECT * FROM visitor_syncs ORDER BY started_at DESC, run_id")
-    return {
-        "succeeded": sum(row["status"] == "succeeded" for row in rows),
-        "failed": sum(row["status"] == "failed" for row in rows),
-        "last": rows[0] if rows else None,
-    }
-
-
 def _last_error(look: Look) -> Mapping[str, Any] | None:
-    last = _syncs(look.query)["last"]
+    last = sync_counts(look.query)["last"]
     return {"error": last["error"]} if last and last["error"] else None
 
 
 def _state(web: Web) -> Mapping[str, Any]:
-    syncs = read_published(web.settings, _syncs)
+    syncs = read_published(web.settings, sync_counts)
     return {
         "syncs": {"succeeded": syncs["succeeded"], "failed": syncs["failed"]},
         "lastSync": syncs["last"],
@@ -171,7 +162,7 @@ PAGES = Pages(
     ],
     panels=[
         Panel("hero", "visitors/live.html", _live),
-        Panel("facts", "visitors/facts.html", lambda look: _syncs(look.query)),
+        Panel("facts", "visitors/facts.html", lambda look: sync_counts(look.query)),
         Panel("notice", "visitors/notice.html", _last_error),
         Panel("section", "visitors/panel.html", _weeks),
     ],

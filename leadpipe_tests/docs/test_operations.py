@@ -61,3 +61,17 @@ def test_services_start_programs_that_are_installed():
     ]
     installed = Path(sys.executable).parent
     assert [(installed / name).exists() for [name] in programs] == [True] * 3
+
+
+def test_every_schedule_is_listed_with_its_time(settings):
+    """With its built-in time; and the file that the page shows is one that works."""
+    section = sections(_PAGE, level=2)["How often things run"]
+    found = build_defs(settings=settings).get_repository_def().schedule_defs
+    assert sorted(table_rows(section)) == sorted(
+        (one.name, str(one.cron_schedule)) for one in found
+    )
+    [example] = [block for block in blocks(_PAGE, "toml") if block.text.startswith("[schedules]")]
+    settings.schedules_path.parent.mkdir(parents=True, exist_ok=True)
+    settings.schedules_path.write_text(example.text)
+    draws = build_defs(settings=settings).get_repository_def().get_schedule_def("draw_every_day")
+    assert (draws.cron_schedule, draws.execution_timezone) == ("30 8 * * *", "Africa/Lagos")

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from leadpipe.draws.drawing import freeze, run
 from leadpipe.draws.evidence import Terms, announce, carry_out, evidence_of
 from leadpipe.draws.hashing import canonical_json, leaf_of, row, salt_of
 from leadpipe.draws.msisdn import masked
-from leadpipe.draws.participants import Build, build_participants
+from leadpipe.draws.participants import Build, build_participants, note_build
 from leadpipe.draws.prizes import Tier
 from leadpipe.draws.register import Draw
 from leadpipe.draws.rules import Rules
@@ -26,7 +28,19 @@ RULES = Rules(
     max_recharge_naira=50_000,
     phone_region="NG",
     first_day=date(2026, 11, 1),
+    naive_timezone="Africa/Lagos",
 )
+PUBLISHED_RULES = {
+    "begins_at": "2026-11-20T23:00:00Z",
+    "blacklisted": 1,
+    "draw_timezone": "Africa/Lagos",
+    "max_recharge_naira": 50_000,
+    "naira_per_point": 100,
+    "naive_timezone": "Africa/Lagos",
+    "phone_numbers": "leadpipe 2, phonenumbers 9.0.0",
+    "phone_region": "NG",
+    "promotion_start": "2026-11-01",
+}
 SEED = "5eed" * 16
 KEY = "0123456789abcdef" * 2
 PRIZES = (Tier(1, "Jackpot", 1_000_000, 1, 2), Tier(2, "Airtime", 5_000, 3))
@@ -55,13 +69,17 @@ def mark_read(warehouse: Warehouse, *, until: datetime = NOW) -> None:
     """Say that all days from the rules' first one on were read up to a moment."""
     with warehouse.transaction() as connection:
         connection.execute("DELETE FROM event_days")
-        connection.execute(
-            "INSERT INTO event_days (event_date, version, read_until, posthog_events, "
-            "warehouse_events, checked_at) "
-            "SELECT CAST(day AS DATE), 1, $until, 0, 0, $until "
-            "FROM range($first::TIMESTAMP, $last::TIMESTAMP, INTERVAL 1 DAY) AS d(day)",
-            {"until": until, "first": RULES.first_day, "last": DRAW_DATE + timedelta(days=1)},
-        )
+        _mark_read(connection, until)
+
+
+def _mark_read(connection: duckdb.DuckDBPyConnection, until: datetime) -> None:
+    connection.execute(
+        "INSERT INTO event_days (event_date, version, read_until, posthog_events, "
+        "warehouse_events, checked_at) "
+        "SELECT CAST(day AS DATE), 1, $until, 0, 0, $until "
+        "FROM range($first::TIMESTAMP, $last::TIMESTAMP, INTERVAL 1 DAY) AS d(day)",
+        {"until": until, "first": RULES.first_day, "last": DRAW_DATE + timedelta(days=1)},
+    )
 
 
 def build(
@@ -92,10 +110,9 @@ def give_entries(warehouse: Warehouse, entries: Mapping[str, int], day: date = D
                 "at": at_midnight(day, -60),
             },
         )
-        connection.execute(
-            "INSERT INTO draw_participant_builds VALUES (?, ?, ?, ?, 0, 0, NULL, 50000, 'NG', ?)",
-            [day, len(entries), sum(entries.values()), len(entries), NOW],
-        )
+        if connection.execute("SELECT count(*) FROM event_days").fetchone() == (0,):
+            _mark_read(connection, NOW)
+        note_build(connection, day, RULES, NOW)
 
 
 def make_draw(
@@ -103,7 +120,7 @@ def make_draw(
 ) -> Draw:
     """Freeze and carry out the draw of the date."""
     with warehouse.connect() as connection:
-        _, frozen = freeze(connection, DRAW_DATE, tiers, now=NOW, seed=seed, **options)
+        _, frozen = freeze(connection, DRAW_DATE, tiers, rules=RULES, now=NOW, seed=seed, **options)
         return run(connection, DRAW_DATE, now=NOW, frozen=frozen)
 
 
@@ -133,7 +150,14 @@ def evidence_for(
     leaves = {leaf_of(salt_of(key, number), number): number for number, _ in people}
     rows = rows_of_leaves((leaf_of(salt_of(key, number), number), n) for number, n in people)
     tree = build_tree(rows)
-    terms = Terms(f"draw-{DRAW_DATE}", DRAW_DATE, tiers, beacon=beacon)
+    terms = Terms(
+        f"draw-{DRAW_DATE}",
+        DRAW_DATE,
+        tiers,
+        rules=PUBLISHED_RULES,
+        inputs_sha256="06" * 32,
+        beacon=beacon,
+    )
     announcement = announce(terms, tree, hashlib.sha256(rows).hexdigest(), seed)
     outcomes = carry_out(announcement, tiers, tree, seed=seed, beacon_value=beacon_value)
     return canonical_json(

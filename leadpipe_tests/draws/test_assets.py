@@ -76,6 +76,10 @@ def test_a_date_from_the_list_to_recorded_results(sandbox, recharged, configured
     assert metadata_of(result, "draw_participants")["participants"] == 10
     assert metadata_of(result, "draw_cohort")["persons"] == 10
     assert metadata_of(result, "draw_events")["sent now"] == 6
+    for asset in ("draw_cohort", "draw_events"):
+        spent = metadata_of(result, asset)
+        assert spent["API calls"] > 0
+        assert spent["seconds of API calls"] > 0
     [(evidence,)] = rows(recharged, "SELECT evidence FROM draws")
     assert len(verify_evidence(evidence.encode()).draws) == 6
     assert asked(sandbox, "SELECT count() FROM events WHERE event LIKE 'draw_%' LIMIT 1") == [[6]]

@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from leadpipe.draws.blacklist import Block, add_blocks, end_block, read_blocks
+from leadpipe.draws.blacklist import Block, add_blocks, end_block
+from leadpipe.draws.blacklist_files import read_blocks
 from leadpipe.errors import ConfigurationError
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, build, msisdn, recharge
@@ -17,7 +18,7 @@ _BLOCKS = "SELECT msisdn, blocked_from, blocked_until, reason, author FROM black
 def block(warehouse, *blocks, **options):
     """Add blocks in a transaction."""
     with warehouse.transaction() as connection:
-        return add_blocks(connection, list(blocks), author="ada", now=NOW, **options)
+        return add_blocks(connection, list(blocks), author="ada", now=NOW, zone="UTC", **options)
 
 
 def test_a_block_holds_from_one_draw_date_to_another(warehouse, tmp_path):
@@ -46,9 +47,9 @@ def test_dates_that_have_begun_are_not_changed(warehouse):
         pytest.raises(ConfigurationError, match="2026-11-21, which has begun"),
         warehouse.transaction() as connection,
     ):
-        end_block(connection, msisdn(1), until=date(2026, 11, 20), author="bo", now=NOW)
+        end_block(connection, msisdn(1), until=date(2026, 11, 20), author="bo", now=NOW, zone="UTC")
     with warehouse.transaction() as connection:
-        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW)
+        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
     assert rows(warehouse, _BLOCKS) == [(msisdn(1), NOW.date(), NOW.date(), "", "bo")]
 
 
@@ -56,13 +57,13 @@ def test_a_block_that_never_began_is_gone(warehouse):
     """Ended before its first date, it leaves no row; ending it again says that there is none."""
     block(warehouse, Block(msisdn(1), TOMORROW, None))
     with warehouse.transaction() as connection:
-        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW)
+        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
     assert rows(warehouse, _BLOCKS) == []
     with (
         pytest.raises(ConfigurationError, match=r"234803\*\*\*\*001 is not blocked after"),
         warehouse.transaction() as connection,
     ):
-        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW)
+        end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
 
 
 def test_a_csv_is_added_whole_and_once(warehouse, tmp_path):

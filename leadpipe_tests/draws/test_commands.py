@@ -188,6 +188,34 @@ def test_the_blacklist_from_the_command_line(stored, tmp_path):
     assert removed == f"234803****002 may take part again after {today}\n"
 
 
+def test_a_number_blocked_after_the_list_was_built_cannot_win(stored, tmp_path, monkeypatch):
+    """`freeze` refuses the old list and says what to do; with the next step done the number is not in it."""
+    typed("participants", DATE)
+    typed("blacklist", "add", "08030000020", "--from", DATE, "--backdate", "--reason", "a, b\nc")
+    refused = typed("freeze", DATE, "--prizes", "prizes.toml", code=1).stderr
+    assert "1 numbers are blacklisted on the date, 0 were" in refused
+    assert f"leadpipe draws participants {DATE} --build" in refused
+    assert "! The list of" in typed("participants", DATE).stderr
+    typed("participants", DATE, "--build")
+    frozen = typed("freeze", DATE, "--prizes", "prizes.toml").stderr
+    assert f"The date begins at {DATE}T00:00:00Z (UTC)" in frozen
+    assert "1 blacklisted" in frozen
+    assert "not taking part" in typed("entries", DATE, msisdn(20)).stderr
+    refused = typed("blacklist", "add", "08030000019", "--from", DATE, "--backdate", code=1).stderr
+    assert f"leadpipe draws withdraw {DATE}" in refused
+    typed("run", DATE, "--no-record")
+    assert f"The date begins at {DATE}T00:00:00Z (UTC)" in typed("verify", DATE).stderr
+    typed("blacklist", "export", "blacklist.csv")
+    before = rows(stored, "SELECT * FROM blacklist")
+    with stored.transaction() as connection:
+        connection.execute("DELETE FROM blacklist")
+    typed("blacklist", "import", "blacklist.csv", "--backdate")
+    assert rows(stored, "SELECT * FROM blacklist") == before
+    assert (tmp_path / "blacklist.csv").stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("LEADPIPE_DRAW_TIMEZONE", "Lagos")
+    assert "LEADPIPE_DRAW_TIMEZONE" in typed("participants", DATE, code=1).stderr
+
+
 def test_the_cohort_from_the_command_line(sandbox, stored):
     """Ensured, compared, tried out."""
     assert "Nobody is eligible" in typed("cohort", "ensure", DATE, code=1).stderr
@@ -200,4 +228,10 @@ def test_the_cohort_from_the_command_line(sandbox, stored):
     assert [stats[name] for name in counted] == [20, 210, 21, 1]
     assert "234803****001 takes part, but is not in the cohort" in result.stderr
     assert "234803****022 in the cohort, but does not take part" in result.stderr
+    [listed] = json.loads(typed("cohort", "list", "--json").stdout)
+    assert [listed[name] for name in ("draw_date", "cohort_id", "persons")] == [
+        DATE,
+        stats["cohort_id"],
+        21,
+    ]
     assert "exactly the 2 eligible of 5" in typed("cohort", "test").stdout

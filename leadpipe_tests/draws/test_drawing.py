@@ -20,6 +20,7 @@ from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import (
     DRAW_DATE,
     PRIZES,
+    RULES,
     SEED,
     build,
     evidence_of_draw,
@@ -79,8 +80,8 @@ def test_seeds_are_random_unless_given(warehouse):
     """Two draws of the same list have different seeds and different keys."""
     give_entries(warehouse, PEOPLE)
     with warehouse.connect() as connection:
-        freeze(connection, DRAW_DATE, PRIZES, now=NOW)
-        freeze(connection, DRAW_DATE, PRIZES, now=NOW, redo_reason="again")
+        freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW)
+        freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW, redo_reason="again")
     found = rows(warehouse, "SELECT list_key, seed FROM draw_secrets")
     assert len({part for pair in found for part in pair}) == 4
 
@@ -95,7 +96,7 @@ def test_a_date_is_drawn_once(warehouse):
         with pytest.raises(
             AlreadyDrawn, match="has the draw draw-2026-11-21, drawn with the commit"
         ):
-            freeze(connection, DRAW_DATE, PRIZES, now=NOW)
+            freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW)
     assert stored(warehouse) == before
 
 
@@ -166,7 +167,7 @@ def test_what_cannot_be_drawn_changes_nothing(warehouse, tmp_path):
 
     def refused(kind, said, **options):
         with warehouse.connect() as connection, pytest.raises(kind, match=said):
-            freeze(connection, DRAW_DATE, PRIZES, now=NOW, **options)
+            freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW, **options)
         assert stored(warehouse) == empty
 
     refused(DrawImpossible, "Nobody is eligible for the draw of 2026-11-21")
@@ -176,6 +177,8 @@ def test_what_cannot_be_drawn_changes_nothing(warehouse, tmp_path):
     give_entries(warehouse, {msisdn(n): 2**52 for n in range(6)})
     refused(DrawImpossible, "entries, more than 9007199254740991")
     take_in(warehouse, tmp_path, [recharge(n, 100) for n in range(9)])
+    with warehouse.transaction() as connection:
+        connection.execute("DELETE FROM event_days")
     build(warehouse)
     refused(DrawImpossible, "20 days before 2026-11-21 were not read.*leadpipe sync")
 
@@ -194,7 +197,9 @@ def test_a_draw_with_a_beacon_waits_for_its_value(warehouse):
     with warehouse.connect() as connection:
         with pytest.raises(UnknownDraw, match="There is no draw of 2026-11-21"):
             run(connection, DRAW_DATE, now=NOW)
-        freeze(connection, DRAW_DATE, PRIZES, now=NOW, seed=SEED, beacon="drand round 9")
+        freeze(
+            connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW, seed=SEED, beacon="drand round 9"
+        )
         for given, said in (("", "waits for 'drand round 9'"), ("XYZ", "hexadecimal digits")):
             with pytest.raises(ConfigurationError, match=said):
                 run(connection, DRAW_DATE, now=NOW, beacon_value=given)
@@ -206,7 +211,7 @@ def test_a_draw_with_a_beacon_waits_for_its_value(warehouse):
     )
     verify_evidence(evidence_of_draw(draw))
     with warehouse.connect() as connection:
-        freeze(connection, DRAW_DATE, PRIZES, now=NOW, redo_reason="no beacon")
+        freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW, redo_reason="no beacon")
         with pytest.raises(ConfigurationError, match="takes no --beacon-value"):
             run(connection, DRAW_DATE, now=NOW, beacon_value=value)
 
@@ -215,7 +220,7 @@ def test_a_list_that_was_changed_behind_the_freeze_is_not_drawn_from(warehouse):
     """A row added, changed or removed after the freeze is noticed by the root."""
     give_entries(warehouse, PEOPLE)
     with warehouse.connect() as connection:
-        freeze(connection, DRAW_DATE, PRIZES, now=NOW)
+        freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW)
         connection.execute(
             "UPDATE draw_participants SET entries = entries + 1 WHERE msisdn = ?", [msisdn(3)]
         )
@@ -259,7 +264,7 @@ def test_nothing_shows_the_secrets(warehouse):
     """Neither the key nor, before the draw, the seed is in the register's reprs or announcements."""
     give_entries(warehouse, PEOPLE)
     with warehouse.connect() as connection:
-        draw, frozen = freeze(connection, DRAW_DATE, PRIZES, now=NOW, seed=SEED)
+        draw, frozen = freeze(connection, DRAW_DATE, PRIZES, rules=RULES, now=NOW, seed=SEED)
         [(key, seed)] = connection.execute("SELECT list_key, seed FROM draw_secrets").fetchall()
         shown = (
             repr(draw)

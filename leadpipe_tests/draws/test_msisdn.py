@@ -22,7 +22,7 @@ def test_spellings_of_one_number_are_one_person(warehouse, tmp_path):
     spellings = [
         "+2348031234567", "2348031234567", "08031234567", "8031234567", "0803 123 4567",
         "+234 (803) 123-4567", "0803-123-4567", "tel:+2348031234567", "009 234 803 123 4567",
-        "+234 0803 123 4567",
+        "+234 0803 123 4567", "0803.123.4567", "+234.8031234567", "0803/123 4567",
     ]  # fmt: skip
     events = [recharge(one, 100) for one in spellings]
     events += [recharge("", 100, distinct_id="08031234567")]
@@ -66,7 +66,16 @@ def test_the_common_shapes_never_reach_python():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "anonymous-1", "08031234567x", "user-08031234567", "0803", "+23480312345678", "1" * 41],
+    [
+        "",
+        "0803123456/7",
+        "anonymous-1",
+        "08031234567x",
+        "user-08031234567",
+        "0803",
+        "+23480312345678",
+        "1" * 41,
+    ],
 )
 def test_what_is_no_number_is_none(text):
     """An identifier with digits in it is not taken for a phone number."""
@@ -108,6 +117,10 @@ def test_masks_are_the_same_in_sql(warehouse, number):
         ("080312345.00", None),
         ("2.34803123457e+12", None),
         ("2.34803E+12", None),
+        ("803123456.7", None),
+        ("80312345.67", None),
+        ("0803.1234567", None),
+        ("-8031234567", None),
     ],
 )
 def test_a_number_that_went_through_a_spreadsheet_is_right_or_refused(
@@ -120,7 +133,8 @@ def test_a_number_that_went_through_a_spreadsheet_is_right_or_refused(
         [(number,)] if number else []
     )
     reasons = rows(warehouse, "SELECT reason FROM draw_rejections")
-    assert reasons == ([] if number else [("msisdn is no phone number",)])
+    decimal = "msisdn is a decimal number and no phone number (made by a spreadsheet?)"
+    assert reasons == ([] if number else [(decimal,)])
     assert normal_msisdn(spelling, region="NG") == number
     if number or "E+" in spelling.upper():
         assert e164(spelling, "NG") == (number and f"+{number}")

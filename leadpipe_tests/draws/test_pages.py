@@ -5,6 +5,8 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.web.builders import panels
 
+_ANNOUNCED = '{"rules": {"begins_at": "2026-11-20T23:00:00Z", "draw_timezone": "Africa/Lagos"}}'
+
 
 def publish_after(folder, *statements):
     """Publish a warehouse after statements."""
@@ -25,9 +27,9 @@ def test_draws_are_shown_with_their_winners(tmp_path, start):
     insert = """
         INSERT INTO draws (draw_id, draw_date, attempt, status, participants, total_entries, commitment,
                            announcement, frozen_at)
-        VALUES ('d', ?, 1, 'drawn', 1200, 5000, 'c', '{}', ?)
+        VALUES ('d', ?, 1, 'drawn', 1200, 5000, 'c', ?, ?)
     """
-    draw = (insert, [TODAY, NOW])
+    draw = (insert, [TODAY, _ANNOUNCED, NOW])
     winner = """
         INSERT INTO draw_winners
         VALUES ('d', ?, 1, 'Phone', 100, ?, ?, '2348031234567', 'x', 3, uuid(), NULL)
@@ -46,6 +48,9 @@ def test_draws_are_shown_with_their_winners(tmp_path, start):
                     "status": "drawn",
                     "participants": 1200,
                     "total_entries": 5000,
+                    "begins_at": "2026-11-20T23:00:00Z",
+                    "draw_timezone": "Africa/Lagos",
+                    "naive_timezone": None,
                     "winners": 1,
                 }
             ]

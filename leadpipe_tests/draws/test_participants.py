@@ -1,7 +1,7 @@
 """Who takes part: recharges into points, at a point in time, with what cannot be used reported."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -82,8 +82,12 @@ def test_amounts_are_read_as_they_are_written(warehouse, tmp_path, amount, point
         ({"amount": "1e30"}, "amount over the largest recharge (in kobo?)"),
         ({"amount": 500, "recharged_at": "yesterday"}, "recharged_at is no time"),
         (
-            {"amount": 500, "recharged_at": "2026-11-20T12:00:00"},
+            {"amount": 500, "recharged_at": "2026-11-20T12:00:01+00:00"},
             "recharged_at is in the future",
+        ),
+        (
+            {"amount": 500, "recharged_at": "2026-11-20T13:00:00"},
+            "recharged_at is in the future, read in LEADPIPE_NAIVE_TIMEZONE",
         ),
         ({"amount": 500, "msisdn": "customer 7"}, "msisdn is no phone number"),
         ({"amount": 500, "refund_of": "the last one"}, "refund_of is no uuid"),
@@ -210,7 +214,7 @@ def test_a_frozen_list_stays_and_is_compared(warehouse, tmp_path):
     mark_read(warehouse)
     build(warehouse)
     with warehouse.connect() as connection:
-        freeze(connection, DRAW_DATE, (Tier(1, "A", 1, 1),), now=NOW)
+        freeze(connection, DRAW_DATE, (Tier(1, "A", 1, 1),), rules=RULES, now=NOW)
     before = rows(warehouse, _LIST)
     overlooked = recharge(3, 100)
     take_in(warehouse, tmp_path, [overlooked], run_id="run-2")
@@ -253,3 +257,73 @@ def test_days_that_were_not_read_are_counted(warehouse, tmp_path):
     assert unread(evening, [(DRAW_DATE, evening, morning)]) == 0
     assert unread(evening, [(DRAW_DATE, evening, morning), (DAY_BEFORE, evening, morning)]) == 1
     assert unread(evening, [(DRAW_DATE, evening - timedelta(days=1), evening)]) == days
+
+
+def test_a_date_is_a_day_of_the_draws_zone(warehouse, tmp_path):
+    """In Lagos a date begins an hour before UTC's; made and received by then, no more and no less."""
+    rules = replace(RULES, draw_timezone="Africa/Lagos", promotion_start=DAY_BEFORE)
+    begin, end = at_midnight(DAY_BEFORE, -3_600), at_midnight(DRAW_DATE, -3_600)
+    moments = [begin - timedelta(seconds=1), begin, end - timedelta(seconds=1), end]
+    take_in(
+        warehouse,
+        tmp_path,
+        [recharge(n, 100, at, created_at=at) for n, at in enumerate(moments)],
+    )
+    build(warehouse, rules=rules)
+    assert sorted(points_on(warehouse)) == [msisdn(1), msisdn(2)]
+    assert rows(
+        warehouse, "SELECT begins_at, draw_timezone, naive_timezone FROM draw_participant_builds"
+    ) == [(end, "Africa/Lagos", "Africa/Lagos")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "hours"), [("America/New_York", date(2026, 11, 1), 25), ("UTC", DRAW_DATE, 24)]
+)
+def test_a_date_on_which_clocks_change_loses_no_hour(warehouse, tmp_path, zone, day, hours):
+    """A recharge of every half hour: the next date's list has those of the day, however long it was."""
+    rules = replace(RULES, draw_timezone=zone, promotion_start=day, naive_timezone="UTC")
+    begin = rules.begins_at(day)
+    moments = [begin + timedelta(minutes=30 * n) for n in range(-4, 60)]
+    take_in(warehouse, tmp_path, [recharge(1, 100, at, created_at=at) for at in moments])
+    build(warehouse, day + timedelta(days=1), rules=rules)
+    assert points_on(warehouse, day + timedelta(days=1)) == {msisdn(1): 2 * hours}
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "utc"),
+    [
+        ("Africa/Lagos", "2026-11-20T09:30:00", "08:30:00"),
+        ("Africa/Lagos", "2026-11-20 09:30", "08:30:00"),
+        ("Africa/Lagos", "2026-11-20T09:30:00.5", "08:30:00.5"),
+        ("Africa/Lagos", "2026-11-20T09:30:00Z", "09:30:00"),
+        ("Africa/Lagos", "2026-11-20T09:30:00+02:00", "07:30:00"),
+        ("Africa/Lagos", "2026-11-20 09:30:00 UTC", "09:30:00"),
+        ("Africa/Lagos", "2026-11-20 09:30:00-01", "10:30:00"),
+        ("Africa/Lagos", "\u200b2026-11-20T09:30:00", "08:30:00"),
+        ("UTC", "2026-11-20T09:30:00", "09:30:00"),
+        ("America/New_York", "2026-11-20T04:30:00", "09:30:00"),
+    ],
+)
+def test_a_time_without_an_offset_is_of_the_configured_zone(warehouse, tmp_path, zone, text, utc):
+    """A time with an offset or a zone is its own; no clock decides."""
+    take_in(warehouse, tmp_path, [recharge(1, 100, "10:00:00", recharged_at=text)])
+    build(warehouse, rules=replace(RULES, naive_timezone=zone))
+    [(found,)] = rows(warehouse, "SELECT last_recharge_at FROM draw_participants")
+    assert found == datetime.fromisoformat(f"2026-11-20T{utc}+00:00")
+
+
+def test_an_hour_that_comes_twice_is_the_later_one(warehouse, tmp_path):
+    """When clocks are put back; and one that is skipped is as if clocks had not been put forward yet."""
+    take_in(
+        warehouse,
+        tmp_path,
+        [
+            recharge(1, 100, "10:00:00", recharged_at="2026-10-25 02:30:00"),
+            recharge(2, 100, "10:00:00", recharged_at="2026-03-29 02:30:00"),
+        ],
+    )
+    build(warehouse, rules=replace(RULES, naive_timezone="Europe/Berlin"))
+    assert rows(warehouse, "SELECT last_recharge_at FROM draw_participants ORDER BY msisdn") == [
+        (datetime(2026, 10, 25, 1, 30, tzinfo=UTC),),
+        (datetime(2026, 3, 29, 1, 30, tzinfo=UTC),),
+    ]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,20 @@ from hypothesis import strategies as st
 
 from leadpipe.draws.hashing import canonical_json, canonical_sha256, leaf_of, salt_of
 from leadpipe.draws.prizes import Tier
-from leadpipe.draws.verify import verify_evidence
+from leadpipe.draws.verify import verify_evidence, verify_proof
 from leadpipe.errors import EvidenceInvalid
 from leadpipe_tests.docs.markdown import ROOT, blocks, sections, table_rows
-from leadpipe_tests.draws.builders import KEY, PRIZES, SEED, evidence_for, msisdn
+from leadpipe_tests.draws.builders import (
+    KEY,
+    PRIZES,
+    PUBLISHED_RULES,
+    SEED,
+    evidence_for,
+    msisdn,
+)
 
 _PAGE = ROOT / "docs" / "draws.md"
+_EVIDENCE = Path(__file__).parent / "evidence"
 PEOPLE = [(msisdn(n), 1 + n * 13 % 40) for n in range(40)]
 
 
@@ -60,6 +69,49 @@ def test_both_verifiers_accept_every_draw(entries, beacon, seed):
         (1, False, 1), (2, False, 1), (2, False, 2), (2, False, 3), (1, True, 1), (1, True, 2),
     ]  # fmt: skip
     assert len({place["leaf"] for place in proved.draws}) == 6
+
+
+@pytest.mark.parametrize("name", ["draw-1-page", "draw-1-beacon", "draw-1-redone"])
+def test_evidence_of_older_versions_still_verifies(name):
+    """What leadpipe-draw-1 wrote holds by our verifier and by the page's; a changed byte still breaks it."""
+    content = (_EVIDENCE / f"{name}.json").read_bytes()
+    proved = verify_evidence(content)
+    assert proved.announcement["algorithm"] == "leadpipe-draw-1"
+    assert list(proved.draws) == from_the_page()(content)["draws"]
+    assert "commitment" in problem(resealed(content, lambda e: e["announcement"].update(rules={})))
+    assert problem(content.replace(b"leadpipe-draw-1", b"leadpipe-draw-2")).startswith(
+        "the checksum"
+    )
+
+
+def test_a_proof_of_an_older_version_still_verifies():
+    """For its own number, and no other."""
+    content = (_EVIDENCE / "proof-1.json").read_bytes()
+    assert verify_proof(content, msisdn(7)).entries == 8
+    with pytest.raises(EvidenceInvalid, match="does not have this MSISDN"):
+        verify_proof(content, msisdn(8))
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({}, "its fields are not begins_at, blacklisted, draw_timezone"),
+        ({**PUBLISHED_RULES, "blacklisted": "1"}, "blacklisted is no int"),
+        ({**PUBLISHED_RULES, "begins_at": "midnight"}, "the draw date or its beginning is no time"),
+        (
+            {**PUBLISHED_RULES, "begins_at": "2026-11-01T00:00:00Z"},
+            "the draw date does not begin when its rules say",
+        ),
+    ],
+)
+def test_rules_that_cannot_be_are_refused(rules, said):
+    """They are whole, of the right kinds, and a date begins within a day of midnight UTC."""
+
+    def forge(evidence):
+        evidence["announcement"]["rules"] = rules
+        evidence["commitment"] = canonical_sha256(evidence["announcement"])
+
+    assert said in problem(resealed(evidence_for(PEOPLE), forge))
 
 
 def test_any_changed_byte_is_found():
@@ -204,7 +256,7 @@ def test_the_pages_vectors_are_the_real_ones():
     [block] = [block for block in blocks(_PAGE, "text") if block.text.startswith("{")]
     assert block.text.encode() == content
     assert hashlib.sha256(f"seed:{SEED}".encode()).hexdigest() == values["seed_commitment"]
-    assert [place["ticket"] for place in from_the_page()(content)["draws"]] == [5, 4]
+    assert [place["ticket"] for place in from_the_page()(content)["draws"]] == [11, 5]
 
 
 def test_whoever_verifies_needs_no_warehouse_and_no_list():

@@ -1,18 +1,24 @@
 """Dagster's side: partitions that follow a file, the daily schedule, the asset's report and checks."""
 
+import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from uuid import uuid4
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from leadpipe.definitions import build_defs
+from leadpipe.inbox.connecting import open_inbox
+from leadpipe.inbox.payloads import Reader
 from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
+    another_process_in,
     lead,
     leads_file,
     now_updated,
@@ -20,6 +26,7 @@ from leadpipe_tests.interactions.builders import (
 
 AT = datetime(2026, 11, 21, 6, 20, tzinfo=UTC)
 KEY = f"{TENANT}/{PROGRAM}"
+_READER = Reader(wanted={"LeadUpdated"}, first_day=date(2026, 1, 1))
 
 
 @pytest.fixture
@@ -175,6 +182,87 @@ def test_a_run_that_cannot_use_the_file_fails_with_the_reason(settings, sandbox,
     said = failure.step_failure_data.user_failure_data.description
     assert said.startswith("LeadsFileError: ")
     assert "$[0].interactions: missing" in said
+
+
+def look(settings, instance, cursor=None):
+    """What the sensor asks for when it looks: the keys, and its next cursor."""
+    definitions = build_defs(settings=settings)
+    repository = definitions.get_repository_def()
+    sensor = repository.get_sensor_def("sync_leads_that_have_news")
+    # The daemon's context has the store of partitions; one that is built has not.
+    with (
+        dg.build_sensor_context(
+            instance=instance,
+            cursor=cursor,
+            resources=definitions.resources,
+            repository_def=repository,
+        ) as context,
+        partition_loading_context(dynamic_partitions_store=instance),
+    ):
+        found = sensor.evaluate_tick(context)
+    return found.run_requests or [], found.cursor
+
+
+def by_webhook(settings, instance, *events):
+    """Take events in as the webhook does, and let the inbox's job store them."""
+    bodies = [{"event": {**each, "timestamp": str(each["timestamp"])}} for each in events]
+    for each in bodies:
+        each["event"].pop("created_at")
+        each["event"].setdefault("uuid", str(uuid4()))
+    open_inbox(settings).add(
+        [_READER.read(json.dumps(bodies, default=str).encode(), now=datetime.now(UTC))],
+        now=datetime.now(UTC),
+    )
+    job = build_defs(settings=settings).resolve_job_def("inbox")
+    assert job.execute_in_process(instance=instance, run_config=QUIET).success
+
+
+def test_a_contact_by_webhook_is_in_the_file_within_a_minute(settings, sandbox, instance):
+    """PostHog's queries do not show it yet: the run it starts reads the warehouse, and merges it once."""
+    path = leads_file(settings.data_dir, [lead("lead-1")])
+    list_tenants(settings, **{TENANT: [PROGRAM, "another"]}, b=["x"])
+    assert look(settings, instance) == ([], None)
+    by_webhook(
+        settings,
+        instance,
+        now_updated(0, notes="by webhook"),
+        now_updated(1, tenant="c"),
+        now_updated(2, programId=None),
+    )
+    [request], cursor = look(settings, instance)
+    assert (request.partition_key, request.tags["leadpipe/kind"]) == (KEY, "webhook")
+    assert look(settings, instance, cursor) == ([], cursor)
+    job = build_defs(settings=settings).resolve_job_def("sync_leads")
+    for _ in range(2):
+        let_pass(1)
+        assert job.execute_in_process(
+            instance=instance,
+            partition_key=request.partition_key,
+            run_config={**QUIET, **request.run_config},
+        ).success
+    assert path.read_bytes().count(b"by webhook") == 1
+    by_webhook(settings, instance, now_updated(3, tenant="c"))
+    requests, cursor = look(settings, instance, cursor)
+    assert requests == []
+    by_webhook(settings, instance, now_updated(30))
+    requests, _ = look(settings, instance, cursor)
+    assert [request.partition_key for request in requests] == [KEY]
+    repository = build_defs(settings=settings).get_repository_def()
+    waits = [
+        repository.get_sensor_def(name).minimum_interval_seconds
+        for name in ("store_webhook_events", "sync_leads_that_have_news")
+    ]
+    assert sum(filter(None, waits)) <= 30  # which leaves as long for two runs
+
+
+def test_a_warehouse_in_use_is_looked_at_later(settings, sandbox, instance):
+    """Nothing is asked for, and nothing is forgotten: the next look finds it."""
+    leads_file(settings.data_dir, [lead("lead-1")])
+    list_tenants(settings, **{TENANT: [PROGRAM]})
+    by_webhook(settings, instance, now_updated(0))
+    with another_process_in(settings.warehouse_path):
+        assert look(settings, instance) == ([], None)
+    assert [request.partition_key for request in look(settings, instance)[0]] == [KEY]
 
 
 def test_the_ui_shows_its_assets():

@@ -28,6 +28,7 @@ from leadpipe_tests.interactions.builders import (
     text_of,
 )
 
+_SEEDS_NAME = ("sync-posthog-leads", "--tenant", TENANT, "--program-id", PROGRAM)
 _QUICK_START = ("sync-leads", "--tenant", TENANT, "--program-id", PROGRAM)
 _PAGE = ROOT / "docs" / "tenants.md"
 _UUID = "0193502c-0000-7000-8000-00000000000{}"
@@ -166,6 +167,18 @@ def test_a_file_that_cannot_be_used_stays_as_it_is(run, file, spoil, said):
     after = everything(file.parent)
     assert {path: after[path] for path in after if path.parent == file.parent} == before
     assert not file.parents[2].joinpath("leadpipe.duckdb").exists()
+
+
+def test_the_name_of_before_works_too(run, file):
+    """`sync-posthog-leads`, with the options it had, is `sync-leads`."""
+    before = file.read_bytes()
+    dry = run(*_SEEDS_NAME, "--project-id", "1", "--dry-run", "--json")
+    assert (dry.exit_code, file.read_bytes()) == (3, before)
+    synced = run(*_SEEDS_NAME, "--json")
+    assert synced.exit_code == 3
+    counted = [{name: json.loads(one.stdout)[name] for name in _COUNTS} for one in (dry, synced)]
+    assert counted[0] == counted[1]
+    assert "Wants to start" in file.read_text()
 
 
 @pytest.mark.parametrize("name", ["../other", "..", "/etc", "a/b"])

@@ -1,12 +1,29 @@
 """Merging contacts into a file: what is written, in which layout, and what is left alone."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from leadpipe.errors import LeadsFileError
 from leadpipe.interactions.merging import Problem
-from leadpipe_tests.interactions.builders import contact, entry, lead, merged, text_of
+from leadpipe.interactions.reading import Question, Reading
+from leadpipe.interactions.syncing import sync_file
+from leadpipe.interactions.validation import validate
+from leadpipe.text import mended_json
+from leadpipe_tests.interactions.builders import (
+    AT,
+    PROGRAM,
+    TENANT,
+    contact,
+    entry,
+    lead,
+    lead_updated,
+    merged,
+    text_of,
+)
 
 _OURS = '{"loggedAt":"2026-11-20T14:00:00.000Z","contactOutcome":"conversation"}'
 
@@ -129,3 +146,68 @@ def test_a_repeated_key_stops_the_merge():
         merged(data, contact())
     nested = b'[{"id": "lead-1", "x": {"interactions": 1}, "y": "\\"interactions\\":", "interactions": []}]'
     assert json.loads(merged(nested, contact()).data)[0]["interactions"] == [entry()]
+
+
+# Halves, several of them, behind a backslash that is itself escaped; and what only looks like one.
+_HALVES = [
+    rb"\ud83d",
+    rb"\uDE00",
+    rb"\ud83d\ud83d",
+    rb"\\\udc00",
+    rb"\\ud83d",
+    rb"\ud83d\ude00 \ufffd",
+]
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.sampled_from(_HALVES), min_size=1, max_size=6),
+    st.integers(0, 5),
+    st.booleans(),
+)
+def test_halves_of_emoji_in_a_file_stay_where_they_are(tmp_path, halves, place, is_escaped):
+    """A note that was cut within an emoji stops no sync: it is found again, and its bytes stay."""
+    notes = [f"note {number} HALF{number}" for number in range(len(halves))]
+    leads = [lead("lead-1", *(entry(60.0 * n, notes=note) for n, note in enumerate(notes)))]
+    data = text_of(leads, ensure_ascii=is_escaped)
+    for number, half in enumerate(halves):
+        data = data.replace(f"HALF{number}".encode(), half)
+    path = tmp_path / "leads.json"
+    path.write_bytes(data)
+    seen = [json.loads(b'"' + mended_json(half) + b'"') for half in halves]
+    events = {
+        f"e{n}": lead_updated(60.0 * n + 2, notes=f"note {n} {seen[n]}")["properties"]
+        for n in range(len(halves))
+    }
+    events["new"] = lead_updated(60.0 * place + 20, notes="new \ufffd")["properties"]
+    given_ = {uuid: json.dumps(properties) for uuid, properties in events.items()}
+    question = Question(TENANT, PROGRAM, AT - timedelta(days=1), AT)
+    report = sync_file(
+        path,
+        Reading("warehouse", given_, AT),
+        question,
+        is_dry_run=False,
+        lock_timeout_seconds=5.0,
+    )
+    assert report.counts == {
+        "added": 1,
+        "already_there": len(halves),
+        "unmatched": 0,
+        "rejected": 0,
+    }
+    changed = path.read_bytes()
+    kept = next(
+        n for n, (one, other) in enumerate(zip(data, changed, strict=False)) if one != other
+    )
+    assert changed.endswith(data[kept:])  # one piece was put in, and nothing else is another
+    assert validate(changed) == []
+    again = sync_file(
+        path,
+        Reading("warehouse", given_, AT),
+        question,
+        is_dry_run=False,
+        lock_timeout_seconds=5.0,
+    )
+    assert (again.counts["added"], path.read_bytes()) == (0, changed)

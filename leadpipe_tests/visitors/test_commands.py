@@ -66,6 +66,23 @@ def listed(run):
     return [(row["id"], row["visitors"], row["source"]) for row in rows]
 
 
+def test_the_state_of_syncs_is_told(run):
+    """How the last one went, how many succeeded and failed, which weeks are stored; before any, zeros."""
+    run("visitors", "sync", "--json")
+    [state] = json.loads(run("visitors", "status", "--json").stdout)
+    known = (
+        "syncs_succeeded",
+        "syncs_failed",
+        "last_sync_status",
+        "last_sync_failed",
+        "counted_by_hand",
+    )
+    assert [state[name] for name in known] == [1, 0, "succeeded", 0, 0]
+    assert state["weeks"] == state["last_sync_total"]
+    assert state["last_week"] == this_week().isoformat()
+    assert "last sync status" in run("visitors", "status").stdout
+
+
 def test_all_weeks_one_week_or_one_row(run):
     """Without options all weeks are compared; --week and --id name one."""
     result = run("visitors", "sync", "--week", week_name(last_week()), "--json")

@@ -8,11 +8,13 @@ import click
 
 from leadpipe.cli.output import console, emit, format_options
 from leadpipe.connections import open_warehouse
-from leadpipe.draws.blacklist import Block, add_blocks, end_block, read_blocks, read_msisdn
+from leadpipe.draws.blacklist import Block, add_blocks, end_block, read_msisdn
+from leadpipe.draws.blacklist_files import blacklist_csv, read_blocks
 from leadpipe.draws.msisdn import MASKED_SQL, masked
 from leadpipe.draws.settings import DrawsSettings
 from leadpipe.settings import load_settings
 from leadpipe.warehouse import rows_of
+from leadpipe.zones import day_in
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _AUTHOR = click.option("--author", default=getpass.getuser, help="Who says so. Default: you.")
@@ -31,13 +33,13 @@ def blacklist() -> None:
     """
 
 
-def _tomorrow(now: datetime) -> date:
-    return now.date() + timedelta(days=1)
+def _tomorrow(now: datetime, settings: DrawsSettings) -> date:
+    return day_in(settings.draw_timezone, now) + timedelta(days=1)
 
 
 @blacklist.command()
 @click.argument("msisdn")
-@click.option("--from", "first", type=_DAY, help="First draw date. Default: tomorrow (UTC).")
+@click.option("--from", "first", type=_DAY, help="First draw date. Default: tomorrow.")
 @click.option("--until", "last", type=_DAY, help="Last draw date, inclusive. Default: for good.")
 @click.option("--reason", default="", help="Why.")
 @_BACKDATE
@@ -61,19 +63,26 @@ def add(
     settings, now = load_settings(DrawsSettings), datetime.now(UTC)
     block = Block(
         read_msisdn(msisdn, region=settings.phone_region),
-        first.date() if first else _tomorrow(now),
+        first.date() if first else _tomorrow(now, settings),
         last.date() if last else None,
         reason,
     )
     with open_warehouse(settings).transaction() as connection:
-        add_blocks(connection, [block], author=author, now=now, is_backdated=backdate)
+        add_blocks(
+            connection,
+            [block],
+            author=author,
+            now=now,
+            zone=settings.draw_timezone,
+            is_backdated=backdate,
+        )
     until = f"until {block.blocked_until}" if block.blocked_until else "for good"
     console.print(f"{masked(block.msisdn)} is blocked from {block.blocked_from} {until}")
 
 
 @blacklist.command()
 @click.argument("msisdn")
-@click.option("--until", "last", type=_DAY, help="Last draw date it holds. Default: today (UTC).")
+@click.option("--until", "last", type=_DAY, help="Last draw date it holds. Default: today.")
 @_BACKDATE
 @_AUTHOR
 def remove(*, msisdn: str, last: datetime | None, backdate: bool, author: str) -> None:
@@ -85,9 +94,17 @@ def remove(*, msisdn: str, last: datetime | None, backdate: bool, author: str) -
     """
     settings, now = load_settings(DrawsSettings), datetime.now(UTC)
     number = read_msisdn(msisdn, region=settings.phone_region)
-    until = last.date() if last else now.date()
+    until = last.date() if last else day_in(settings.draw_timezone, now)
     with open_warehouse(settings).transaction() as connection:
-        end_block(connection, number, until=until, author=author, now=now, is_backdated=backdate)
+        end_block(
+            connection,
+            number,
+            until=until,
+            author=author,
+            now=now,
+            zone=settings.draw_timezone,
+            is_backdated=backdate,
+        )
     console.print(f"{masked(number)} may take part again after {until}")
 
 
@@ -123,8 +140,8 @@ def list_blocks(*, day: datetime | None, show_pii: bool, output: str | None) -> 
 def import_blocks(*, file: Path, backdate: bool, author: str) -> None:
     """Add the blocks of a CSV file, all or none; those already there are not added again.
 
-    Columns: msisdn, and where wanted blocked_from, blocked_until, reason. For a list of the past, with
-    its dates, add --backdate.
+    Columns: msisdn, and where wanted blocked_from, blocked_until, reason, author, edited_at, as `blacklist
+    export` writes them. For a list of the past, with its dates, add --backdate.
 
     \b
     Examples:
@@ -132,7 +149,32 @@ def import_blocks(*, file: Path, backdate: bool, author: str) -> None:
       leadpipe draws blacklist import old-system.csv --backdate
     """
     settings, now = load_settings(DrawsSettings), datetime.now(UTC)
-    blocks = read_blocks(file, region=settings.phone_region, default_from=_tomorrow(now))
+    blocks = read_blocks(file, region=settings.phone_region, default_from=_tomorrow(now, settings))
     with open_warehouse(settings).transaction() as connection:
-        added = add_blocks(connection, blocks, author=author, now=now, is_backdated=backdate)
+        added = add_blocks(
+            connection,
+            blocks,
+            author=author,
+            now=now,
+            zone=settings.draw_timezone,
+            is_backdated=backdate,
+        )
     console.print(f"{added:,} of {len(blocks):,} blocks added; the others were there")
+
+
+@blacklist.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_blocks(*, file: Path) -> None:
+    """Write all blocks to a CSV file that `blacklist import` takes again, unchanged.
+
+    It has MSISDNs in full, so it is readable by you alone.
+
+    \b
+    Example:
+      leadpipe draws blacklist export blacklist.csv
+    """
+    with open_warehouse(load_settings(DrawsSettings)).connect() as connection:
+        text = blacklist_csv(connection)
+    file.touch(mode=0o600)
+    file.write_bytes(text.encode())
+    console.print(f"Wrote {file}", markup=False)

@@ -10,6 +10,7 @@ from leadpipe.connections import connect_capture, connect_posthog, open_warehous
 from leadpipe.draws.cohort import (
     CohortMode,
     compare,
+    draw_cohorts,
     ensure_draw_cohort,
     find_draw_cohort,
     participants_of,
@@ -113,6 +114,32 @@ def stats(*, draw_date: datetime, output: str | None) -> None:
     emit(Rows(columns, (row,)), output, title=found.name)
     for who, what in result.examples:
         notes.print(f"{who} {what}", markup=False)
+
+
+@cohort.command("list")
+@format_options
+def list_cohorts(*, output: str | None) -> None:
+    """The cohorts of draw dates that PostHog has; the latest date first.
+
+    \b
+    Example:
+      leadpipe draws cohort list
+    """
+    with connect_posthog(load_settings(DrawsSettings)) as posthog:
+        found = draw_cohorts(posthog)
+    columns = ("draw_date", "cohort_id", "kind", "persons", "is_calculating", "created_at")
+    rows = tuple(
+        (
+            day,
+            one.id,
+            "static" if one.is_static else "filters",
+            one.count,
+            one.is_calculating,
+            one.created_at,
+        )
+        for day, one in found
+    )
+    emit(Rows(columns, rows), output, title="Cohorts of draws", empty="PostHog has none yet.")
 
 
 @cohort.command("test")

@@ -1,7 +1,9 @@
 """`leadpipe draws verify`, `export` and `proof`."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -63,6 +65,8 @@ def verify(*, what: str, commitment: str | None, msisdn: str | None) -> None:
         f"{proved.announcement['participants']:,} participants, commitment {proved.commitment}",
         soft_wrap=True,
     )
+    if "rules" in proved.announcement:
+        notes.print(rules_line(proved.announcement["rules"]), markup=False)
     if commitment is None:
         notes.print("Compare this commitment with the one that was published before the draw.")
 
@@ -70,6 +74,18 @@ def verify(*, what: str, commitment: str | None, msisdn: str | None) -> None:
 _OUT = click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file, not to stdout."
 )
+
+
+def rules_line(rules: Mapping[str, Any]) -> str:
+    """The rules of a list, for people: its day, its zones, what counted."""
+    start = rules["promotion_start"] or "the first recharge"
+    return (
+        f"The date begins at {rules['begins_at']} ({rules['draw_timezone']}); times without an offset are "
+        f"{rules['naive_timezone']}; recharges from {start} on, at most "
+        f"{rules['max_recharge_naira']:,} naira, a point for {rules['naira_per_point']:,}; "
+        f"numbers of {rules['phone_region']} by {rules['phone_numbers']}; "
+        f"{rules['blacklisted']:,} blacklisted"
+    )
 
 
 @click.command()

@@ -8,8 +8,15 @@ import duckdb
 from leadpipe.cli.output import emit, format_options, notes
 from leadpipe.connections import open_warehouse
 from leadpipe.draws.blacklist import read_msisdn
+from leadpipe.draws.inputs import staleness
 from leadpipe.draws.msisdn import MASKED_SQL
-from leadpipe.draws.participants import Build, build_participants, built, late_changes
+from leadpipe.draws.participants import (
+    Build,
+    build_participants,
+    built,
+    is_frozen,
+    late_changes,
+)
 from leadpipe.draws.rules import rules_of
 from leadpipe.draws.settings import DrawsSettings
 from leadpipe.published.tables import publish_tables
@@ -31,8 +38,8 @@ def participants(
 ) -> None:
     """Who takes part in the draw of a date, the most entries first; builds the list if it is not there.
 
-    Counted are recharges that PostHog received before the date began (UTC). A list that a draw has
-    frozen stays as it is.
+    Counted are recharges that PostHog received before the date began, in LEADPIPE_DRAW_TIMEZONE. A list
+    that a draw has frozen stays as it is.
 
     \b
     Examples:
@@ -45,6 +52,9 @@ def participants(
         if build or not state.participants:
             state = build_list(connection, settings, day)
             publish_tables(connection, settings.published_dir)
+        stale = None
+        if state.participants and not is_frozen(connection, day):
+            stale = staleness(connection, day, rules_of(settings, datetime.now(UTC)))
         rows = rows_of(
             connection.execute(
                 f"SELECT {'msisdn' if show_pii else MASKED_SQL} AS msisdn, entries, points, "
@@ -55,6 +65,8 @@ def participants(
             )
         )
     tell(state)
+    if stale:
+        notes.print(f"! {stale} Build it again with --build", markup=False)
     emit(
         rows,
         output,

@@ -9,10 +9,12 @@ import duckdb
 from leadpipe.cli.output import console, emit, format_options, notes
 from leadpipe.connections import connect_capture, connect_posthog, open_warehouse
 from leadpipe.draws import drawing, register
+from leadpipe.draws.commands.evidence import rules_line
 from leadpipe.draws.commands.lists import build_list
 from leadpipe.draws.participants import built
 from leadpipe.draws.prizes import load_prizes
 from leadpipe.draws.recording import record_draw
+from leadpipe.draws.rules import rules_of
 from leadpipe.draws.settings import DrawsSettings
 from leadpipe.errors import ConfigurationError, UnknownDraw
 from leadpipe.published import reading
@@ -49,6 +51,9 @@ def freeze(
 ) -> None:
     """Fix participants, prizes and seed, and print the commitment to publish before the draw.
 
+    A list that is older than what it depends on (the blacklist, settings, recharges, the reading of phone
+    numbers) is refused: build it again with `leadpipe draws participants DATE --build`.
+
     With --beacon the draw waits for a value nobody knows yet, so that not even its makers can choose
     the winners.
 
@@ -65,6 +70,7 @@ def freeze(
             connection,
             day,
             tiers,
+            rules=rules_of(settings, datetime.now(UTC)),
             now=datetime.now(UTC),
             seed=seed,
             beacon=beacon,
@@ -75,6 +81,7 @@ def freeze(
         f"{draw.draw_id} is frozen: {draw.announcement['participants']:,} participants, "
         f"{draw.announcement['total_entries']:,} entries. Publish this commitment, then run the draw."
     )
+    notes.print(rules_line(draw.announcement["rules"]))
     click.echo(draw.commitment)
 
 
@@ -116,7 +123,13 @@ def run_draw(
             tiers = load_prizes(_prizes_path(settings, prizes_file))
             _build_if_missing(connection, settings, day)
             draw, frozen = drawing.freeze(
-                connection, day, tiers, now=now, seed=seed, redo_reason=reason
+                connection,
+                day,
+                tiers,
+                rules=rules_of(settings, now),
+                now=now,
+                seed=seed,
+                redo_reason=reason,
             )
         else:
             register.check_same(draw, load_prizes(prizes_file) if prizes_file else None, seed=seed)
