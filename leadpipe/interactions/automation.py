@@ -23,7 +23,7 @@ leads_job = asset_job(
 )
 
 
-_STORING = ("webhook_events", "raw_events")  # the assets that bring events
+_STORING = ("webhook_events", "raw_events", "exported_files")  # the assets that bring events
 _PATIENCE_SECONDS = 2.0
 _FROM_THE_WAREHOUSE = {"ops": {"interaction_syncs": {"config": {"source": "warehouse"}}}}
 

@@ -3,8 +3,8 @@
 -- inputs: raw_events
 -- fingerprint changes with the events, and in no other way while DuckDB is the same
 SELECT
-    properties ->> '$.tenant' AS tenant,
-    properties ->> '$.programId' AS program_id,
+    coalesce(mapped_properties, properties) ->> '$.tenant' AS tenant,
+    coalesce(mapped_properties, properties) ->> '$.programId' AS program_id,
     concat(count(*), ' ', bit_xor(hash(uuid))) AS fingerprint
 FROM raw_events
 WHERE meaning = 'staff_contact' AND json_valid(properties)
