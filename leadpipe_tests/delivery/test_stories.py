@@ -100,7 +100,9 @@ def test_reconciliation_after_an_incident(partner, at_work):
     counts = {name: report[name] for name in ("ours", "theirs", "matched", "missing_there")}
     assert counts == {"ours": 4, "theirs": 4, "matched": 3, "missing_there": 1}
     assert (report["unknown_here"], report["there_twice"]) == (1, 0)
-    run("reconcile", "--since", "24h", "--fix")
+    assert "Nothing was sent" in run("reconcile", "--fix", answer="n\n").output
+    assert len([s for s in partner.leads() if "session_id" in s]) == 3
+    run("reconcile", "--since", "24h", "--fix", "--yes")
     assert len([s for s in partner.leads() if "session_id" in s]) == 4
     assert table("reconcile", "--since", "24h")["missing_there"] == 0
 
@@ -143,10 +145,10 @@ def test_personal_data_is_covered_unless_asked_for(partner, at_work):
 
 
 def test_an_export_holds_no_formulas(partner, at_work):
-    """A text that a spreadsheet would run is quoted."""
+    """A text that a spreadsheet would run is quoted; a phone number is none."""
     hand_over(1, full_name='=HYPERLINK("http://x")', email="-a@example.org")
     [line] = list(csv.reader(io.StringIO(run("succeeded", "list", "--export", "csv").stdout)))[1:]
-    assert [line[4][:2], line[5][:2], line[6][:2]] == ["'=", "'+", "'-"]
+    assert [line[4][:2], line[5][:2], line[6][:2]] == ["'=", "+1", "'-"]
 
 
 def test_statistics_by_channel_and_day(partner, at_work):

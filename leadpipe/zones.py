@@ -1,0 +1,44 @@
+"""Time zones by IANA name: valid ones, and when a day of one begins.
+
+Pure. Does not belong here: which zone something is in, which is a setting of its domain.
+"""
+
+from datetime import UTC, date, datetime, time
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator
+
+# Files beside the zones on some systems; they are no names of IANA's, and mean something else elsewhere.
+_NO_NAMES = {"localtime", "posixrules", "Factory"}
+
+
+def checked_zone(name: str) -> str:
+    """The name, if it is a zone's.
+
+    Raises:
+        ValueError: there is no such zone.
+    """
+    if name not in available_timezones() or name in _NO_NAMES:
+        raise ValueError(
+            f"{name!r} is no time zone; write an IANA name such as UTC, Africa/Lagos or America/New_York"
+        )
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(checked_zone)]
+"""The type of a setting that is a time zone."""
+
+
+def begin_of(day: date, zone: str) -> datetime:
+    """The moment (UTC) at which a day begins in a zone.
+
+    Where clocks are put forward at midnight, the day begins with its first moment after that; where
+    midnight comes twice, with the first.
+    """
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def day_in(zone: str, moment: datetime) -> date:
+    """Which day it is in a zone."""
+    return moment.astimezone(ZoneInfo(zone)).date()
