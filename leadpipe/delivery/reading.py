@@ -15,7 +15,6 @@ from leadpipe.text import whole_values
 
 _DEEPEST = 40
 _LONGEST_INTEGER = 18  # digits; what every table and every JSON writer can hold
-_ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
 class UnreadableJson(ValueError):  # noqa: N818 - says what is the case
@@ -125,9 +124,8 @@ def _parts(text: str) -> Iterator[str]:  # noqa: C901 - one pass over the charac
 def _text(data: bytes | str) -> str:
     if isinstance(data, str):
         return data
-    encoding = next((name for mark, name in _ENCODINGS if data.startswith(mark)), None)
     try:
-        return data.decode(encoding or json.detect_encoding(data))
+        return data.decode(json.detect_encoding(data))
     except UnicodeDecodeError:
         raise UnreadableJson("it is not UTF-8") from None
 

@@ -25,6 +25,7 @@ from leadpipe.delivery.matching import Undecided, matching
 from leadpipe.delivery.outbox import Claimed
 from leadpipe.delivery.partner import Partner, PartnerLead
 from leadpipe.delivery.partner_events import (
+    PartnerEvent,
     apply_partner_event,
     read_partner_event,
     settle_partner_events,
@@ -136,30 +137,43 @@ def _take_in(place: DeliveryPlace, *, now: datetime) -> IntakeReport:
 
 
 def _take_notices(place: DeliveryPlace, notices: Sequence[HandOver]) -> None:
-    """Enter notices together; where that fails, one by one, and set aside what breaks."""
-    if not notices:
+    """Enter what the partner told; a notice that means nothing is set aside."""
+    events: list[tuple[HandOver, PartnerEvent]] = []
+    for item in notices:
+        try:
+            event = read_partner_event(
+                item.content, event_id=item.identity, now=item.received_at, zone=place.zone
+            )
+        except BadPartnerEvent as error:
+            _set_aside(place, item, str(error))
+        else:
+            events.append((item, event))
+    _enter_notices(place, events)
+
+
+def _enter_notices(place: DeliveryPlace, events: Sequence[tuple[HandOver, PartnerEvent]]) -> None:
+    """Enter notices together; where that fails, by halves, down to the one that breaks."""
+    if not events:
         return
     try:
         with place.warehouse.transaction() as connection:
-            for item in notices:
-                event = read_partner_event(
-                    item.content, event_id=item.identity, now=item.received_at, zone=place.zone
-                )
+            for item, event in events:
                 apply_partner_event(connection, event, now=item.received_at)
-    except (BadPartnerEvent, *outbox.BROKEN_BY_DATA) as error:
-        if notices[1:]:
-            for item in notices:
-                _take_notices(place, [item])
+    except outbox.BROKEN_BY_DATA:
+        middle = len(events) // 2
+        if middle == 0:
+            _set_aside(place, events[0][0], "the warehouse does not take it")
             return
-        [item] = notices
-        reason = (
-            str(error) if isinstance(error, BadPartnerEvent) else "the warehouse does not take it"
-        )
-        place.hand_overs.set_aside(
-            "notice", item.content, reason, now=item.received_at, number=item.number
-        )
+        _enter_notices(place, events[:middle])
+        _enter_notices(place, events[middle:])
         return
-    place.hand_overs.remove([item.number for item in notices])
+    place.hand_overs.remove([item.number for item, _ in events])
+
+
+def _set_aside(place: DeliveryPlace, item: HandOver, reason: str) -> None:
+    place.hand_overs.set_aside(
+        item.kind, item.content, reason, now=item.received_at, number=item.number
+    )
 
 
 def reconcile(
