@@ -1,5 +1,6 @@
 """`leadpipe reconcile`: a plan of what is on both sides, and nothing sent that was not asked for."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from leadpipe.delivery.fields import checked_fields
 from leadpipe.delivery.lead import CHANNELS
 from leadpipe.delivery.periods import since as period
 from leadpipe.delivery.reconciling import Reconciliation
-from leadpipe.delivery.sending import deliver_now
+from leadpipe.delivery.sending import deliver_now, delivered_counts
 from leadpipe.delivery.service import reconcile as compare
 from leadpipe.delivery.service import send_again
 from leadpipe.delivery.settings import DeliverySettings
@@ -84,6 +85,10 @@ def reconcile(
             partner.close()
     ids = _confirmed(found, is_confirmed=yes, as_json=as_json) if fix else []
     again = send_again(place, ids, now=datetime.now(UTC)) if ids else 0
+    if again and as_json:
+        counts, _ = delivered_counts(settings, ids)
+        _show(found, again, is_all=is_all, as_json=True, delivered=counts)
+        return
     _show(found, again, is_all=is_all, as_json=as_json)
     if again:
         deliver_now(settings, ids, as_json=False)
@@ -108,7 +113,14 @@ def _confirmed(found: Reconciliation, *, is_confirmed: bool, as_json: bool) -> l
     return []
 
 
-def _show(found: Reconciliation, again: int, *, is_all: bool, as_json: bool) -> None:
+def _show(
+    found: Reconciliation,
+    again: int,
+    *,
+    is_all: bool,
+    as_json: bool,
+    delivered: Mapping[str, object] | None = None,
+) -> None:
     counts: dict[str, object] = {
         "ours": found.ours,
         "theirs": found.theirs,
@@ -123,7 +135,9 @@ def _show(found: Reconciliation, again: int, *, is_all: bool, as_json: bool) -> 
     shown = found.plan if is_all else found.findings
     shown = tuple(sorted(shown, key=lambda each: (each.kind, each.id or 0, each.npa_lead_id or "")))
     if as_json:
-        print_json({**counts, "notes": found.notes, "findings": [asdict(each) for each in shown]})
+        findings = [asdict(each) for each in shown]
+        more = {"delivered": delivered} if delivered is not None else {}
+        print_json({**counts, **more, "notes": found.notes, "findings": findings})
         return
     emit(Rows(tuple(counts), (tuple(counts.values()),)), None, title="Reconciliation")
     if shown:

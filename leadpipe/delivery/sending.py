@@ -39,26 +39,7 @@ def deliver_now(settings: DeliverySettings, ids: Sequence[int] | None, *, as_jso
     Raises:
         ConfigurationError: no partner is set.
     """
-    with connect_partner(settings) as partner:
-        taken_in, report = deliver_due(
-            delivery_place(settings),
-            partner,
-            policy=delivery_policy(settings),
-            clock=lambda: datetime.now(UTC),
-            ids=ids,
-            seconds=3_600.0,
-            progress=_progress(),
-        )
-    counts: dict[str, Any] = {
-        "new": taken_in.new,
-        "sent": report.sent,
-        "asked": report.asked,
-        "succeeded": report.succeeded,
-        "found": report.found,
-        "failed": report.failed,
-        "retrying": report.retrying,
-        "unknown": report.unknown,
-    }
+    counts, report = delivered_counts(settings, ids)
     if as_json:
         click.echo(json.dumps({**counts, "stopped": report.stopped}, indent=1))
         return
@@ -71,6 +52,37 @@ def deliver_now(settings: DeliverySettings, ids: Sequence[int] | None, *, as_jso
         )
     if report.failed or report.retrying or report.unknown:
         notes.print("`leadpipe failed list` says why.")
+
+
+def delivered_counts(
+    settings: DeliverySettings, ids: Sequence[int] | None
+) -> tuple[dict[str, Any], DeliveryReport]:
+    """Deliver what is due, or chosen leads; the counts that are shown, and the report they are of.
+
+    Raises:
+        ConfigurationError: no partner is set.
+    """
+    with connect_partner(settings) as partner:
+        taken_in, report = deliver_due(
+            delivery_place(settings),
+            partner,
+            policy=delivery_policy(settings),
+            clock=lambda: datetime.now(UTC),
+            ids=ids,
+            seconds=3_600.0,
+            progress=_progress(),
+        )
+    counts = {
+        "new": taken_in.new,
+        "sent": report.sent,
+        "asked": report.asked,
+        "succeeded": report.succeeded,
+        "found": report.found,
+        "failed": report.failed,
+        "retrying": report.retrying,
+        "unknown": report.unknown,
+    }
+    return counts, report
 
 
 def _progress() -> Callable[[DeliveryReport], None]:

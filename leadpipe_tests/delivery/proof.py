@@ -60,10 +60,10 @@ class Tally:
 
 
 def deliveries(process: PartnerProcess, folder: Path, *, leads: int, seed: int) -> Tally:
-    """Leads over several partners, each nasty in a way of its own, one tenth or at least 20 at each."""
+    """Leads over several partners, each nasty in a way of its own, a twentieth or at least 20 at each."""
     chance = random.Random(seed)
     total = Tally()
-    each = max(leads // 10, 20)
+    each = max(leads // 20, 20)
     number = 0
     while total.leads < leads:
         nasty: dict[str, Any] = {

@@ -166,6 +166,28 @@ def test_statistics_by_channel_and_day(partner, at_work):
     assert table("succeeded", "list", "--channel", "sms") == []
 
 
+def test_a_person_is_found_in_every_spelling_and_nobody_is_not_everybody(partner, at_work):
+    """By phone and email, among delivered and failed leads."""
+    hand_over(1, phone="(201) 555-0001", email="Jane@Example.org")
+    hand_over(2)
+    partner.configure(default="reject")
+    hand_over(3, phone="201.555.0001")
+    for phone in ("+12015550001", "2015550001", "1-201-555-0001", "\u202a(201) 555 0001\u202c"):
+        for words, number in ((("succeeded", "list"), 1), (("failed", "list"), 3)):
+            assert [row["id"] for row in table(*words, "--phone", phone)] == [number]
+    assert [row["id"] for row in table("succeeded", "list", "--email", "JANE@example.ORG")] == [1]
+    assert table("succeeded", "list", "--phone", "+12015559999") == []
+    for words in (("--phone", "nobody"), ("--phone", ""), ("--email", ""), ("--email", "jane")):
+        assert "is no" in run("succeeded", "list", *words, code=1).output
+
+
+def test_a_session_named_by_a_number_is_covered(partner, at_work):
+    """Conversations by SMS often are."""
+    hand_over(1, session_id="sms-+12015550001")
+    [row] = table("succeeded", "list")
+    assert row["session_id"] == "sms-[phone]"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
