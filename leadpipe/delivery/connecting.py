@@ -1,13 +1,14 @@
 """From settings to what delivery's core takes: the partner's client, the policy, the place."""
 
 from datetime import timedelta
+from typing import cast
 
 from leadpipe.connections import open_warehouse
 from leadpipe.delivery.answer_rules import read_answer_rules
 from leadpipe.delivery.fields import checked_fields as checked_partner_fields
 from leadpipe.delivery.fields import sent_fields
 from leadpipe.delivery.handovers import HandOvers
-from leadpipe.delivery.listing import Paging, checked_query_names
+from leadpipe.delivery.listing import Paging, Style, checked_query_names
 from leadpipe.delivery.partner import Partner, PartnerSettings
 from leadpipe.delivery.policy import DeliveryPolicy
 from leadpipe.delivery.service import DeliveryPlace
@@ -42,7 +43,7 @@ def connect_partner(settings: DeliverySettings) -> Partner:
             requests_per_second=settings.npa_requests_per_second,
             connections=settings.npa_concurrency,
             paging=Paging(
-                settings.npa_list_paging,
+                cast("Style", settings.npa_list_paging),
                 settings.npa_list_page_size,
                 checked_query_names(settings.npa_list_query),
             ),

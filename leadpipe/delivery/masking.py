@@ -1,8 +1,8 @@
-r"""Personal data, covered: what people and logs see unless somebody asks for the whole.
+"""Personal data, covered: what people and logs see unless somebody asks for the whole.
 
-A partner's words repeat a value as it pleases: with accents or without, escaped for JSON (`\u00eb`), HTML
-or a URL, in capitals, with blanks between digits. So both are compared by what is left when all that is
-taken away, whatever the script.
+A partner's words repeat a value as it pleases: with accents or without, escaped for JSON, HTML or a URL, in
+capitals, with blanks between digits. So both are compared by what is left when all that is taken away,
+whatever the script.
 """
 
 import html

@@ -1,12 +1,16 @@
 """The partner's API, retries, and when somebody is told."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from leadpipe.delivery.listing import Style
 from leadpipe.settings import Settings
-from leadpipe.zones import ZoneName
+from leadpipe.zones import ZoneName, checked_zone
+
+
+def _zone(name: str | None) -> str | None:
+    return None if name is None else checked_zone(name)
 
 
 class DeliverySettings(Settings):
@@ -27,10 +31,11 @@ class DeliverySettings(Settings):
         description="Lists leads by GET with phone, email, or since and until; `none` if "
         "the partner has no list.",
     )
-    npa_list_paging: Style = Field(
+    npa_list_paging: str = Field(
         "auto",
-        description="How the list is divided: `auto` (its answers tell), `whole`, `cursor`, `link`, "
-        "`page` or `offset`. A list that is not known to be whole is an error.",
+        pattern=r"^(auto|whole|cursor|link|page|offset)$",
+        description="How the list is divided into pages; `auto`: its answers tell. A list that is not known "
+        "to be whole is an error.",
     )
     npa_list_page_size: int | None = Field(
         None, ge=1, le=100_000, description="Leads a page to ask the list for. Default: not asked."
@@ -46,7 +51,7 @@ class DeliverySettings(Settings):
         description="Your rules of what the partner's words mean, before those built in; "
         "`leadpipe delivery answers` shows all.",
     )
-    npa_timezone: ZoneName | None = Field(
+    npa_timezone: Annotated[str | None, AfterValidator(_zone)] = Field(
         None,
         description="The time zone (IANA name) of the partner's times that name none. Without it such a time "
         "decides nothing that a zone could change.",
