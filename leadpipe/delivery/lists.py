@@ -14,6 +14,14 @@ from leadpipe.published import reading
 from leadpipe.warehouse import Rows
 
 _ALL = 1_000_000_000
+# Who cannot be this person; who is, is decided by `Person.is_in`. Letters and other digits may be a number.
+_MAY_BE = """
+    ($tail IS NULL OR NOT regexp_full_match(coalesce({lead} ->> '$.phone', ''), '[0-9 ().+/-]*')
+        OR contains(regexp_replace({lead} ->> '$.phone', '[^0-9]', '', 'g'), $tail))
+    AND ($email IS NULL OR NOT regexp_full_match(coalesce({lead} ->> '$.email', ''), '[!-~ ]*')
+        OR contains(lower({lead} ->> '$.email'), $email))
+"""
+_TAIL_DIGITS = 6
 EXPORT_COLUMNS = ("id", "submitted_at", "channel", "session_id", *FIELDS)
 
 
@@ -23,6 +31,11 @@ class Person:
 
     phone: str | None = None
     email: str | None = None
+
+    @property
+    def traits(self) -> dict[str, str | None]:
+        """What a query can sort others out by."""
+        return {"tail": self.phone and self.phone[-_TAIL_DIGITS:], "email": self.email}
 
     def is_in(self, data: Mapping[str, Any], region: str) -> bool:
         """Whether a lead is this person's."""
@@ -64,14 +77,21 @@ def failed_leads(
     return _with_leads(
         reading.query(
             folder,
-            """
+            f"""
             SELECT f.id, f.created_at, f.channel, f.session_id, d.state, f.retry_count, f.last_retry_at,
                    f.next_retry_at, regexp_extract(f.error_message, '[^\n]*$') AS error,
                    f.resolved, f.lead_data
             FROM failed_leads f JOIN lead_deliveries d USING (id)
-            WHERE ($all OR NOT f.resolved) AND ($id IS NULL OR f.id = $id) ORDER BY f.id LIMIT $limit
+            WHERE ($all OR NOT f.resolved) AND ($id IS NULL OR f.id = $id)
+                AND {_MAY_BE.format(lead="f.lead_data")}
+            ORDER BY f.id LIMIT $limit
             """,
-            {"all": is_all, "id": lead_id, "limit": limit if who is None else _ALL},
+            {
+                "all": is_all,
+                "id": lead_id,
+                "limit": limit if who is None else _ALL,
+                **(who or Person()).traits,
+            },
         ),
         who=who,
         region=region,
@@ -95,12 +115,12 @@ def succeeded_leads(
     return _with_leads(
         reading.query(
             folder,
-            """
+            f"""
             SELECT s.id, s.submitted_at, s.channel, s.session_id, s.npa_lead_id, d.partner_status,
                    d.partner_status_at, d.attempts, s.npa_response IS NOT NULL AS has_response, s.lead_data
             FROM succeeded_leads s JOIN lead_deliveries d USING (id)
             WHERE s.submitted_at >= $since AND ($channel IS NULL OR s.channel = $channel)
-                AND (NOT $bare OR s.npa_response IS NULL)
+                AND (NOT $bare OR s.npa_response IS NULL) AND {_MAY_BE.format(lead="s.lead_data")}
             ORDER BY s.submitted_at DESC, s.id DESC LIMIT $limit
             """,
             {
@@ -108,6 +128,7 @@ def succeeded_leads(
                 "channel": channel,
                 "bare": is_without_response,
                 "limit": limit if who is None else _ALL,
+                **(who or Person()).traits,
             },
         ),
         who=who,

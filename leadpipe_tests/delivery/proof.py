@@ -225,7 +225,7 @@ class _Nasty(httpx.BaseTransport):
         return httpx.Response(status, headers=headers, content=body)
 
 
-def fuzz(folder: Path, *, items: int, seed: int, batch: int = 400) -> Fuzzed:
+def fuzz(folder: Path, *, items: int, seed: int, batch: int = 2_000) -> Fuzzed:
     """Send drawn things through everything, batch by batch, each with a good lead and notice at its end.
 
     Raises:

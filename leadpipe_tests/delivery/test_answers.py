@@ -1,6 +1,7 @@
 """What the partner's words mean: by rules that a person can see and extend, and never by a guess."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from click.testing import CliRunner
 import leadpipe.cli
 from leadpipe.delivery.answer_rules import AnswerRules, read_answer_rules
 from leadpipe.delivery.answers import read_answer
+from leadpipe.delivery.findings import findings
 from leadpipe.errors import ConfigurationError
+from leadpipe.settings import whole_settings
 
 
 def meaning(status: int, said: object, rules: AnswerRules | None = None) -> str:
@@ -153,3 +156,33 @@ def test_the_rules_in_force_can_be_seen_and_tried(tmp_path, monkeypatch):
     assert {row["from"] for row in rows[1:]} == {"built in"}
     words = ["delivery", "answers", "--try", "answer.json", "--status", "201", "--csv"]
     assert "refused" in CliRunner().invoke(leadpipe.cli.main, words).stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict", "text"),
+    [
+        ({}, None, ""),
+        ({"npa_api_url": "http://127.0.0.1:9"}, "ok", "list /leads (auto); 0 rules of yours and"),
+        (
+            {"npa_api_url": "http://127.0.0.1:9", "npa_list_path": "none"},
+            "warning",
+            "a lost answer is a person's",
+        ),
+        (
+            {"npa_api_url": "http://127.0.0.1:9", "npa_answers_file": "none.toml"},
+            "wrong",
+            "which does not exist",
+        ),
+        (
+            {"npa_api_url": "http://127.0.0.1:9", "npa_list_query": "page"},
+            "wrong",
+            "NPA_LIST_QUERY: 'page' cannot be used",
+        ),
+    ],
+)
+def test_check_says_how_the_partner_is_read(settings, verdict, text, tmp_path):
+    """Without a request to it."""
+    own = whole_settings()(_env_file=None, data_dir=tmp_path, **settings)
+    found = list(findings(own, None, now=datetime.now(UTC)))
+    assert [finding.verdict for finding in found] == ([verdict] if verdict else [])
+    assert all(text in finding.text for finding in found)

@@ -169,7 +169,9 @@ def test_statistics_by_channel_and_day(partner, at_work):
 def test_a_person_is_found_in_every_spelling_and_nobody_is_not_everybody(partner, at_work):
     """By phone and email, among delivered and failed leads."""
     hand_over(1, phone="(201) 555-0001", email="Jane@Example.org")
-    hand_over(2)
+    hand_over(2, phone="1-800-FLOWERS", email="Ärger@Example.org")
+    assert len(table("succeeded", "list", "--phone", "+18003569377")) == 1
+    assert len(table("succeeded", "list", "--email", "ÄRGER@example.org")) == 1
     partner.configure(default="reject")
     hand_over(3, phone="201.555.0001")
     for phone in ("+12015550001", "2015550001", "1-201-555-0001", "\u202a(201) 555 0001\u202c"):
