@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-calendar test-walks test-kills test-domains test-installed lint format clean lock bench
+.PHONY: help setup demo up browser test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ test-walks: $(READY)  ## Let 200 random walks happen in PostHog, and compare the
 
 test-kills: $(READY)  ## Kill 60 syncs in all their phases, and compare with one that nobody disturbed (slow).
 	$(BIN)/python -m leadpipe_tests.dagster_ui.kills
+
+test-deliveries: $(READY)  ## Prove that no lead is lost or sent twice: 10,000 to nasty partners, 200 kills, 500,000 fuzzed (slow).
+	$(BIN)/python -m leadpipe_tests.delivery.proof
 
 test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
 	$(BIN)/python -m leadpipe_tests.installed

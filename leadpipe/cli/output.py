@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -19,6 +20,8 @@ from leadpipe.terminal import is_unicode, unseen_as_json, visible
 from leadpipe.text import whole
 from leadpipe.warehouse import Rows
 
+# A spreadsheet takes these for numbers, and runs nothing.
+_NUMBER = re.compile(r"\+[0-9][0-9 ]*")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _WIDTH_OF_A_FILE = 180
@@ -56,8 +59,8 @@ def emit(
 ) -> None:
     """Print rows to stdout in the chosen format; tables leave out the columns `without`.
 
-    In CSV a text that a spreadsheet would take for a formula is quoted with an apostrophe. A file or a
-    program gets it in UTF-8, whatever the terminal's encoding is.
+    In CSV a text that a spreadsheet would take for a formula is quoted with an apostrophe; +15551234567 is
+    none. A file or a program gets it in UTF-8, whatever the terminal's encoding is.
     """
     if output == "json":
         print_json(rows.as_dicts(), default=_json_value)
@@ -98,8 +101,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
             justify="right" if values and is_number else "left",
             overflow="fold",
         )
+    # What is typed again is shown as it is typed.
+    are_ids = [column == "id" or column.endswith("_id") for column in columns]
     for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row))
+        table.add_row(
+            *(
+                escape(str(value) if is_id and isinstance(value, int) else _text(value))
+                for value, is_id in zip(row, are_ids, strict=True)
+            )
+        )
     console.print(table)
 
 
@@ -129,5 +139,6 @@ def _csv_value(value: object, shown: Callable[[str], str]) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str):
-        return shown(f"'{value}" if value.startswith(_FORMULA_STARTS) else value)
+        is_formula = value.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(value)
+        return shown(f"'{value}" if is_formula else value)
     return value

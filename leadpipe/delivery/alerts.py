@@ -5,8 +5,9 @@ What has been told is kept in `delivery_alerts`, so that neither a restart nor a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -16,15 +17,20 @@ _WINDOW = timedelta(hours=24)
 _REMINDER = timedelta(hours=24)
 _LEAST_FOR_A_RATE = 5
 _SUMMARY = "daily summary"
+_SUMMARY_AT = time(8)
 
 
 @dataclass(frozen=True)
 class AlertRules:
-    """Thresholds: unresolved failed leads, success rate in percent over 24 hours, age of the oldest."""
+    """Thresholds: unresolved failed leads, success rate in percent over 24 hours, age of the oldest.
+
+    `zone` is the team's (IANA): the daily summary comes at 8 in the morning there.
+    """
 
     failed: int = 10
     success_rate: float = 95.0
     oldest: timedelta = timedelta(hours=24)
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,18 @@ def due_alerts(
         if is_news or is_reminder:
             alerts.append(alert)
     _, last = told.get(_SUMMARY, (False, None))
-    if last is None or last.date() < now.date():
+    if last is None or last < _latest_morning(now, rules.zone):
         alerts.append(Alert(_SUMMARY, is_firing=False, message=_summary(connection, now)))
     return alerts
+
+
+def _latest_morning(now: datetime, zone: str) -> datetime:
+    """The latest 8 o'clock of the team, whatever its clocks did since."""
+    local = now.astimezone(ZoneInfo(zone))
+    morning = datetime.combine(local.date(), _SUMMARY_AT, local.tzinfo)
+    if morning > local:
+        morning = datetime.combine(local.date() - timedelta(days=1), _SUMMARY_AT, local.tzinfo)
+    return morning
 
 
 def keep_told(
@@ -87,8 +102,8 @@ def _judged(connection: duckdb.DuckDBPyConnection, rules: AlertRules, now: datet
         connection,
         """
         SELECT (SELECT count(*) FROM failed_leads WHERE NOT resolved),
-               (SELECT min(taken_in_at) FROM lead_deliveries WHERE state <> 'succeeded'),
-               count(*) FILTER (state = 'succeeded'), count(*) FILTER (state <> 'pending')
+               (SELECT min(taken_in_at) FROM lead_deliveries WHERE state NOT IN ('succeeded', 'given_up')),
+               count(*) FILTER (state = 'succeeded'), count(*) FILTER (state NOT IN ('pending', 'given_up'))
         FROM lead_deliveries WHERE taken_in_at >= $since
         """,
         {"since": now - _WINDOW},
@@ -131,8 +146,9 @@ def _summary(connection: duckdb.DuckDBPyConnection, now: datetime) -> str:
         """
         SELECT count(*) FILTER (taken_in_at >= $since),
                count(*) FILTER (state = 'succeeded' AND finished_at >= $since),
-               count(*) FILTER (state = 'failed'),
-               count(*) FILTER (state IN ('pending', 'sent', 'retrying', 'unknown'))
+               count(*) FILTER (state = 'failed' OR state = 'unknown' AND next_attempt_at IS NULL),
+               count(*) FILTER (state IN ('pending', 'sent', 'retrying')
+                                OR state = 'unknown' AND next_attempt_at IS NOT NULL)
         FROM lead_deliveries
         """,
         {"since": now - _WINDOW},

@@ -53,11 +53,13 @@ def lead_deliveries(
             "leads new": taken_in.new,
             "leads invalid": taken_in.invalid,
             "requests sent": report.sent,
+            "asked about": report.asked,
             "succeeded": report.succeeded,
             "found by asking": report.found,
             "failed for good": report.failed,
             "retrying": report.retrying,
             "unknown": report.unknown,
+            "a person decides": report.undecided,
             "stopped": report.stopped or "no",
             "leads by state": table,
             "dagster/column_schema": schema,
@@ -84,14 +86,13 @@ def reconciliation(
     """
     first, last = days_of(context)
     with failing_clearly(), connect_partner(settings) as partner:
-        found, _ = reconcile(
+        found = reconcile(
             delivery_place(settings),
             partner,
             since=datetime.combine(first, time(), UTC),
             until=datetime.combine(last + timedelta(days=1), time(), UTC),
             channel=None,
             file=None,
-            is_fixing=False,
             settle=timedelta(seconds=settings.npa_settle_seconds),
             clock=lambda: datetime.now(UTC),
         )
@@ -104,6 +105,7 @@ def reconciliation(
             "unknown here": found.count("unknown"),
             "fields differ": found.count("different"),
             "there twice": found.count("duplicated"),
+            "undecided": found.count("undecided"),
         }
     )
 

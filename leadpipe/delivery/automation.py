@@ -111,6 +111,7 @@ def alert_about_deliveries(
         settings.alert_failed,
         settings.alert_success_rate,
         timedelta(hours=settings.alert_oldest_hours),
+        settings.alert_timezone,
     )
     try:
         place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)

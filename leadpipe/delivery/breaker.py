@@ -3,6 +3,7 @@
 Its state outlives the process: each change is a row of `breaker_changes`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -74,6 +75,10 @@ class Breaker:
         elif is_final or self._in_a_row >= self._policy.breaker_after:
             self._open(verdict, now, self._policy.breaker_rest)
 
+    def forget_changes(self, number: int) -> None:
+        """Forget the first changes: they are kept for good now."""
+        del self.changes[:number]
+
     def _open(self, verdict: Verdict, now: datetime, rest: timedelta) -> None:
         asked = timedelta(seconds=verdict.retry_after or 0)
         rest = max(rest, min(asked, _LONGEST_REST))
@@ -101,9 +106,9 @@ def last_change(connection: duckdb.DuckDBPyConnection) -> BreakerChange:
     return BreakerChange(state, reason, timedelta(seconds=rest), until, changed_at)
 
 
-def keep_changes(connection: duckdb.DuckDBPyConnection, breaker: Breaker) -> None:
-    """Keep what changed since the last time."""
-    for change in breaker.changes:
+def keep_changes(connection: duckdb.DuckDBPyConnection, changes: Sequence[BreakerChange]) -> None:
+    """Keep what changed."""
+    for change in changes:
         connection.execute(
             "INSERT INTO breaker_changes VALUES (?, ?, ?, ?, ?)",
             [
@@ -114,4 +119,3 @@ def keep_changes(connection: duckdb.DuckDBPyConnection, breaker: Breaker) -> Non
                 change.changed_at,
             ],
         )
-    breaker.changes.clear()

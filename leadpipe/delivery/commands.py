@@ -1,9 +1,11 @@
-"""`leadpipe deliver`, `failed`, `succeeded`, `reconcile`, `delivery`: leads on their way to the partner."""
+"""`leadpipe deliver`, `failed`, `succeeded`: leads on their way to the partner.
 
+`reconcile` and `delivery` are in `reconcile_command.py` and `delivery_command.py`.
+"""
+
+import getpass
 import json
-import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,20 @@ import click
 
 from leadpipe.cli.output import console, emit, format_options, notes
 from leadpipe.delivery import lists
-from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
-from leadpipe.delivery.delivering import DeliveryReport
-from leadpipe.delivery.intake import take_in_leads
+from leadpipe.delivery.connecting import delivery_place
+from leadpipe.delivery.delivery_command import delivery
+from leadpipe.delivery.fields import checked_fields, sent_fields
+from leadpipe.delivery.handovers import HandOvers
+from leadpipe.delivery.intake import problem_of, take_in_leads
 from leadpipe.delivery.lead import CHANNELS
+from leadpipe.delivery.masking import scrubbed
 from leadpipe.delivery.periods import since as period
-from leadpipe.delivery.service import deliver_due
-from leadpipe.delivery.service import reconcile as compare
+from leadpipe.delivery.reading import UnreadableJson, items_of
+from leadpipe.delivery.reconcile_command import reconcile
+from leadpipe.delivery.sending import NUMBER, deliver_now
+from leadpipe.delivery.service import settle as settle_lead
 from leadpipe.delivery.settings import DeliverySettings
+from leadpipe.delivery.settling import Decision
 from leadpipe.errors import ConfigurationError, UnknownLead
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import load_settings
@@ -29,6 +37,8 @@ _SINCE = click.option(
     "--since", metavar="PERIOD", help="24h, 7d, 30d, or a date. Default: everything."
 )
 _CHANNEL = click.option("--channel", type=click.Choice(CHANNELS), help="Only this channel.")
+_PHONE = click.option("--phone", help="Only leads with this phone number, in any spelling.")
+_EMAIL = click.option("--email", help="Only leads with this email address.")
 _PII = click.option("--show-pii", is_flag=True, help="Names, phones and emails in full.")
 
 
@@ -50,14 +60,16 @@ def deliver(*, file: Path | None, as_json: bool) -> None:
     place = delivery_place(settings)
     if file is not None:
         items = _leads_of(file)
-        with place.warehouse.connect() as connection:
+        with place.warehouse.transaction() as connection:
             report, _ = take_in_leads(
                 connection,
                 items,
                 source="file",
                 region=settings.lead_phone_region,
                 now=datetime.now(UTC),
+                sent=place.sent,
             )
+        with place.warehouse.connect() as connection:
             publish_tables(connection, settings.published_dir)
         notes.print(
             f"{report.new} leads kept, {report.duplicate} were known, {report.invalid} are invalid "
@@ -66,7 +78,7 @@ def deliver(*, file: Path | None, as_json: bool) -> None:
     if settings.npa_api_url is None and file is not None:
         notes.print("NPA_API_URL is not set; the leads wait in the outbox.")
         return
-    _deliver(settings, None, as_json=as_json)
+    deliver_now(settings, None, as_json=as_json)
 
 
 @click.group()
@@ -77,9 +89,19 @@ def failed() -> None:
 @failed.command("list")
 @click.option("--all", "is_all", is_flag=True, help="Also those delivered meanwhile.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Rows.")
+@_PHONE
+@_EMAIL
 @_PII
 @format_options
-def list_failed(*, is_all: bool, limit: int, show_pii: bool, output: str | None) -> None:
+def list_failed(
+    *,
+    is_all: bool,
+    limit: int,
+    phone: str | None,
+    email: str | None,
+    show_pii: bool,
+    output: str | None,
+) -> None:
     """Undelivered leads, the oldest first, with the error and the time of the next attempt.
 
     \b
@@ -87,15 +109,47 @@ def list_failed(*, is_all: bool, limit: int, show_pii: bool, output: str | None)
       leadpipe failed list
       leadpipe failed list --all --csv
     """
+    settings = load_settings(DeliverySettings)
     rows = lists.failed_leads(
-        load_settings(DeliverySettings).published_dir, is_all=is_all, show_pii=show_pii, limit=limit
+        settings.published_dir,
+        is_all=is_all,
+        who=lists.person(phone, email, settings.lead_phone_region),
+        region=settings.lead_phone_region,
+        show_pii=show_pii,
+        limit=limit,
     )
     without = _SHOWN if output is None else ()
     emit(rows, output, title="Failed leads", empty="No failed lead.", without=without)
+    if count := len(HandOvers(settings.hand_overs_path).aside()):
+        notes.print(f"{count} of what came over HTTP is set aside: `leadpipe failed aside`.")
+
+
+@failed.command("aside")
+@click.option("--forget", is_flag=True, help="Forget them, after having shown them.")
+@_PII
+@format_options
+def show_aside(*, forget: bool, show_pii: bool, output: str | None) -> None:
+    """What came over HTTP and could not be taken, each with its reason; nothing waits behind it.
+
+    \b
+    Examples:
+      leadpipe failed aside
+      leadpipe failed aside --show-pii --json
+    """
+    store = HandOvers(load_settings(DeliverySettings).hand_overs_path)
+    columns = ("number", "kind", "received_at", "reason", *(("content",) if show_pii else ()))
+    rows = [
+        (each.number, each.kind, each.received_at, scrubbed(each.reason, {}))
+        + ((each.content,) if show_pii else ())
+        for each in store.aside()
+    ]
+    emit(Rows(columns, tuple(rows)), output, title="Set aside", empty="Nothing is set aside.")
+    if forget:
+        store.forget_aside()
 
 
 @failed.command("show")
-@click.argument("lead_id", metavar="ID", type=int)
+@click.argument("lead_id", metavar="ID", type=NUMBER)
 @_PII
 def show_failed(*, lead_id: int, show_pii: bool) -> None:
     """One failed lead with its whole history.
@@ -117,7 +171,7 @@ def show_failed(*, lead_id: int, show_pii: bool) -> None:
 
 
 @failed.command("retry")
-@click.argument("lead_id", metavar="ID", type=int)
+@click.argument("lead_id", metavar="ID", type=NUMBER)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def retry(*, lead_id: int, as_json: bool) -> None:
     """Send one failed lead now; if the partner may have it, the partner is asked first.
@@ -127,8 +181,8 @@ def retry(*, lead_id: int, as_json: bool) -> None:
       leadpipe failed retry 1
     """
     settings = load_settings(DeliverySettings)
-    _retriable(lists.failed_leads(settings.published_dir, lead_id=lead_id), lead_id)
-    _deliver(settings, [lead_id], as_json=as_json)
+    _check_retriable(settings, lead_id)
+    deliver_now(settings, [lead_id], as_json=as_json)
 
 
 @failed.command("retry-all")
@@ -145,12 +199,8 @@ def retry_all(*, yes: bool, dry_run: bool, as_json: bool) -> None:
     """
     settings = load_settings(DeliverySettings)
     found = lists.failed_leads(settings.published_dir, limit=1_000_000).as_dicts()
-    # A lead that was never sent has nothing in its history but why it is invalid.
-    ids = [
-        int(str(row["id"]))
-        for row in found
-        if row["state"] != "failed" or row["retry_count"] or not _is_invalid(settings, row)
-    ]
+    invalid = _invalid(settings)
+    ids = [number for row in found if (number := int(str(row["id"]))) not in invalid]
     asked = sum(row["state"] == "unknown" for row in found)
     notes.print(
         f"{len(ids)} leads to retry, of which the partner is asked about {asked} first; "
@@ -161,7 +211,65 @@ def retry_all(*, yes: bool, dry_run: bool, as_json: bool) -> None:
     if not yes and not click.confirm("Send them now?", err=True):
         notes.print("Nothing was sent.")
         return
-    _deliver(settings, ids, as_json=as_json)
+    deliver_now(settings, ids, as_json=as_json)
+
+
+@failed.command("settle")
+@click.argument("lead_id", metavar="ID", type=NUMBER)
+@click.option(
+    "--delivered",
+    metavar="[PARTNER-ID]",
+    is_flag=False,
+    flag_value="",
+    help="The partner has it, under this id if it has one.",
+)
+@click.option("--send-again", is_flag=True, help="Send it now, without asking the partner.")
+@click.option("--give-up", is_flag=True, help="Do not send it; it waits for nobody any more.")
+@click.option("--why", help="The reason, which is kept. Asked for if not given.")
+@click.option("--who", help="Who decides, which is kept. Default: who is logged in.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def settle(
+    *,
+    lead_id: int,
+    delivered: str | None,
+    send_again: bool,
+    give_up: bool,
+    why: str | None,
+    who: str | None,
+    as_json: bool,
+) -> None:
+    """Say what became of a lead that nobody else can decide. Who said so and why is kept in its history.
+
+    \b
+    Examples:
+      leadpipe failed settle 7 --delivered npa-77 --why "seen in their portal"
+      leadpipe failed settle 7 --send-again --why "they say it never came"
+      leadpipe failed settle 7 --give-up --why "the person called and bought"
+    """
+    chosen: list[Decision] = []
+    chosen += ["delivered"] if delivered is not None else []
+    chosen += ["send_again"] if send_again else []
+    chosen += ["give_up"] if give_up else []
+    if len(chosen) != 1:
+        raise click.UsageError("Say one of --delivered, --send-again and --give-up.")
+    if why is None:
+        why = click.prompt("Why", err=True)
+    settings = load_settings(DeliverySettings)
+    state = settle_lead(
+        delivery_place(settings),
+        lead_id,
+        chosen[0],
+        who=who or _user(),
+        why=str(why),
+        npa_lead_id=delivered or None,
+        now=datetime.now(UTC),
+    )
+    if send_again and settings.npa_api_url is not None:
+        deliver_now(settings, [lead_id], as_json=as_json)
+    elif as_json:
+        click.echo(json.dumps({"id": lead_id, "state": state}))
+    else:
+        notes.print(f"Lead {lead_id} is {state.replace('_', ' ')}.")
 
 
 @click.group()
@@ -172,7 +280,8 @@ def succeeded() -> None:
 @succeeded.command("list")
 @_SINCE
 @_CHANNEL
-@click.option("--phone", help="Only leads with this phone number.")
+@_PHONE
+@_EMAIL
 @click.option(
     "--without-response", is_flag=True, help="Only leads without an answer of the partner."
 )
@@ -187,6 +296,7 @@ def list_succeeded(
     since: str | None,
     channel: str | None,
     phone: str | None,
+    email: str | None,
     without_response: bool,
     export: str | None,
     limit: int,
@@ -203,11 +313,13 @@ def list_succeeded(
       leadpipe succeeded list --since 24h --channel sms
       leadpipe succeeded list --since 30d --export csv
     """
+    settings = load_settings(DeliverySettings)
     rows = lists.succeeded_leads(
-        load_settings(DeliverySettings).published_dir,
+        settings.published_dir,
         since=period(since, now=datetime.now(UTC)),
         channel=channel,
-        phone=phone,
+        who=lists.person(phone, email, settings.lead_phone_region),
+        region=settings.lead_phone_region,
         is_without_response=without_response,
         show_pii=show_pii or export is not None,
         limit=limit,
@@ -220,158 +332,50 @@ def list_succeeded(
     emit(rows, output, title="Delivered leads", empty="No delivered lead.", without=without)
 
 
-@click.command()
-@_SINCE
-@_CHANNEL
-@click.option(
-    "--file", type=click.Path(path_type=Path, dir_okay=False), help="A CSV the partner sent."
-)
-@click.option("--fix", is_flag=True, help="Send again what the partner does not have.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reconcile(
-    *, since: str | None, channel: str | None, file: Path | None, fix: bool, as_json: bool
-) -> None:
-    """Compare delivered leads with the partner's list, both ways: missing, unknown, different, doubled.
-
-    \b
-    Examples:
-      leadpipe reconcile --since 24h
-      leadpipe reconcile --since 30d --file partner.csv
-      leadpipe reconcile --since 24h --fix
-    """
-    settings = load_settings(DeliverySettings)
-    now = datetime.now(UTC)
-    partner = None if file is not None and not fix else connect_partner(settings)
-    try:
-        found, again = compare(
-            delivery_place(settings),
-            partner,
-            since=period(since, now=now),
-            until=now,
-            channel=channel,
-            file=file,
-            is_fixing=fix,
-            settle=timedelta(seconds=settings.npa_settle_seconds),
-            clock=lambda: datetime.now(UTC),
-        )
-    finally:
-        if partner is not None:
-            partner.close()
-    counts: dict[str, object] = {
-        "ours": found.ours,
-        "theirs": found.theirs,
-        "matched": found.matched,
-        "missing_there": found.count("missing"),
-        "unknown_here": found.count("unknown"),
-        "different": found.count("different"),
-        "there_twice": found.count("duplicated"),
-        "put_back": again,
-    }
-    _, findings = lists.last_report(settings.published_dir)
-    if as_json:
-        click.echo(json.dumps({**counts, "findings": findings.as_dicts()}, indent=1))
-    else:
-        emit(Rows(tuple(counts), (tuple(counts.values()),)), None, title="Reconciliation")
-        if findings.rows:
-            console.print()
-            emit(findings, None, title="Findings")
-    if again:
-        _deliver(settings, None, as_json=False)
-    elif found.missing and not fix:
-        notes.print(
-            f"{len(found.missing)} leads are missing there; `leadpipe reconcile --fix` sends them again."
-        )
-
-
-@click.group()
-def delivery() -> None:
-    """How delivery goes."""
-
-
-@delivery.command("stats")
-@_SINCE
-@click.option("--by-day", is_flag=True, help="Delivered leads by day and channel.")
-@format_options
-def stats(*, since: str | None, by_day: bool, output: str | None) -> None:
-    """Per channel: leads, delivered, failed, on their way, success rate; and whether sending is stopped.
-
-    \b
-    Examples:
-      leadpipe delivery stats --since 7d
-      leadpipe delivery stats --by-day --csv
-    """
-    folder = load_settings(DeliverySettings).published_dir
-    start = period(since, now=datetime.now(UTC))
-    rows = lists.by_day(folder, since=start) if by_day else lists.rates(folder, since=start)
-    emit(rows, output, title="Delivery", empty="No lead yet.")
-    if (reason := lists.breaker(folder)) is not None:
-        notes.print(f"! the circuit breaker is open: {reason}", markup=False)
-
-
-def _deliver(settings: DeliverySettings, ids: Sequence[int] | None, *, as_json: bool) -> None:
-    with connect_partner(settings) as partner:
-        taken_in, report = deliver_due(
-            delivery_place(settings),
-            partner,
-            policy=delivery_policy(settings),
-            clock=lambda: datetime.now(UTC),
-            ids=ids,
-            seconds=3_600.0,
-            progress=_progress(),
-        )
-    counts: dict[str, Any] = {
-        "new": taken_in.new,
-        "sent": report.sent,
-        "succeeded": report.succeeded,
-        "found": report.found,
-        "failed": report.failed,
-        "retrying": report.retrying,
-        "unknown": report.unknown,
-    }
-    if as_json:
-        click.echo(json.dumps({**counts, "stopped": report.stopped}, indent=1))
-        return
-    emit(Rows(tuple(counts), (tuple(counts.values()),)), None, title="Delivered")
-    if report.stopped:
-        notes.print(f"! {report.stopped}", markup=False)
-    if report.failed or report.retrying or report.unknown:
-        notes.print("`leadpipe failed list` says why.")
-
-
-def _progress() -> Callable[[DeliveryReport], None]:
-    """Say how far it is, to people only."""
-    if not sys.stderr.isatty():
-        return lambda _: None
-    return lambda report: notes.print(f"{report.sent} sent, {report.succeeded} delivered …")
-
-
-def _retriable(rows: Rows, lead_id: int) -> None:
-    if not rows.rows:
+def _check_retriable(settings: DeliverySettings, lead_id: int) -> None:
+    rows = lists.failed_leads(settings.published_dir, lead_id=lead_id).as_dicts()
+    if not rows:
         raise UnknownLead(
             f"No unresolved failed lead has the number {lead_id}; see `leadpipe failed list`"
         )
-    row = rows.as_dicts()[0]
-    if _is_invalid(load_settings(DeliverySettings), row):
+    if problem := _invalid(settings).get(lead_id):
         raise ConfigurationError(
-            f"Lead {lead_id} cannot be delivered as it is: {row['error']}. Hand a corrected one over: "
+            f"Lead {lead_id} cannot be delivered as it is: {problem}. Hand a corrected one over: "
             "`leadpipe deliver FILE.json`, with a session_id of its own."
         )
 
 
-def _is_invalid(settings: DeliverySettings, row: dict[str, object]) -> bool:
-    history = lists.attempts(settings.published_dir, int(str(row["id"]))).rows
-    return bool(history) and all(item[2] == "invalid" for item in history)
+def _invalid(settings: DeliverySettings) -> dict[int, str]:
+    """Leads that were never sent and are invalid by today's rules, each with what is wrong."""
+    sent = sent_fields(checked_fields(settings.npa_fields))
+    found = {
+        int(str(row["id"])): problem_of(
+            str(row["lead_data"]),
+            row["channel"],
+            row["session_id"],
+            region=settings.lead_phone_region,
+            sent=sent,
+        )
+        for row in lists.never_sent(settings.published_dir).as_dicts()
+    }
+    return {number: problem for number, problem in found.items() if problem is not None}
 
 
-def _leads_of(file: Path) -> list[dict[str, Any]]:
+def _user() -> str:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"
+
+
+def _leads_of(file: Path) -> list[Any]:
+    try:
+        items = items_of(file.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{file} is not JSON: {error}") from None
-    items = content if isinstance(content, list) else [content]
-    if not all(isinstance(item, dict) for item in items):
+    except UnreadableJson as error:
+        raise ConfigurationError(f"{file} cannot be used: {error}") from None
+    if items and not any(isinstance(item, dict) for item in items):
         raise ConfigurationError(f"{file} should hold one lead or a list of leads, each an object")
     return items
 

@@ -1,10 +1,14 @@
 """From settings to what delivery's core takes: the partner's client, the policy, the place."""
 
 from datetime import timedelta
+from typing import cast
 
 from leadpipe.connections import open_warehouse
+from leadpipe.delivery.answer_rules import read_answer_rules
 from leadpipe.delivery.fields import checked_fields as checked_partner_fields
+from leadpipe.delivery.fields import sent_fields
 from leadpipe.delivery.handovers import HandOvers
+from leadpipe.delivery.listing import Paging, Style, checked_query_names
 from leadpipe.delivery.partner import Partner, PartnerSettings
 from leadpipe.delivery.policy import DeliveryPolicy
 from leadpipe.delivery.service import DeliveryPlace
@@ -38,6 +42,13 @@ def connect_partner(settings: DeliverySettings) -> Partner:
             deadline_seconds=settings.npa_deadline_seconds,
             requests_per_second=settings.npa_requests_per_second,
             connections=settings.npa_concurrency,
+            paging=Paging(
+                cast("Style", settings.npa_list_paging),
+                settings.npa_list_page_size,
+                checked_query_names(settings.npa_list_query),
+            ),
+            answers=read_answer_rules(settings.npa_answers_file),
+            zone=settings.npa_timezone,
         )
     )
 
@@ -64,6 +75,8 @@ def delivery_place(settings: DeliverySettings) -> DeliveryPlace:
         region=settings.lead_phone_region,
         keep_days=settings.keep_succeeded_days,
         turn_seconds=settings.lock_timeout_seconds,
+        sent=sent_fields(checked_partner_fields(settings.npa_fields)),
+        zone=settings.npa_timezone,
     )
 
 

@@ -5,6 +5,7 @@ and their outcomes entered in the next, together with the next claim.
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from leadpipe.delivery import breaker as breakers
 from leadpipe.delivery import outbox
 from leadpipe.delivery.answers import Verdict
 from leadpipe.delivery.breaker import Breaker
+from leadpipe.delivery.lead import normal_email, spellings
 from leadpipe.delivery.masking import scrubbed
-from leadpipe.delivery.matching import matching
+from leadpipe.delivery.matching import Undecided, identities, matching
 from leadpipe.delivery.outbox import Choice, Claimed, Outcome
 from leadpipe.delivery.partner import Partner, PartnerLead
 from leadpipe.delivery.policy import DeliveryPolicy
@@ -31,21 +33,25 @@ class DeliveryReport:
     """What a delivery did, by number of leads.
 
     Args:
-        sent: requests that submitted a lead.
+        sent: requests that submitted a lead, and no more than were made.
+        asked: leads that the partner was asked about.
         succeeded: the partner has them; `found` of them by being asked.
         failed: for good, a person decides.
         retrying: not taken this time.
-        unknown: perhaps taken; the partner is asked later.
+        unknown: perhaps taken; the partner is asked later, or a person decides.
+        undecided: those of them that only a person can decide.
         recovered: left as sent by a process that died.
         stopped: why sending stopped early, None if it did not.
     """
 
     sent: int = 0
+    asked: int = 0
     succeeded: int = 0
     found: int = 0
     failed: int = 0
     retrying: int = 0
     unknown: int = 0
+    undecided: int = 0
     recovered: int = 0
     stopped: str | None = None
 
@@ -83,6 +89,20 @@ def deliver(
     ).run()
 
 
+def ask_partner(partner: Partner, lead: Claimed, region: str) -> list[PartnerLead] | str:
+    """What the partner lists for a lead, in every spelling it may keep; a text says why it does not tell."""
+    given = _text(lead.data.get("email"))
+    emails = (given, given and given.lower(), normal_email(given))
+    try:
+        return partner.find(
+            phones=spellings(lead.data.get("phone"), region),
+            emails=list(dict.fromkeys(each for each in emails if each)),
+            key=lead.key,
+        )
+    except PartnerUnavailable as error:
+        return scrubbed(str(error), lead.data)
+
+
 @dataclass
 class _Delivery:
     warehouse: Warehouse
@@ -105,7 +125,12 @@ class _Delivery:
             self.breaker = Breaker(breakers.last_change(connection), self.policy)
             asked = outbox.unknown_leads(connection, self.choice)
             taken = outbox.taken_partner_ids(connection) if asked else set()
+            unsettled = outbox.unsettled(connection) if asked else []
         self.report = replace(self.report, recovered=recovered)
+        self.persons: dict[str, set[int]] = defaultdict(set)
+        for lead in unsettled:
+            for identity in identities(lead.data, self.policy.region):
+                self.persons[identity].add(lead.id)
         rest = self.breaker.is_open and not self.breaker.may_try(started) and self.ids is None
         if rest:
             self.report = replace(self.report, stopped=self._resting())
@@ -129,38 +154,52 @@ class _Delivery:
                 self._resolved(lead, found, taken)
                 for lead, found in zip(part, answers, strict=True)
             ]
+            self._enter(outcomes)
+            self._count(outcomes, asked=len(part) if self.partner.can_list else 0)
+
+    def _enter(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep outcomes; where they cannot be kept together, each by itself, without what breaks it."""
+        try:
             with self.warehouse.transaction() as connection:
                 outbox.record(connection, outcomes)
-            self._count(outcomes)
+        except outbox.BROKEN_BY_DATA:
+            if len(outcomes) == 1:
+                with self.warehouse.transaction() as connection:
+                    outbox.record(connection, [outcomes[0].bare])
+                return
+            for outcome in outcomes:
+                self._enter([outcome])
 
     def _ask(self, lead: Claimed) -> list[PartnerLead] | str:
         if not self.partner.can_list:
             return []
-        try:
-            return self.partner.find(
-                phone=_text(lead.data.get("phone")), email=_text(lead.data.get("email"))
-            )
-        except PartnerUnavailable as error:
-            return str(error)
+        return ask_partner(self.partner, lead, self.policy.region)
 
-    def _resolved(self, lead: Claimed, found: list[PartnerLead] | str, taken: set[str]) -> Outcome:
+    def _resolved(self, lead: Claimed, found: list[PartnerLead] | str, taken: set[str]) -> Outcome:  # noqa: PLR0911 - a list of decisions
         now = self.clock()
         if isinstance(found, str):
             later = now + self.policy.wait_after(lead.attempts, self.jitter())
-            message = (
-                f"asked whether it has the lead, without an answer: {scrubbed(found, lead.data)}"
-            )
+            message = f"asked whether it has the lead, without an answer: {found}"
             return Outcome(lead.id, "unknown", "unknown", now, message, next_attempt_at=later)
-        match = matching(lead, found, taken=taken, region=self.policy.region)
-        if match is not None:
-            if match.npa_lead_id is not None:
-                taken.add(match.npa_lead_id)
+        ours = identities(lead.data, self.policy.region)
+        rivals = set().union(*(self.persons[each] for each in ours)) - {lead.id}
+        match = matching(lead, found, taken=taken, region=self.policy.region, rivals=len(rivals))
+        if isinstance(match, PartnerLead):
+            taken.add(match.mark)
+            for each in ours:
+                self.persons[each].discard(lead.id)
             return Outcome(lead.id, "succeeded", "found", now, npa_lead_id=match.npa_lead_id)
+        if isinstance(match, Undecided):
+            message = f"{match.why}: a person decides (`leadpipe failed settle {lead.id}`)"
+            return Outcome(lead.id, "unknown", "undecided", now, message)
         settled = (lead.last_sent_at or now) + self.policy.settle
         can_know = self.partner.can_list or self.policy.honours_key
         if not can_know:
-            message = "the partner can be asked neither by list nor by key: a person decides"
-            return Outcome(lead.id, "unknown", "unknown", now, message)
+            message = (
+                "the partner can be asked neither by list nor by key: a person decides "
+                f"(`leadpipe failed settle {lead.id}`)"
+            )
+            return Outcome(lead.id, "unknown", "undecided", now, message)
         if now < settled:
             message = "not in the partner's list yet; asked again when it has had its time"
             return Outcome(lead.id, "unknown", "absent", now, message, next_attempt_at=settled)
@@ -192,25 +231,35 @@ class _Delivery:
             outcomes = [self._outcome(*answered) for answered in done]
             claimed: list[Claimed] = []
             if outcomes or unsent or wanted > 0:
-                with self.warehouse.transaction() as connection:
-                    outbox.record(connection, outcomes)
-                    outbox.release(
-                        connection,
-                        unsent,
-                        now=self.clock(),
-                        until=self.breaker.until or self.clock(),
-                    )
-                    breakers.keep_changes(connection, self.breaker)
-                    if wanted > 0:
-                        claimed = outbox.claim(
-                            connection, self._untried(tried), limit=wanted, now=self.clock()
-                        )
-                self._count(outcomes)
+                try:
+                    claimed = self._turn(outcomes, unsent, self._untried(tried), wanted)
+                except outbox.BROKEN_BY_DATA:
+                    self._enter(outcomes)
+                    claimed = self._turn([], unsent, self._untried(tried), wanted)
+                self._count(outcomes, sent=sum(not lead.problem for lead, *_ in done))
             is_more = is_more and (wanted <= 0 or bool(claimed))
             tried.update(lead.id for lead in claimed)
             done, unsent = [], []
             running |= {pool.submit(self._send, lead): lead for lead in claimed}
             self._collect(running, done, unsent, window=window)
+
+    def _turn(
+        self, outcomes: Sequence[Outcome], unsent: Sequence[int], choice: Choice, wanted: int
+    ) -> list[Claimed]:
+        """One transaction: outcomes in, further leads out."""
+        with self.warehouse.transaction() as connection:
+            outbox.record(connection, outcomes)
+            until = self.breaker.until or self.clock()
+            outbox.release(connection, unsent, now=self.clock(), until=until)
+            changes = list(self.breaker.changes)
+            breakers.keep_changes(connection, changes)
+            claimed = (
+                outbox.claim(connection, choice, limit=wanted, now=self.clock())
+                if wanted > 0
+                else []
+            )
+        self.breaker.forget_changes(len(changes))
+        return claimed
 
     def _untried(self, tried: set[int]) -> Choice:
         """A chosen lead is sent once a delivery; a due one is not due again before its next time."""
@@ -245,6 +294,8 @@ class _Delivery:
             return None
         if self.is_stopped() or self.clock() >= self.until:
             return None
+        if lead.problem is not None:
+            return Verdict("refused", lead.problem), self.clock()
         verdict = self.partner.submit(lead.values, key=lead.key)
         now = self.clock()
         self.breaker.note(verdict, now)
@@ -306,19 +357,26 @@ class _Delivery:
         until = f"{self.breaker.until:%Y-%m-%d %H:%M:%S} UTC" if self.breaker.until else "a retry"
         return f"the circuit breaker is open until {until} ({self.breaker.reason})"
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
+    def _count(self, outcomes: Sequence[Outcome], *, sent: int = 0, asked: int = 0) -> None:
         states = [outcome.state for outcome in outcomes]
         words = [outcome.outcome for outcome in outcomes]
         self.report = replace(
             self.report,
-            sent=self.report.sent + sum(o.outcome not in {"found", "absent"} for o in outcomes),
+            sent=self.report.sent + sent,
+            asked=self.report.asked + asked,
             succeeded=self.report.succeeded + states.count("succeeded"),
             found=self.report.found + words.count("found"),
             failed=self.report.failed + states.count("failed"),
-            retrying=self.report.retrying + states.count("retrying"),
+            retrying=self.report.retrying + states.count("retrying") - self._resent(outcomes),
             unknown=self.report.unknown + states.count("unknown"),
+            undecided=self.report.undecided + words.count("undecided"),
         )
         self.progress(self.report)
+
+    @staticmethod
+    def _resent(outcomes: Sequence[Outcome]) -> int:
+        """Leads found absent: they are sent in this delivery, and counted by what becomes of them then."""
+        return sum(o.outcome == "absent" and o.state == "retrying" for o in outcomes)
 
 
 def _text(value: object) -> str | None:

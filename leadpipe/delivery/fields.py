@@ -54,7 +54,7 @@ def to_partner(values: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str
     """The body that the partner gets; what a lead does not have is not in it."""
     body: dict[str, Any] = {}
     for name, path in fields.items():
-        value = values.get(name)
+        value = _plain(values.get(name))
         if not path or value is None or value == "":
             continue
         place = body
@@ -63,6 +63,18 @@ def to_partner(values: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str
             place = place.setdefault(folder, {})
         place[last] = value
     return body
+
+
+def sent_fields(fields: Mapping[str, str]) -> frozenset[str]:
+    """The fields that the partner gets."""
+    return frozenset(name for name, path in fields.items() if path)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a value of any JSON type
+    """A value as it was checked: without blanks around it, and 10001 where a float says 10001.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.strip() if isinstance(value, str) else value
 
 
 def from_partner(item: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:

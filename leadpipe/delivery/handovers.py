@@ -1,19 +1,20 @@
 """What arrives over HTTP for delivery, leads and the partner's notices, kept durably until a run takes it.
 
 A SQLite file beside the warehouse, because the warehouse may be in use. What is taken leaves the file only
-after the warehouse has committed it.
+after the warehouse has committed it. What cannot be taken is set aside in it, with its reason.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 from leadpipe.errors import DeliveryError
+from leadpipe.text import whole
 
 Kind = Literal["lead", "notice"]
 _BUSY_SECONDS = 10.0
@@ -25,18 +26,38 @@ _SCHEMA = """
         content TEXT NOT NULL,
         received_at TEXT NOT NULL,
         UNIQUE (kind, identity)
-    )
+    );
+    CREATE TABLE IF NOT EXISTS set_aside (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        content TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        received_at TEXT NOT NULL
+    );
 """
+_MOST_ASIDE = 1_000
+_LONGEST_ASIDE = 10_000
 
 
 @dataclass(frozen=True)
 class HandOver:
-    """Something that arrived; `identity` is the request's own id, if it had one."""
+    """Something that arrived; `identity` tells it from others."""
 
     number: int
     kind: Kind
     identity: str
     content: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Something that arrived and could not be taken, and why."""
+
+    number: int
+    kind: Kind
+    content: str = field(repr=False)
+    reason: str
     received_at: datetime
 
 
@@ -62,8 +83,8 @@ class HandOvers:
                     "VALUES (?, ?, ?, ?)",
                     (
                         kind,
-                        identity or hashlib.sha256(content.encode()).hexdigest(),
-                        content,
+                        identity or hashlib.sha256(content.encode("utf-8", "replace")).hexdigest(),
+                        whole(content),
                         now.isoformat(),
                     ),
                 ).rowcount
@@ -93,6 +114,44 @@ class HandOvers:
                     "DELETE FROM handovers WHERE number = ?", [(number,) for number in numbers]
                 )
 
+    def set_aside(
+        self, kind: Kind, content: str, reason: str, *, now: datetime, number: int | None = None
+    ) -> None:
+        """Keep something apart with its reason, the latest thousand; `number` is of what waited."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT INTO set_aside (kind, content, reason, received_at) VALUES (?, ?, ?, ?)",
+                (kind, whole(content[:_LONGEST_ASIDE]), whole(reason), now.isoformat()),
+            )
+            connection.execute(
+                "DELETE FROM set_aside WHERE number <= (SELECT max(number) FROM set_aside) - ?",
+                (_MOST_ASIDE,),
+            )
+            if number is not None:
+                connection.execute("DELETE FROM handovers WHERE number = ?", (number,))
+            connection.execute("COMMIT")
+
+    def aside(self) -> list[SetAside]:
+        """What was set aside, the oldest first."""
+        if not self.path.exists():
+            return []
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT number, kind, content, reason, received_at FROM set_aside ORDER BY number"
+            ).fetchall()
+        return [
+            SetAside(number, kind, content, reason, datetime.fromisoformat(at))
+            for number, kind, content, reason, at in rows
+        ]
+
+    def forget_aside(self) -> int:
+        """Forget what was set aside; how many."""
+        if not self.path.exists():
+            return 0
+        with self._open() as connection:
+            return connection.execute("DELETE FROM set_aside").rowcount
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
@@ -103,7 +162,7 @@ class HandOvers:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
-                connection.execute(_SCHEMA)
+                connection.executescript(_SCHEMA)
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise DeliveryError(

@@ -1,17 +1,25 @@
 """How leads get into the outbox: from `lead_captured` events and by direct hand-over.
 
-A lead is in it once, whatever comes twice: the key is made of the conversation session.
+A lead is in it once, whatever comes twice: the key is made of the conversation session. One that cannot be
+read or stored is in it with its reason, and keeps none of the others back.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
 
-from leadpipe.delivery.lead import Lead, content_id, read_lead
+from leadpipe.delivery.lead import (
+    FIELDS,
+    Lead,
+    content_id,
+    read_lead,
+    text_id,
+    unreadable_lead,
+)
+from leadpipe.delivery.outbox import BROKEN_BY_DATA
+from leadpipe.delivery.reading import Unreadable, UnreadableJson, decoded, written
 from leadpipe.warehouse import read_sql
 
 _BATCH = 10_000
@@ -36,7 +44,11 @@ class IntakeReport:
 
 
 def take_in_events(
-    connection: duckdb.DuckDBPyConnection, *, region: str, now: datetime
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    region: str,
+    now: datetime,
+    sent: Collection[str] = FIELDS,
 ) -> IntakeReport:
     """Put the leads of `lead_captured` events that are not in the outbox yet there; call it in a transaction.
 
@@ -44,39 +56,107 @@ def take_in_events(
         connection: of the warehouse.
         region: the country of phone numbers without a country code.
         now: when (UTC).
+        sent: the fields that the partner gets.
     """
     rows = connection.execute(read_sql("delivery", "captured_leads.sql")).fetchall()
     leads: list[tuple[Lead, str | None, datetime]] = []
     for event_uuid, captured_at, properties in rows:
-        lead = read_lead(_object(properties), fallback_id=str(event_uuid), region=region)
+        item = _item(properties or "{}")
+        lead = _lead(item, fallback_id=str(event_uuid), region=region, sent=sent)
         leads.append((lead, str(event_uuid), captured_at))
     return _add(connection, leads, source="event", now=now)
 
 
 def take_in_leads(
     connection: duckdb.DuckDBPyConnection,
-    items: Iterable[Mapping[str, Any]],
+    items: Iterable[object],
     *,
     source: str,
     region: str,
     now: datetime,
+    sent: Collection[str] = FIELDS,
 ) -> tuple[IntakeReport, list[str]]:
     """Put leads that were handed over directly into the outbox; call it in a transaction.
 
     Returns:
         What came in, and the key of each lead.
     """
-    leads = [read_lead(item, fallback_id=content_id(item), region=region) for item in items]
+    leads = read_items(items, region=region, sent=sent)
     report = _add(connection, [(lead, None, now) for lead in leads], source=source, now=now)
     return report, [lead.key for lead in leads]
 
 
-def _object(properties: str | None) -> dict[str, Any]:
+def read_items(items: Iterable[object], *, region: str, sent: Collection[str]) -> list[Lead]:
+    """The leads of decoded items (`reading.items_of`); what is none stands there with its reason."""
+    return [_lead(item, fallback_id=None, region=region, sent=sent) for item in items]
+
+
+def kept_text(item: object) -> str:
+    """An item as text, from which `read_text` makes it again."""
+    return item.text if isinstance(item, Unreadable) else written(item)
+
+
+def read_text(text: str) -> object:
+    """The item that was kept as this text."""
+    return _item(text)
+
+
+def revalidate(
+    connection: duckdb.DuckDBPyConnection,
+    ids: Sequence[int],
+    *,
+    region: str,
+    now: datetime,
+    sent: Collection[str] = FIELDS,
+) -> int:
+    """Make chosen leads that were called invalid `pending`, if by today's rules they are not; how many."""
+    rows = connection.execute(
+        """
+        SELECT id, channel, session_id, lead_data FROM lead_deliveries
+        WHERE state = 'failed' AND attempts = 0 AND list_contains(CAST($ids AS BIGINT[]), id)
+        """,
+        {"ids": list(ids)},
+    ).fetchall()
+    valid = [
+        id_
+        for id_, channel, session_id, data in rows
+        if problem_of(data, channel, session_id, region=region, sent=sent) is None
+    ]
+    connection.execute(
+        """
+        UPDATE lead_deliveries SET state = 'pending', next_attempt_at = $now, finished_at = NULL
+        WHERE list_contains(CAST($ids AS BIGINT[]), id)
+        """,
+        {"ids": valid, "now": now},
+    )
+    return len(valid)
+
+
+def problem_of(
+    data: str, channel: object, session_id: object, *, region: str, sent: Collection[str]
+) -> str | None:
+    """Why a lead of the outbox cannot be delivered as it is, by today's rules."""
+    item = _item(data)
+    if isinstance(item, dict) and "unreadable" not in item:
+        item = {**item, "channel": channel, "session_id": session_id}
+    return _lead(item, fallback_id="", region=region, sent=sent).problem
+
+
+def _item(text: str) -> object:
     try:
-        content = json.loads(properties or "{}")
-    except (ValueError, RecursionError):
-        return {"unreadable": properties}
-    return content if isinstance(content, dict) else {"unreadable": properties}
+        return decoded(text)
+    except UnreadableJson as error:
+        return Unreadable(text, str(error))
+
+
+def _lead(item: object, *, fallback_id: str | None, region: str, sent: Collection[str]) -> Lead:
+    if isinstance(item, dict):
+        return read_lead(
+            item, fallback_id=fallback_id or content_id(item), region=region, sent=sent
+        )
+    text = kept_text(item)
+    reason = item.reason if isinstance(item, Unreadable) else "it is no object"
+    return unreadable_lead(text, reason, fallback_id=fallback_id or text_id(text))
 
 
 def _add(
@@ -102,19 +182,9 @@ def _add_batch(
 ) -> IntakeReport:
     first: dict[str, dict[str, object]] = {}
     for lead, event_uuid, captured_at in leads:
-        first.setdefault(
-            lead.key,
-            {
-                "key": lead.key,
-                "channel": lead.channel,
-                "session_id": lead.session_id,
-                "lead_data": lead.data_json,
-                "problem": lead.problem,
-                "number": len(first) + 1,
-                "event_uuid": event_uuid,
-                "captured_at": captured_at.isoformat(),
-            },
-        )
+        row = _row(lead, event_uuid, captured_at, number=len(first) + 1)
+        first.setdefault(lead.key, row)
+    _replace_broken(connection, first)
     added = connection.execute(
         f"""
         INSERT INTO lead_deliveries BY NAME
@@ -134,7 +204,7 @@ def _add_batch(
         FROM fresh
         RETURNING id, idempotency_key, state
         """,
-        {"rows": json.dumps(list(first.values())), "source": source, "now": now},
+        {"rows": written(list(first.values())), "source": source, "now": now},
     ).fetchall()
     invalid = [(id_, str(first[key]["problem"])) for id_, key, state in added if state == "failed"]
     for id_, problem in invalid:
@@ -151,3 +221,57 @@ def _add_batch(
             {"id": id_, "problem": problem, "now": now},
         )
     return IntakeReport(len(added), len(leads) - len(added), len(invalid))
+
+
+def _row(
+    lead: Lead, event_uuid: str | None, captured_at: datetime, *, number: int
+) -> dict[str, object]:
+    return {
+        "key": lead.key,
+        "channel": lead.channel,
+        "session_id": lead.session_id,
+        "lead_data": lead.data_json,
+        "problem": lead.problem,
+        "number": number,
+        "event_uuid": event_uuid,
+        "captured_at": captured_at.isoformat(),
+    }
+
+
+def _replace_broken(
+    connection: duckdb.DuckDBPyConnection, rows: dict[str, dict[str, object]]
+) -> None:
+    """Put an unreadable lead in the place of each that DuckDB does not take.
+
+    Asked by a cursor of its own: a statement that fails ends the transaction it is in.
+    """
+    cursor = connection.cursor()
+    try:
+        for key, reason in _broken(cursor, list(rows), rows):
+            row = rows[key]
+            stand_in = unreadable_lead(str(row["lead_data"]), reason, fallback_id=key)
+            row |= {
+                "channel": None,
+                "session_id": None,
+                "lead_data": stand_in.data_json,
+                "problem": stand_in.problem,
+            }
+    finally:
+        cursor.close()
+
+
+def _broken(
+    cursor: duckdb.DuckDBPyConnection, keys: list[str], rows: dict[str, dict[str, object]]
+) -> list[tuple[str, str]]:
+    try:
+        cursor.execute(
+            "SELECT count(CAST(lead_data AS JSON)) FROM "
+            f"(SELECT unnest(from_json($rows, '{_ROWS}'), recursive := true))",
+            {"rows": written([rows[key] for key in keys])},
+        ).fetchall()
+    except BROKEN_BY_DATA:
+        if len(keys) == 1:
+            return [(keys[0], "the warehouse does not take it")]
+        middle = len(keys) // 2
+        return _broken(cursor, keys[:middle], rows) + _broken(cursor, keys[middle:], rows)
+    return []

@@ -1,18 +1,66 @@
 """What people look at: failed and succeeded leads, rates, reports; from the published tables, masked."""
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from leadpipe.delivery.lead import FIELDS
-from leadpipe.delivery.masking import masked
-from leadpipe.errors import NotPublished
+from leadpipe.delivery.lead import FIELDS, normal_email, normal_phone
+from leadpipe.delivery.masking import masked, scrubbed
+from leadpipe.delivery.reading import UnreadableJson, decoded
+from leadpipe.errors import ConfigurationError, NotPublished
 from leadpipe.published import reading
 from leadpipe.warehouse import Rows
 
+_ALL = 1_000_000_000
+# Who cannot be this person; who is, is decided by `Person.is_in`. Letters and other digits may be a number.
+_MAY_BE = """
+    ($tail IS NULL OR NOT regexp_full_match(coalesce({lead} ->> '$.phone', ''), '[0-9 ().+/-]*')
+        OR contains(regexp_replace({lead} ->> '$.phone', '[^0-9]', '', 'g'), $tail))
+    AND ($email IS NULL OR NOT regexp_full_match(coalesce({lead} ->> '$.email', ''), '[!-~ ]*')
+        OR contains(lower({lead} ->> '$.email'), $email))
+"""
+_TAIL_DIGITS = 6
 EXPORT_COLUMNS = ("id", "submitted_at", "channel", "session_id", *FIELDS)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom to look for, by phone or email in any spelling."""
+
+    phone: str | None = None
+    email: str | None = None
+
+    @property
+    def traits(self) -> dict[str, str | None]:
+        """What a query can sort others out by."""
+        return {"tail": self.phone and self.phone[-_TAIL_DIGITS:], "email": self.email}
+
+    def is_in(self, data: Mapping[str, Any], region: str) -> bool:
+        """Whether a lead is this person's."""
+        return (self.phone is None or normal_phone(data.get("phone"), region) == self.phone) and (
+            self.email is None or normal_email(data.get("email")) == self.email
+        )
+
+
+def person(phone: str | None, email: str | None, region: str) -> Person | None:
+    """Whom a person looks for; None if for nobody in particular.
+
+    Raises:
+        ConfigurationError: what was given is no phone number, or no email address.
+    """
+    if phone is None and email is None:
+        return None
+    number = None if phone is None else normal_phone(phone, region)
+    address = None if email is None else normal_email(email)
+    if phone is not None and number is None:
+        raise ConfigurationError(
+            f"{phone!r} is no phone number ({region}); write it as +15551234567, or as it is dialled there"
+        )
+    if email is not None and (address is None or "@" not in address):
+        raise ConfigurationError(f"{email!r} is no email address")
+    return Person(number, address)
 
 
 def failed_leads(
@@ -20,6 +68,8 @@ def failed_leads(
     *,
     is_all: bool = False,
     lead_id: int | None = None,
+    who: Person | None = None,
+    region: str = "US",
     show_pii: bool = False,
     limit: int = 1_000,
 ) -> Rows:
@@ -27,15 +77,25 @@ def failed_leads(
     return _with_leads(
         reading.query(
             folder,
-            """
+            f"""
             SELECT f.id, f.created_at, f.channel, f.session_id, d.state, f.retry_count, f.last_retry_at,
                    f.next_retry_at, regexp_extract(f.error_message, '[^\n]*$') AS error,
                    f.resolved, f.lead_data
             FROM failed_leads f JOIN lead_deliveries d USING (id)
-            WHERE ($all OR NOT f.resolved) AND ($id IS NULL OR f.id = $id) ORDER BY f.id LIMIT $limit
+            WHERE ($all OR NOT f.resolved) AND ($id IS NULL OR f.id = $id)
+                AND {_MAY_BE.format(lead="f.lead_data")}
+            ORDER BY f.id LIMIT $limit
             """,
-            {"all": is_all, "id": lead_id, "limit": limit},
+            {
+                "all": is_all,
+                "id": lead_id,
+                "limit": limit if who is None else _ALL,
+                **(who or Person()).traits,
+            },
         ),
+        who=who,
+        region=region,
+        limit=limit,
         show_pii=show_pii,
     )
 
@@ -45,35 +105,48 @@ def succeeded_leads(
     *,
     since: datetime,
     channel: str | None = None,
-    phone: str | None = None,
+    who: Person | None = None,
+    region: str = "US",
     is_without_response: bool = False,
     show_pii: bool = False,
-    limit: int = 1_000_000,
+    limit: int = _ALL,
 ) -> Rows:
-    """Delivered leads, the latest first; `phone` as it was given, or in E.164."""
-    digits = "".join(c for c in phone or "" if c.isdigit()) or None
+    """Delivered leads, the latest first."""
     return _with_leads(
         reading.query(
             folder,
-            """
+            f"""
             SELECT s.id, s.submitted_at, s.channel, s.session_id, s.npa_lead_id, d.partner_status,
                    d.partner_status_at, d.attempts, s.npa_response IS NOT NULL AS has_response, s.lead_data
             FROM succeeded_leads s JOIN lead_deliveries d USING (id)
             WHERE s.submitted_at >= $since AND ($channel IS NULL OR s.channel = $channel)
-                AND ($digits IS NULL
-                     OR regexp_replace(s.lead_data ->> '$.phone', '\\D', '', 'g') = $digits)
-                AND (NOT $bare OR s.npa_response IS NULL)
+                AND (NOT $bare OR s.npa_response IS NULL) AND {_MAY_BE.format(lead="s.lead_data")}
             ORDER BY s.submitted_at DESC, s.id DESC LIMIT $limit
             """,
             {
                 "since": since,
                 "channel": channel,
-                "digits": digits,
                 "bare": is_without_response,
-                "limit": limit,
+                "limit": limit if who is None else _ALL,
+                **(who or Person()).traits,
             },
         ),
+        who=who,
+        region=region,
+        limit=limit,
         show_pii=show_pii,
+    )
+
+
+def never_sent(folder: Path) -> Rows:
+    """Unresolved failed leads for which no request was made, with their data in full: not for showing."""
+    return reading.query(
+        folder,
+        """
+        SELECT f.id, f.channel, f.session_id, f.lead_data
+        FROM failed_leads f JOIN lead_deliveries d USING (id)
+        WHERE NOT f.resolved AND d.state = 'failed' AND d.attempts = 0 ORDER BY f.id
+        """,
     )
 
 
@@ -98,8 +171,10 @@ def rates(folder: Path, *, since: datetime) -> Rows:
                count(*) FILTER (state = 'retrying') AS retrying,
                count(*) FILTER (state = 'unknown') AS unknown,
                count(*) FILTER (state IN ('pending', 'sent')) AS waiting,
+               count(*) FILTER (state = 'given_up') AS given_up,
                round(100.0 * count(*) FILTER (state = 'succeeded')
-                     / nullif(count(*) FILTER (state <> 'pending'), 0), 1)::DOUBLE AS success_rate
+                     / nullif(count(*) FILTER (state NOT IN ('pending', 'given_up')), 0), 1)::DOUBLE
+                   AS success_rate
         FROM lead_deliveries WHERE taken_in_at >= $since GROUP BY ALL ORDER BY ALL
         """,
         {"since": since},
@@ -134,7 +209,7 @@ def last_report(folder: Path) -> tuple[dict[str, object] | None, Rows]:
     ).as_dicts()
     findings = reading.query(
         folder,
-        "SELECT kind, id, npa_lead_id, fields FROM reconciliation_findings "
+        "SELECT kind, id, npa_lead_id, fields, reason FROM reconciliation_findings "
         "WHERE report_id = $id ORDER BY kind, id, npa_lead_id LIMIT 1000",
         {"id": reports[0]["report_id"] if reports else None},
     )
@@ -155,15 +230,32 @@ def due_leads(folder: Path, *, now: datetime) -> int:
     return int(str(rows[0][0]))
 
 
-def _with_leads(rows: Rows, *, show_pii: bool) -> Rows:
+def _with_leads(rows: Rows, *, who: Person | None, region: str, limit: int, show_pii: bool) -> Rows:
     """The last column, a lead's data, as columns of its own; masked unless asked for."""
     index = rows.columns.index("lead_data")
-    wide = []
+    session = rows.columns.index("session_id")
+    wide: list[tuple[object, ...]] = []
     for row in rows.rows:
-        data: Mapping[str, Any] = json.loads(str(row[index]))
+        data = _data(str(row[index]))
+        if who is not None and not who.is_in(data, region):
+            continue
+        if len(wide) == limit:
+            break
+        cells = list(row[:index])
+        if not show_pii and cells[session] is not None:
+            # Conversations by SMS are often named by the number.
+            cells[session] = scrubbed(str(cells[session]), data)
         shown = data if show_pii else masked(data)
-        wide.append((*row[:index], *(_cut(shown.get(name)) for name in FIELDS)))
+        wide.append((*cells, *(_cut(shown.get(name)) for name in FIELDS)))
     return Rows((*rows.columns[:index], *FIELDS), tuple(wide))
+
+
+def _data(text: str) -> Mapping[str, Any]:
+    try:
+        content = decoded(text)
+    except UnreadableJson:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _cut(value: object) -> object:

@@ -4,33 +4,37 @@
                  ├───► failed      for good: refused, or too often; a person decides
                  ├───► retrying    not taken this time; sent again at `next_attempt_at`
                  └───► unknown     perhaps taken; the partner is asked before anything is sent again
+    failed, unknown, retrying ─► given_up, or any other state, when a person says so (`settling.py`)
 
 The change to `sent` is committed before the request begins, so whatever dies, no request is forgotten.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
 import duckdb
 
-State = Literal["pending", "sent", "succeeded", "failed", "retrying", "unknown"]
+from leadpipe.delivery.reading import UnreadableJson, decoded, written
 
+State = Literal["pending", "sent", "succeeded", "failed", "retrying", "unknown", "given_up"]
+
+# Not a full disk, a lack of memory or a mistake of ours: those are no lead's fault.
+BROKEN_BY_DATA = (duckdb.DataError, duckdb.InvalidInputException, duckdb.ConversionException)
 _OUTCOME_ROWS = (
     '[{"id": "BIGINT", "state": "VARCHAR", "outcome": "VARCHAR", "message": "VARCHAR", '
     '"status": "INTEGER", "npa_lead_id": "VARCHAR", "response": "VARCHAR", '
     '"next_attempt_at": "TIMESTAMPTZ", "known_at": "TIMESTAMPTZ"}]'
 )
-_COLUMNS = (
-    "id, idempotency_key, channel, session_id, lead_data, attempts, first_sent_at, last_sent_at"
-)
+_COLUMNS = """
+    id, idempotency_key, channel, session_id, lead_data, attempts, first_sent_at, last_sent_at, npa_lead_id
+"""
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """A lead taken out of the outbox to be sent, or to be asked about."""
+    """A lead taken out of the outbox to be sent or asked about; with a `problem` it is not sent."""
 
     id: int
     key: str
@@ -40,6 +44,8 @@ class Claimed:
     attempts: int
     first_sent_at: datetime | None
     last_sent_at: datetime | None
+    npa_lead_id: str | None = None
+    problem: str | None = None
 
     @property
     def values(self) -> dict[str, Any]:
@@ -54,7 +60,8 @@ class Outcome:
     Args:
         id: of the lead.
         state: the new one.
-        outcome: the word in the history: accepted, refused, busy, misconfigured, unknown, found, absent.
+        outcome: the word in the history: accepted, refused, busy, misconfigured, unknown, found, absent,
+            undecided, settled.
         message: why, without personal data; None for a success.
         status: the HTTP status, if there was one.
         npa_lead_id: the partner's id, if it gave one.
@@ -72,6 +79,12 @@ class Outcome:
     npa_lead_id: str | None = None
     response: str | None = field(default=None, repr=False)
     next_attempt_at: datetime | None = None
+
+    @property
+    def bare(self) -> "Outcome":
+        """The same without what the partner sent, which cannot be kept."""
+        why = "what the partner sent with its answer could not be kept"
+        return replace(self, message=self.message and why, npa_lead_id=None, response=None)
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,24 @@ def unknown_leads(connection: duckdb.DuckDBPyConnection, choice: Choice) -> list
     return [_claimed(row) for row in rows]
 
 
+def leads_of(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> list[Claimed]:
+    """Chosen leads as they are."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM lead_deliveries "
+        "WHERE list_contains(CAST($ids AS BIGINT[]), id) ORDER BY id",
+        {"ids": list(ids)},
+    ).fetchall()
+    return [_claimed(row) for row in rows]
+
+
+def unsettled(connection: duckdb.DuckDBPyConnection) -> list[Claimed]:
+    """Every lead of which nobody knows whether the partner has it, whether its turn or not."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM lead_deliveries WHERE state IN ('sent', 'unknown') ORDER BY id"
+    ).fetchall()
+    return [_claimed(row) for row in rows]
+
+
 def taken_partner_ids(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """The partner's ids that belong to a lead of ours already."""
     rows = connection.execute(
@@ -189,9 +220,25 @@ def record(connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome]) -
         CREATE OR REPLACE TEMP TABLE outcomes AS
         SELECT unnest(from_json($rows, '{_OUTCOME_ROWS}'), recursive := true)
         """,
-        {"rows": json.dumps([_plain(outcome) for outcome in outcomes])},
+        {"rows": written([_plain(outcome) for outcome in outcomes])},
     )
     connection.execute(_RECORD)
+
+
+def take_back(connection: duckdb.DuckDBPyConnection, ids: Sequence[int], *, now: datetime) -> None:
+    """Forget that leads were delivered: they are sent again, and what the partner has of them is unknown."""
+    connection.execute(
+        """
+        UPDATE lead_deliveries SET npa_lead_id = NULL, partner_status = NULL, partner_status_at = NULL,
+               first_sent_at = $now
+        WHERE list_contains(CAST($ids AS BIGINT[]), id)
+        """,
+        {"ids": list(ids), "now": now},
+    )
+    connection.execute(
+        "DELETE FROM succeeded_leads WHERE list_contains(CAST($ids AS BIGINT[]), id)",
+        {"ids": list(ids)},
+    )
 
 
 _RECORD = """
@@ -205,7 +252,7 @@ _RECORD = """
         -- A claimed lead may wait for its thread: settling counts from the last moment it may have been sent.
         last_sent_at = CASE WHEN lead_deliveries.state = 'sent' AND o.state = 'unknown' THEN o.known_at
                             ELSE last_sent_at END,
-        finished_at = CASE WHEN o.state IN ('succeeded', 'failed') THEN o.known_at END,
+        finished_at = CASE WHEN o.state IN ('succeeded', 'failed', 'given_up') THEN o.known_at END,
         partner_status = CASE WHEN o.state = 'succeeded' THEN coalesce(partner_status, 'submitted')
                               ELSE partner_status END,
         partner_status_at = CASE WHEN o.state = 'succeeded' THEN coalesce(partner_status_at, o.known_at)
@@ -228,7 +275,7 @@ _RECORD = """
         last_retry_at = CASE WHEN d.last_sent_at > failed_leads.created_at THEN d.last_sent_at
                              ELSE last_retry_at END,
         next_retry_at = o.next_attempt_at,
-        resolved = o.state = 'succeeded'
+        resolved = o.state IN ('succeeded', 'given_up')
     FROM outcomes o JOIN (
         SELECT *, first_sent_at IS NOT NULL AS had_attempt FROM lead_deliveries
     ) d USING (id)
@@ -253,16 +300,22 @@ def _plain(outcome: Outcome) -> dict[str, object]:
 def _claimed(
     row: tuple[Any, ...], *, sent_at: datetime | None = None, attempts: int = 0
 ) -> Claimed:
-    id_, key, channel, session_id, data, tried, first_sent_at, last_sent_at = row
+    id_, key, channel, session_id, text, tried, first_sent_at, last_sent_at, npa_lead_id = row
+    try:
+        data, problem = decoded(text), None
+    except UnreadableJson as error:
+        data, problem = {}, f"it cannot be read: {error}"
     return Claimed(
         id=id_,
         key=key,
         channel=channel,
         session_id=session_id,
-        data=json.loads(data),
+        data=data if isinstance(data, dict) else {},
         attempts=tried + attempts,
         first_sent_at=first_sent_at or sent_at,
         last_sent_at=sent_at or last_sent_at,
+        npa_lead_id=npa_lead_id,
+        problem=problem,
     )
 
 

@@ -1,8 +1,7 @@
 """Delivery over HTTP: leads handed over, the partner's notices, and the panel people look at."""
 
-import json
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,17 +9,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from leadpipe.delivery import lists
+from leadpipe.delivery.answer_rules import read_answer_rules
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
-from leadpipe.delivery.fields import checked_fields
+from leadpipe.delivery.fields import checked_fields, sent_fields
 from leadpipe.delivery.handovers import HandOvers, Kind
-from leadpipe.delivery.lead import content_id, read_lead
+from leadpipe.delivery.intake import kept_text, read_items
+from leadpipe.delivery.listing import checked_query_names
+from leadpipe.delivery.masking import scrubbed
 from leadpipe.delivery.partner_events import read_partner_event
 from leadpipe.delivery.periods import BEGINNING
-from leadpipe.delivery.service import deliver_due
+from leadpipe.delivery.reading import UnreadableJson, decoded, items_of, written
+from leadpipe.delivery.service import deliver_due, settle
 from leadpipe.delivery.settings import DeliverySettings
+from leadpipe.delivery.settling import DECISIONS, Decision
 from leadpipe.errors import BadPartnerEvent, DeliveryError, LeadpipeError, NotPublished
 from leadpipe.settings import Settings
-from leadpipe.text import mended_json
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
@@ -41,17 +44,15 @@ async def _take_leads(request: Request) -> Response:
     web = state_of(request)
     body = await secured_body(web, request, _own(web).leads_secret, "LEADPIPE_LEADS_SECRET")
     try:
-        content: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON") from None
-    items = content if isinstance(content, list) else [content]
-    if not items or len(items) > _MOST_LEADS or not all(isinstance(i, dict) for i in items):
+        items = items_of(body)
+    except UnreadableJson as error:
+        raise Refusal(400, f"the body cannot be used: {error}") from None
+    if not 1 <= len(items) <= _MOST_LEADS or not any(isinstance(item, dict) for item in items):
         raise Refusal(400, f"send one lead or a list of 1 to {_MOST_LEADS}, each an object")
-    leads = [
-        read_lead(item, fallback_id=content_id(item), region=_own(web).lead_phone_region)
-        for item in items
-    ]
-    new = await _keep(web, "lead", [json.dumps(item) for item in items])
+    own = _own(web)
+    sent = sent_fields(checked_fields(own.npa_fields))
+    leads = read_items(items, region=own.lead_phone_region, sent=sent)
+    new = await _keep(web, "lead", [kept_text(item) for item in items])
     return answer(
         {
             "accepted": len(items),
@@ -67,14 +68,29 @@ async def _take_notice(request: Request) -> Response:
     """`POST /api/webhooks/partner`: what became of a lead; counts once, in any order."""
     web = state_of(request)
     body = await secured_body(web, request, _own(web).npa_webhook_secret, "NPA_WEBHOOK_SECRET")
+    own = _own(web)
     try:
+        content = written(decoded(body))
         event = read_partner_event(
-            mended_json(body), event_id=request.headers.get("webhook-id"), now=web.clock()
+            content,
+            event_id=request.headers.get("webhook-id"),
+            now=web.clock(),
+            zone=own.npa_timezone,
         )
-    except BadPartnerEvent as error:
+    except (BadPartnerEvent, UnreadableJson) as error:
+        await _set_aside(web, body.decode("utf-8", "replace"), str(error))
         raise Refusal(422, str(error)) from None
-    new = await _keep(web, "notice", [body.decode("utf-8", "replace")], identity=event.event_id)
+    new = await _keep(web, "notice", [content], identity=event.event_id)
     return answer({"status": event.status, "duplicate": not new})
+
+
+async def _set_aside(web: Web, content: str, reason: str) -> None:
+    """Keep a notice that means nothing, so that somebody sees that the partner sends it."""
+    store = HandOvers(_own(web).hand_overs_path)
+    try:
+        await run_in_threadpool(store.set_aside, "notice", content, reason, now=web.clock())
+    except DeliveryError as error:
+        raise Refusal(503, str(error), headers={"Retry-After": "5"}) from None
 
 
 async def _show_panel(request: Request) -> Response:
@@ -92,6 +108,21 @@ async def _retry_leads(request: Request) -> Response:
         raise Refusal(400, "id should be the number of a lead")
     try:
         await run_in_threadpool(_retry, web, int(given) if given else None)
+    except LeadpipeError as error:
+        return await _panel(request, problem=str(error))
+    return RedirectResponse(PANEL, status_code=303)
+
+
+async def _settle_lead(request: Request) -> Response:
+    """What a person decided about a lead: it is there, send it, or give it up."""
+    await check_csrf(request)
+    web = state_of(request)
+    form = {name: str(value).strip() for name, value in (await request.form()).items()}
+    given, decision = form.get("id", ""), form.get("decision", "")
+    if not (given.isascii() and given.isdigit() and len(given) <= 18) or decision not in DECISIONS:  # noqa: PLR2004
+        raise Refusal(400, "id should be the number of a lead, and decision one of the page's")
+    try:
+        await run_in_threadpool(_settle, web, int(given), cast("Decision", decision), form)
     except LeadpipeError as error:
         return await _panel(request, problem=str(error))
     return RedirectResponse(PANEL, status_code=303)
@@ -116,12 +147,42 @@ def _content(web: Web, *, is_revealed: bool) -> dict[str, object]:
         return {
             "rates": lists.rates(folder, since=BEGINNING).as_dicts(),
             "failed": lists.failed_leads(folder, show_pii=is_revealed, limit=_SHOWN).as_dicts(),
+            "aside": _aside(web),
             "report": report,
             "findings": findings.as_dicts(),
             "breaker": lists.breaker(folder),
         }
     except NotPublished:
-        return {"rates": [], "failed": [], "report": None, "findings": [], "breaker": None}
+        return {
+            "rates": [],
+            "failed": [],
+            "aside": _aside(web),
+            "report": None,
+            "findings": [],
+            "breaker": None,
+        }
+
+
+def _aside(web: Web) -> list[dict[str, object]]:
+    kept = HandOvers(_own(web).hand_overs_path).aside()[-_SHOWN:]
+    return [
+        {"kind": each.kind, "received_at": each.received_at, "reason": scrubbed(each.reason, {})}
+        for each in kept
+    ]
+
+
+def _settle(web: Web, lead_id: int, decision: Decision, form: dict[str, str]) -> None:
+    settle(
+        delivery_place(_own(web)),
+        lead_id,
+        decision,
+        who=form.get("who") or "somebody on the page",
+        why=form.get("why", ""),
+        npa_lead_id=form.get("npa_lead_id") or None,
+        now=web.clock(),
+    )
+    if decision == "send_again" and _own(web).npa_api_url is not None:
+        _retry(web, lead_id)
 
 
 def _retry(web: Web, lead_id: int | None) -> None:
@@ -168,6 +229,8 @@ def _check(settings: Settings, now: datetime) -> None:
     del now
     own = settings.of(DeliverySettings)
     checked_fields(own.npa_fields)
+    checked_query_names(own.npa_list_query)
+    read_answer_rules(own.npa_answers_file)
     check_signing_secret("NPA_WEBHOOK_SECRET", own.npa_webhook_secret)
     check_signing_secret("LEADPIPE_LEADS_SECRET", own.leads_secret)
 
@@ -178,6 +241,7 @@ PAGES = Pages(
         Route("/api/webhooks/partner", _take_notice, methods=["POST"]),
         Route(PANEL, only_logged_in(_show_panel)),
         Route(f"{PANEL}/retry", only_logged_in(_retry_leads), methods=["POST"]),
+        Route(f"{PANEL}/settle", only_logged_in(_settle_lead), methods=["POST"]),
     ],
     panels=[Panel("section", "delivery/panel.html", _by_state)],
     check=_check,

@@ -6,26 +6,32 @@ outbox knows (`delivering.py`). Redirects are never followed, and no error text 
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 import httpx
-import msgspec
 from pydantic import SecretStr
 
+from leadpipe.delivery.answer_rules import AnswerRules
 from leadpipe.delivery.answers import Verdict, read_answer
 from leadpipe.delivery.fields import KEY_FIELD, from_partner, to_partner
+from leadpipe.delivery.list_pages import Answer
+from leadpipe.delivery.listing import Paging, Query, read_list
+from leadpipe.delivery.moments import Span, span_of
+from leadpipe.delivery.reading import written
 from leadpipe.errors import PartnerUnavailable
 from leadpipe.http.deadlines import Deadlines, install
 
 _MOST_BYTES = 20_000_000
-_MOST_PAGES = 10_000
-_LIST_NAMES = ("leads", "items", "results", "data")
-_CURSOR_NAMES = ("next_cursor", "next", "cursor")
-_TIME_NAMES = ("created_at", "received_at", "submitted_at")
-_ID_NAMES = ("id", "npa_lead_id", "lead_id", "leadId")
+_TIME_NAMES = (
+    "created_at", "createdat", "created", "created_on", "date_created", "creation_date", "received_at",
+    "receivedat", "submitted_at", "submittedat", "inserted_at", "timestamp",
+)  # fmt: skip
+_ID_NAMES = ("npa_lead_id", "lead_id", "leadid", "id", "_id", "uuid")
+_NOT_SO = {400, 404, 422}
 _TLS_WORDS = ("CERTIFICATE", "SSL", "TLS")
 
 
@@ -44,6 +50,9 @@ class PartnerSettings:
         deadline_seconds: for one request, from connecting to the last byte.
         requests_per_second: at most so many are begun.
         connections: at most so many are open.
+        paging: how its list is divided, and its names of what the list is asked for.
+        answers: what its words mean.
+        zone: of its times that name none (IANA); None: not known.
     """
 
     url: str
@@ -56,16 +65,27 @@ class PartnerSettings:
     deadline_seconds: float = 30.0
     requests_per_second: float = 1_000.0
     connections: int = 8
+    paging: Paging = field(default_factory=Paging)
+    answers: AnswerRules = field(default_factory=AnswerRules)
+    zone: str | None = None
 
 
 @dataclass(frozen=True)
 class PartnerLead:
-    """A lead as the partner lists it; `values` are under our names."""
+    """A lead as the partner lists it; `values` are under our names, `made` is when it may have been made."""
 
     npa_lead_id: str | None
     key: str | None
-    created_at: datetime | None
+    made: Span | None
     values: Mapping[str, str] = field(repr=False)
+
+    @property
+    def mark(self) -> str:
+        """The partner's id, or what else tells the lead from others."""
+        if self.npa_lead_id is not None:
+            return self.npa_lead_id
+        text = repr((self.made, sorted(self.values.items())))
+        return f"without id: {sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 class Partner:
@@ -104,36 +124,68 @@ class Partner:
         return self.settings.list_path is not None
 
     def submit(self, values: Mapping[str, Any], *, key: str) -> Verdict:
-        """Send a lead once; never raises for what the partner or the network does."""
-        body = to_partner({**values, KEY_FIELD: key}, self.settings.fields)
+        """Send a lead once; never raises for what the lead, the partner or the network does."""
         try:
-            status, headers, content = self._exchange(
+            body = written(to_partner({**values, KEY_FIELD: key}, self.settings.fields)).encode()
+        except (TypeError, ValueError, RecursionError, AttributeError) as error:
+            return Verdict("refused", f"it cannot be written as JSON ({type(error).__name__})")
+        try:
+            answer = self._exchange(
                 "POST",
                 self.settings.leads_path,
-                content=msgspec.json.encode(body),
+                content=body,
                 headers={"Content-Type": "application/json", self.settings.key_header: key},
             )
+            verdict = read_answer(answer.status, answer.headers, answer.body, self.settings.answers)
         except _Failed as error:
             return error.verdict
-        return self._blanked(read_answer(status, headers, content))
+        except Exception as error:  # noqa: BLE001 - one answer's trouble is that lead's alone
+            return Verdict("unknown", f"its answer could not be read ({type(error).__name__})")
+        return self._blanked(verdict)
 
-    def find(self, *, phone: str | None, email: str | None) -> list[PartnerLead]:
-        """The partner's leads with this phone or this email.
+    def find(
+        self, *, phones: Sequence[str] = (), emails: Sequence[str] = (), key: str | None = None
+    ) -> list[PartnerLead]:
+        """The partner's leads with one of these phones or emails, in whatever spelling it keeps them.
 
-        Raises:
-            PartnerUnavailable: it did not answer with a list.
-        """
-        found = list(self._pages({"phone": phone})) if phone else []
-        found += self._pages({"email": email}) if email else ()
-        return found
-
-    def list_between(self, since: datetime, until: datetime) -> Iterator[PartnerLead]:
-        """The partner's leads of a period, page by page.
+        It is asked for our key first where NPA_LIST_QUERY says how; with our key in an answer no further
+        spelling is asked for. A spelling that it refuses counts when it takes another one.
 
         Raises:
-            PartnerUnavailable: it did not answer with a list.
+            PartnerUnavailable: it did not answer with a list that is known to be whole.
         """
-        return self._pages({"since": since.isoformat(), "until": until.isoformat()})
+        names = self.settings.paging.names
+        asked = {"phone": phones, "email": emails}
+        if key is not None and names.get("key"):
+            asked = {"key": [key], **asked}
+        asked = {kind: values for kind, values in asked.items() if names.get(kind) != ""}
+        if not any(asked.values()):
+            raise PartnerUnavailable(
+                "The partner's list can be asked for neither phone nor email (NPA_LIST_QUERY)."
+            )
+        found: dict[str, PartnerLead] = {}
+        for kind, values in asked.items():
+            refused: list[PartnerUnavailable] = []
+            for value in values:
+                try:
+                    leads = self._leads({kind: value})
+                except _NotSo as error:
+                    refused.append(error)
+                    continue
+                found.update((lead.mark, lead) for lead in leads)
+                if key is not None and any(lead.key == key for lead in leads):
+                    return list(found.values())
+            if refused and len(refused) == len(values):
+                raise refused[0]
+        return list(found.values())
+
+    def list_between(self, since: datetime, until: datetime) -> list[PartnerLead]:
+        """The partner's leads of a period.
+
+        Raises:
+            PartnerUnavailable: it did not answer with a list that is known to be whole.
+        """
+        return self._leads({"since": since.isoformat(), "until": until.isoformat()})
 
     def close(self) -> None:
         """Close all connections."""
@@ -145,52 +197,61 @@ class Partner:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _pages(self, asked: Mapping[str, str]) -> Iterator[PartnerLead]:
-        path = self.settings.list_path
-        if path is None:
+    def _leads(self, asked: Mapping[str, str]) -> list[PartnerLead]:
+        if self.settings.list_path is None:
             raise PartnerUnavailable(
-                "The partner offers no list (NPA_LIST_PATH is empty). Compare with a CSV it sends: "
+                "The partner offers no list (NPA_LIST_PATH is none). Compare with a CSV it sends: "
                 "`leadpipe reconcile --file FILE.csv`."
             )
-        cursor: str | None = None
-        seen: set[str] = set()
-        for _ in range(_MOST_PAGES):
-            items, cursor = self._page(path, {**asked, **({"cursor": cursor} if cursor else {})})
-            for item in items:
-                yield _partner_lead(item, self.settings.fields)
-            if not cursor:
-                return
-            if cursor in seen:
-                break
-            seen.add(cursor)
-        raise PartnerUnavailable("The partner's list does not end: its pages repeat.")
-
-    def _page(self, path: str, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], str | None]:
         try:
-            status, _, body = self._exchange("GET", path, params=dict(query))
+            items = read_list(self._fetch, asked, self.settings.paging)
+            leads = [partner_lead(item, self.settings.fields, self.settings.zone) for item in items]
+        except PartnerUnavailable:
+            raise
+        except Exception as error:
+            raise PartnerUnavailable(
+                f"The partner's list could not be read ({type(error).__name__})."
+            ) from error
+        if leads and not any(
+            lead.key or lead.values.get("phone") or lead.values.get("email") for lead in leads
+        ):
+            raise PartnerUnavailable(
+                f"The partner's list: none of its {len(leads)} leads has phone, email or external_id where "
+                "NPA_FIELDS places them."
+            )
+        return leads
+
+    def _fetch(self, query: Query | str) -> Answer:
+        path = self.settings.list_path or ""
+        try:
+            if isinstance(query, str):
+                answer = self._exchange("GET", self._own_url(query))
+            else:
+                answer = self._exchange("GET", path, params=dict(query))
         except _Failed as error:
             raise PartnerUnavailable(f"The partner's list: {error.verdict.message}") from None
-        try:
-            content = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            content = None
-        cursor: object = None
-        if isinstance(content, dict):
-            cursor = next((content[n] for n in _CURSOR_NAMES if content.get(n)), None)
-            content = next((content[n] for n in _LIST_NAMES if n in content), None)
-        if status != 200 or not isinstance(content, list):  # noqa: PLR2004
-            raise PartnerUnavailable(
-                f"The partner's list: HTTP {status} and no list of leads. Check NPA_LIST_PATH, or set it "
-                "empty and compare with a CSV."
+        if answer.status in _NOT_SO:
+            raise _NotSo(
+                f"The partner's list: HTTP {answer.status} and no list of leads. Check NPA_LIST_PATH, or "
+                "set it to none and compare with a CSV."
             )
-        return [item for item in content if isinstance(item, dict)], str(cursor) if cursor else None
+        return answer
+
+    def _own_url(self, url: str) -> str:
+        """The address of a next page; the key goes to no other host."""
+        base = self._http.base_url
+        path = (self.settings.list_path or "").lstrip("/")
+        there = httpx.URL(f"{str(base).rstrip('/')}/{path}").join(url)
+        if (there.scheme, there.host, there.port) != (base.scheme, base.host, base.port):
+            raise PartnerUnavailable("The partner's list goes on at another address.")
+        return str(there)
 
     def _exchange(
         self,
         method: str,
         path: str,
         **request: Any,  # noqa: ANN401 - httpx's own
-    ) -> tuple[int, httpx.Headers, bytes]:
+    ) -> Answer:
         self._pace.wait()
         deadline = self._clock() + self.settings.deadline_seconds
         chunks: list[bytes] = []
@@ -209,7 +270,11 @@ class Partner:
             raise _Failed(
                 self._blanked(_unanswered(error, self.settings.deadline_seconds))
             ) from None
-        return answer.status_code, answer.headers, b"".join(chunks)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            message = f"no request could be made ({type(error).__name__}). Check NPA_API_URL."
+            raise _Failed(Verdict("misconfigured", message)) from None
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, headers, b"".join(chunks))
 
     def _blanked(self, verdict: Verdict) -> Verdict:
         key = self.settings.api_key
@@ -246,24 +311,24 @@ def _unanswered(error: httpx.HTTPError, deadline_seconds: float) -> Verdict:
     return Verdict("unknown", f"the connection ended before the answer ({name})")
 
 
-def _partner_lead(item: Mapping[str, Any], fields: Mapping[str, str]) -> PartnerLead:
+class _NotSo(PartnerUnavailable):
+    """The partner does not take a question, or answers no such lead in this way."""
+
+
+def partner_lead(
+    item: Mapping[str, Any], fields: Mapping[str, str], zone: str | None
+) -> PartnerLead:
+    """A lead of a partner's list."""
     values = from_partner(item, fields)
-    found = next((item[n] for n in _ID_NAMES if isinstance(item.get(n), str | int)), None)
+    named = {str(name).casefold(): value for name, value in item.items()}
+    found = next((named[n] for n in _ID_NAMES if isinstance(named.get(n), str | int)), None)
+    times = (span_of(named.get(name), zone) for name in _TIME_NAMES)
     return PartnerLead(
-        npa_lead_id=None if found is None else str(found),
+        npa_lead_id=None if found is None or found == "" else str(found)[:200],
         key=values.pop(KEY_FIELD, None),
-        created_at=next(filter(None, (moment(item.get(name)) for name in _TIME_NAMES)), None),
+        made=next((time for time in times if time is not None), None),
         values=values,
     )
-
-
-def moment(value: object) -> datetime | None:
-    """An ISO 8601 time with its zone; None if it is none."""
-    try:
-        found = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 class _Pace:

@@ -1,70 +1,106 @@
 """What the partner tells about a lead later: submitted, contacted, sold, rejected.
 
-A notice counts once, by its id; the latest by its own time holds, whatever the order they arrive in.
+A notice counts once, by what it says of which lead and when: the `id` in it may be the lead's, or another one
+each time it is sent. The latest by its own time holds, whatever the order they arrive in; one without a time
+of its own moves no lead back.
 """
 
 import hashlib
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
 
-from leadpipe.delivery.partner import moment
+from leadpipe.delivery import outbox
+from leadpipe.delivery.moments import moment
+from leadpipe.delivery.reading import UnreadableJson, decoded
 from leadpipe.errors import BadPartnerEvent
 
 STATUSES = ("submitted", "contacted", "sold", "rejected")
+_RANKS = {"submitted": 0, "contacted": 1, "sold": 2, "rejected": 2}
+_LEAD_NAMES = ("npa_lead_id", "lead_id", "leadId", "leadid")
+_KEY_NAMES = ("external_id", "externalId", "idempotency_key")
+_OWN_NAMES = ("event_id", "eventId", "notice_id", "notification_id", "webhook_id", "id")
+_TIME_NAMES = ("occurred_at", "occurredAt", "happened_at", "timestamp", "event_time")
 
 
 @dataclass(frozen=True)
 class PartnerEvent:
-    """A notice of the partner about one lead, named by its id or by our key."""
+    """A notice of the partner about one lead, named by its id or by our key.
+
+    `is_timed` says that `occurred_at` is the partner's own time, not that of its arrival.
+    """
 
     event_id: str
     status: str
     occurred_at: datetime
     npa_lead_id: str | None
     key: str | None
+    is_timed: bool = True
 
 
-def read_partner_event(body: bytes, *, event_id: str | None, now: datetime) -> PartnerEvent:
+def read_partner_event(
+    body: bytes | str, *, event_id: str | None, now: datetime, zone: str | None = None
+) -> PartnerEvent:
     """A notice from a webhook's body: `{"lead_id"|"external_id": …, "status": …, "occurred_at": …}`.
 
     Args:
-        body: JSON; may be wrapped in `data`.
-        event_id: of the request (`webhook-id`); else the body's `id`, else the body itself is the id.
+        body: JSON; may be wrapped in `data`, and the lead's id in `lead`.
+        event_id: of the request (`webhook-id`), if it has one.
         now: when it arrived: the time of a notice that names none.
+        zone: of times that name none (IANA).
 
     Raises:
         BadPartnerEvent: no JSON, no lead, or an unknown status.
     """
     try:
-        content: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        raise BadPartnerEvent("the body is not JSON") from None
+        content = decoded(body)
+    except UnreadableJson as error:
+        raise BadPartnerEvent(f"the body is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadPartnerEvent("the body is no JSON object")
     inner = content["data"] if isinstance(content.get("data"), dict) else content
-    status = str(inner.get("status") or "").lower()
+    status = str(inner.get("status") or "").strip().lower()
     if status not in STATUSES:
         raise BadPartnerEvent(f"status {status[:40]!r} is none of {', '.join(STATUSES)}")
-    npa_lead_id = inner.get("npa_lead_id") or inner.get("lead_id")
-    key = inner.get("external_id")
-    if not npa_lead_id and not key:
+    lead = inner["lead"] if isinstance(inner.get("lead"), dict) else {}
+    key = _first(inner, _KEY_NAMES) or _first(lead, _KEY_NAMES)
+    npa_lead_id = _first(inner, _LEAD_NAMES) or _first(lead, (*_LEAD_NAMES, "id"))
+    if npa_lead_id is None and key is None:
+        npa_lead_id = _first(inner, ("id",))
+    if npa_lead_id is None and key is None:
         raise BadPartnerEvent("no lead_id and no external_id")
-    given = inner.get("occurred_at") or content.get("timestamp")
-    occurred_at = moment(given) if given else now
+    given = next(
+        (place[n] for place in (inner, content) for n in _TIME_NAMES if place.get(n)), None
+    )
+    occurred_at = moment(given, zone) if given is not None else now
     if occurred_at is None:
         raise BadPartnerEvent("occurred_at should be an ISO 8601 time with its zone")
-    own_id = event_id or content.get("event_id") or content.get("id")
+    own = event_id or _first(content, _OWN_NAMES) or _first(inner, _OWN_NAMES)
+    what = (
+        ("at", occurred_at.astimezone(UTC).isoformat())
+        if given is not None
+        else ("own", "" if own in {npa_lead_id, key} else own)
+    )
+    identity = repr((npa_lead_id or key, status, *what)).encode("utf-8", "replace")
     return PartnerEvent(
-        event_id=str(own_id or hashlib.sha256(body).hexdigest())[:200],
+        event_id=hashlib.sha256(identity).hexdigest()[:40],
         status=status,
         occurred_at=occurred_at,
-        npa_lead_id=str(npa_lead_id)[:200] if npa_lead_id else None,
-        key=str(key)[:200] if key else None,
+        npa_lead_id=npa_lead_id,
+        key=key,
+        is_timed=given is not None,
     )
+
+
+def _first(content: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = content.get(name)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return str(value).strip()[:200]
+    return None
 
 
 def apply_partner_event(
@@ -82,8 +118,9 @@ def apply_partner_event(
     ).fetchone():
         return "duplicate"
     found = connection.execute(
-        "SELECT id, partner_status_at, partner_status FROM lead_deliveries "
-        "WHERE npa_lead_id = $npa OR idempotency_key = $key ORDER BY id LIMIT 1",
+        "SELECT id, partner_status_at, partner_status, state FROM lead_deliveries "
+        "WHERE npa_lead_id = $npa OR idempotency_key IN ($key, $npa) "
+        "ORDER BY idempotency_key = $key DESC, id LIMIT 1",
         {"npa": event.npa_lead_id, "key": event.key},
     ).fetchone()
     connection.execute(
@@ -95,11 +132,12 @@ def apply_partner_event(
     )
     if found is None:
         return "unknown"
-    id_, known_at, status = found
-    # `submitted` is also what we entered ourselves, by our clock: it never holds back a notice.
-    if known_at is not None and status != "submitted" and event.occurred_at < known_at:
-        return "late"
-    if event.status == "submitted" and status not in {None, "submitted"}:
+    id_, known_at, status, state = found
+    if state in {"unknown", "retrying", "sent"}:  # nobody knew, and the partner says that it has it
+        has_it = outbox.Outcome(id_, "succeeded", "found", now, npa_lead_id=event.npa_lead_id)
+        outbox.record(connection, [has_it])
+        status = None
+    if status is not None and not _is_later(event, status, known_at):
         return "late"
     connection.execute(
         "UPDATE lead_deliveries SET partner_status = $status, partner_status_at = $at, "
@@ -109,6 +147,19 @@ def apply_partner_event(
     return "applied"
 
 
+def _is_later(event: PartnerEvent, status: str, known_at: datetime | None) -> bool:
+    """Whether a notice tells more than what is known of its lead."""
+    is_further = _RANKS[event.status] >= _RANKS.get(status, 0)
+    # `submitted` is also what we entered ourselves, by our clock: it never holds back a notice.
+    if status == "submitted" or known_at is None:
+        return is_further
+    if event.status == "submitted":
+        return False
+    if not event.is_timed or event.occurred_at == known_at:
+        return is_further
+    return event.occurred_at > known_at
+
+
 def settle_partner_events(connection: duckdb.DuckDBPyConnection) -> int:
     """Apply kept notices whose leads have become known by the partner's id; how many leads moved."""
     return len(
@@ -116,8 +167,10 @@ def settle_partner_events(connection: duckdb.DuckDBPyConnection) -> int:
             """
             UPDATE lead_deliveries SET partner_status = e.status, partner_status_at = e.occurred_at
             FROM (
-                SELECT npa_lead_id, arg_max(status, occurred_at) AS status,
-                       max(occurred_at) AS occurred_at
+                SELECT npa_lead_id, max(occurred_at) AS occurred_at,
+                       arg_max(status, epoch_us(occurred_at) * 4
+                               + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
+                           AS status
                 FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
             ) e
             WHERE e.npa_lead_id = lead_deliveries.npa_lead_id

@@ -19,6 +19,7 @@ _QUERIES = {
     "reconciliation_findings": """
         SELECT * FROM reconciliation_findings ORDER BY made_at, report_id, kind, id, npa_lead_id
     """,
+    "lead_settlements": "SELECT * FROM lead_settlements ORDER BY decided_at, id",
     "delivery_alerts": "SELECT * FROM delivery_alerts ORDER BY told_at, rule",
 }
 TABLES = tuple(_QUERIES)

@@ -1,10 +1,16 @@
 """The partner's API, retries, and when somebody is told."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from leadpipe.settings import Settings
+from leadpipe.zones import ZoneName, checked_zone
+
+
+def _zone(name: str | None) -> str | None:
+    return None if name is None else checked_zone(name)
 
 
 class DeliverySettings(Settings):
@@ -24,6 +30,31 @@ class DeliverySettings(Settings):
         "/leads",
         description="Lists leads by GET with phone, email, or since and until; `none` if "
         "the partner has no list.",
+    )
+    npa_list_paging: str = Field(
+        "auto",
+        pattern=r"^(auto|whole|cursor|link|page|offset)$",
+        description="How the list is divided into pages; `auto`: its answers tell. A list that is not known "
+        "to be whole is an error.",
+    )
+    npa_list_page_size: int | None = Field(
+        None, ge=1, le=100_000, description="Leads a page to ask the list for. Default: not asked."
+    )
+    npa_list_query: str = Field(
+        "",
+        description="The partner's names of the list's parameters: `since=created_after,page_size=per_page`; "
+        "ours are phone, email, key, since, until, cursor, page, page_size, offset, limit. `phone=` or "
+        "`email=`: it cannot be asked for it; `key=…`: it can be asked for our key.",
+    )
+    npa_answers_file: Path | None = Field(
+        None,
+        description="Your rules of what the partner's words mean, before those built in; "
+        "`leadpipe delivery answers` shows all.",
+    )
+    npa_timezone: Annotated[str | None, AfterValidator(_zone)] = Field(
+        None,
+        description="The time zone (IANA name) of the partner's times that name none. Without it such a time "
+        "decides nothing that a zone could change.",
     )
     npa_fields: str = Field(
         "",
@@ -111,6 +142,12 @@ class DeliverySettings(Settings):
         gt=0,
         alias="LEADPIPE_ALERT_OLDEST_HOURS",
         description="Age of the oldest unresolved lead from which an alert is sent.",
+    )
+    alert_timezone: ZoneName = Field(
+        "UTC",
+        alias="LEADPIPE_ALERT_TIMEZONE",
+        description="The team's time zone (IANA name); the daily summary of deliveries comes at 8 "
+        "in the morning there.",
     )
     alert_webhook_url: SecretStr | None = Field(
         None,

@@ -12,6 +12,7 @@ TABLES = (
     "reconciliations",
     "reconciliation_findings",
     "delivery_alerts",
+    "lead_settlements",
 )
 
 
@@ -117,4 +118,20 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def keep_decisions(connection: duckdb.DuckDBPyConnection) -> None:
+    """What persons decided about leads, and what a comparison could not decide."""
+    connection.execute("""
+        CREATE TABLE lead_settlements (
+            id BIGINT NOT NULL,
+            decision VARCHAR NOT NULL,
+            npa_lead_id VARCHAR,
+            who VARCHAR NOT NULL,
+            why VARCHAR NOT NULL,
+            decided_at TIMESTAMPTZ NOT NULL
+        );
+        ALTER TABLE reconciliations ADD COLUMN undecided BIGINT;
+        ALTER TABLE reconciliation_findings ADD COLUMN reason VARCHAR;
+    """)
+
+
+MIGRATIONS = (create_tables, keep_decisions)

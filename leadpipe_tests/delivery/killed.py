@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def main() -> None:
         delivery_turn(path.parent / "delivery.lock", wait_seconds=1),
         Partner(partner_settings(url), transport=KillingTransport()) as partner,
     ):
-        deliver(KillingWarehouse(path), partner, policy=POLICY, clock=lambda: datetime.now(UTC))
+        # A lead that was under way at eight deaths would be a person's: here it is to be sent in the end.
+        policy = replace(POLICY, most_attempts=1_000)
+        deliver(KillingWarehouse(path), partner, policy=policy, clock=lambda: datetime.now(UTC))
 
 
 if __name__ == "__main__":

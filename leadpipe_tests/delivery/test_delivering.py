@@ -92,6 +92,60 @@ def test_what_may_have_been_taken_is_asked_for_before_it_is_sent_again(
     assert rows(warehouse, "SELECT count(*) FROM failed_leads WHERE NOT resolved") == [(0,)]
 
 
+@pytest.mark.parametrize("spelling", ["e164", "digits", "national", "pretty"])
+@pytest.mark.parametrize(
+    "given", ["+12015550001", "(201) 555-0001", "1-201-555-0001", "2015550001"]
+)
+def test_a_lost_answer_is_found_in_the_partners_own_spelling(partner, warehouse, spelling, given):
+    """It finds its leads in the spelling it keeps them in alone, and keeps no key and no session."""
+    partner.configure(
+        script=["die"],
+        honours_key=False,
+        keeps_key=False,
+        keeps_session=False,
+        spelling=spelling,
+        is_searched_as_kept=True,
+    )
+    hand_over(warehouse, lead(1, phone=given, email="Jane@Example.org"))
+    deliver_to(partner, warehouse)
+    deliver_to(partner, warehouse, after=timedelta(minutes=5))
+    assert (partner.requests(), states(warehouse)) == (1, {1: "succeeded"})
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"clock_seconds": 200}, "succeeded"),
+        ({"clock_seconds": -1_800}, "unknown"),
+        ({"clock_seconds": -1_800, "keeps_session": True}, "succeeded"),
+        ({"has_zones": False}, "unknown"),
+        ({"has_zones": False, "keeps_key": True}, "succeeded"),
+    ],
+)
+def test_a_time_that_does_not_tell_is_a_persons(partner, warehouse, told, state):
+    """A clock that is wrong, or no zone: it is neither taken for ours nor sent again."""
+    usual = {"honours_key": False, "keeps_key": False, "keeps_session": False}
+    partner.configure(script=["die"], **(usual | told))
+    hand_over(warehouse, lead(1))
+    for minutes in (0, 5, 500):
+        deliver_to(partner, warehouse, after=timedelta(minutes=minutes))
+    assert (partner.requests(), states(warehouse)) == (1, {1: state})
+
+
+def test_two_leads_of_one_person_are_not_mistaken_for_each_other(partner, warehouse):
+    """Both answers lost, one of them there: nobody can tell which, so neither is sent."""
+    partner.configure(
+        script=["die", "die_before"], honours_key=False, keeps_key=False, keeps_session=False
+    )
+    hand_over(warehouse, lead(1), lead(2, phone="201-555-0001", email=""))
+    for minutes in (0, 5):
+        deliver_to(partner, warehouse, after=timedelta(minutes=minutes))
+    assert (partner.requests(), set(states(warehouse).values())) == (2, {"unknown"})
+    assert rows(
+        warehouse, "SELECT count(*) FROM delivery_attempts WHERE outcome = 'undecided'"
+    ) == [(2,)]
+
+
 def test_nothing_is_sent_again_before_the_partner_had_its_time(partner, warehouse):
     """A lead that is not in the list yet may still be taken: it waits for the settling time."""
     partner.configure(script=["stall"], seconds=0.6, honours_key=False)

@@ -14,6 +14,8 @@ from leadpipe_tests.delivery.partner import PartnerState
         ({"script": ["accept", "die_after"]}, "cannot 'die_after'; it knows accept, reject"),
         ({"default": "sulk"}, "cannot 'sulk'"),
         ({"latenzy": 1}, "no setting 'latenzy'"),
+        ({"spelling": "loud"}, "no spelling 'loud'"),
+        ({"paging": "scroll"}, "no paging 'scroll'"),
     ],
 )
 def test_what_it_does_not_know_is_named(told, problem):

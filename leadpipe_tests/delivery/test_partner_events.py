@@ -50,6 +50,83 @@ def test_a_notice_that_comes_before_its_lead_counts_later(partner, warehouse):
 
 
 @pytest.mark.parametrize(
+    "bodies",
+    [
+        # The id of a notice is the lead's.
+        [{"id": "npa-1", "lead_id": "npa-1"}, {"id": "npa-1", "lead_id": "npa-1"}],
+        # Only the id, which is the lead's.
+        [{"id": "npa-1"}, {"id": "npa-1"}],
+        # The partner's own number of the lead under `id`.
+        [{"id": 77, "lead": {"id": "npa-1"}}, {"id": 77, "lead": {"id": "npa-1"}}],
+        # A new id for each, and one for both, wrapped.
+        [
+            {"event_id": "e1", "data": {"leadId": "npa-1"}},
+            {"event_id": "e2", "data": {"leadId": "npa-1"}},
+        ],
+        [{"event_id": "e", "lead_id": "npa-1"}, {"event_id": "e", "lead_id": "npa-1"}],
+    ],
+)
+@pytest.mark.parametrize("is_timed", [True, False])
+def test_whatever_ids_notices_have_the_last_state_holds(partner, warehouse, bodies, is_timed):
+    """Contacted, sold, and both again as partners repeat what they did not see answered."""
+    hand_over(warehouse, lead(1))
+    deliver_to(partner, warehouse)
+    events = []
+    for hour, (body, status) in enumerate(zip(bodies, ("contacted", "sold"), strict=True), 10):
+        inner = body.get("data", body)
+        inner["status"] = status
+        if is_timed:
+            inner["occurred_at"] = f"2030-01-01T{hour}:00:00Z"
+        events.append(read_partner_event(json.dumps(body), event_id=None, now=_NOW))
+    with warehouse.transaction() as connection:
+        words = [apply_partner_event(connection, e, now=_NOW) for e in (*events, *events)]
+    assert words == ["applied", "applied", "duplicate", "duplicate"]
+    assert rows(warehouse, "SELECT partner_status FROM lead_deliveries") == [("sold",)]
+
+
+def test_a_repeat_without_a_time_moves_no_lead_back(partner, warehouse):
+    """Even when each repeat has an id of its own."""
+    hand_over(warehouse, lead(1))
+    deliver_to(partner, warehouse)
+    words = []
+    for number, status in enumerate(("contacted", "sold", "contacted", "submitted")):
+        body = json.dumps({"event_id": f"e{number}", "lead_id": "npa-1", "status": status})
+        event = read_partner_event(body, event_id=None, now=_NOW + timedelta(minutes=number))
+        with warehouse.transaction() as connection:
+            words.append(apply_partner_event(connection, event, now=_NOW))
+    assert words == ["applied", "applied", "late", "late"]
+
+
+def test_two_states_of_one_second_end_with_the_further_one(partner, warehouse):
+    """Partners write times to the second, and send in any order."""
+    hand_over(warehouse, lead(1))
+    deliver_to(partner, warehouse)
+    with warehouse.transaction() as connection:
+        words = [
+            apply_partner_event(connection, notice(status, 9), now=_NOW)
+            for status in ("sold", "contacted")
+        ]
+    assert words == ["applied", "late"]
+
+
+def test_a_notice_about_a_lead_that_nobody_knew_of_settles_it(partner, warehouse):
+    """Named by our key, the partner has it: it is not sent again."""
+    partner.configure(script=["die_before"], offers_list=False)
+    hand_over(warehouse, lead(1))
+    deliver_to(partner, warehouse)
+    [(key,)] = rows(warehouse, "SELECT idempotency_key FROM lead_deliveries")
+    body = json.dumps({"external_id": key, "lead_id": "npa-9", "status": "contacted"})
+    with warehouse.transaction() as connection:
+        event = read_partner_event(body, event_id=None, now=_NOW)
+        assert apply_partner_event(connection, event, now=_NOW) == "applied"
+    deliver_to(partner, warehouse, after=timedelta(minutes=5))
+    assert partner.requests() == 1
+    assert rows(warehouse, "SELECT state, npa_lead_id, partner_status FROM lead_deliveries") == [
+        ("succeeded", "npa-9", "contacted")
+    ]
+
+
+@pytest.mark.parametrize(
     ("body", "problem"),
     [
         (b"no json", "the body is not JSON"),

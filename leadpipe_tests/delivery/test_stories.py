@@ -100,7 +100,9 @@ def test_reconciliation_after_an_incident(partner, at_work):
     counts = {name: report[name] for name in ("ours", "theirs", "matched", "missing_there")}
     assert counts == {"ours": 4, "theirs": 4, "matched": 3, "missing_there": 1}
     assert (report["unknown_here"], report["there_twice"]) == (1, 0)
-    run("reconcile", "--since", "24h", "--fix")
+    assert "Nothing was sent" in run("reconcile", "--fix", answer="n\n").output
+    assert len([s for s in partner.leads() if "session_id" in s]) == 3
+    run("reconcile", "--since", "24h", "--fix", "--yes")
     assert len([s for s in partner.leads() if "session_id" in s]) == 4
     assert table("reconcile", "--since", "24h")["missing_there"] == 0
 
@@ -143,10 +145,10 @@ def test_personal_data_is_covered_unless_asked_for(partner, at_work):
 
 
 def test_an_export_holds_no_formulas(partner, at_work):
-    """A text that a spreadsheet would run is quoted."""
+    """A text that a spreadsheet would run is quoted; a phone number is none."""
     hand_over(1, full_name='=HYPERLINK("http://x")', email="-a@example.org")
     [line] = list(csv.reader(io.StringIO(run("succeeded", "list", "--export", "csv").stdout)))[1:]
-    assert [line[4][:2], line[5][:2], line[6][:2]] == ["'=", "'+", "'-"]
+    assert [line[4][:2], line[5][:2], line[6][:2]] == ["'=", "+1", "'-"]
 
 
 def test_statistics_by_channel_and_day(partner, at_work):
@@ -162,6 +164,30 @@ def test_statistics_by_channel_and_day(partner, at_work):
     assert (day["channel"], day["count"]) == ("voice", 2)
     assert len(table("succeeded", "list", "--phone", "+1 201 555 0002")) == 1
     assert table("succeeded", "list", "--channel", "sms") == []
+
+
+def test_a_person_is_found_in_every_spelling_and_nobody_is_not_everybody(partner, at_work):
+    """By phone and email, among delivered and failed leads."""
+    hand_over(1, phone="(201) 555-0001", email="Jane@Example.org")
+    hand_over(2, phone="1-800-FLOWERS", email="Ärger@Example.org")
+    assert len(table("succeeded", "list", "--phone", "+18003569377")) == 1
+    assert len(table("succeeded", "list", "--email", "ÄRGER@example.org")) == 1
+    partner.configure(default="reject")
+    hand_over(3, phone="201.555.0001")
+    for phone in ("+12015550001", "2015550001", "1-201-555-0001", "\u202a(201) 555 0001\u202c"):
+        for words, number in ((("succeeded", "list"), 1), (("failed", "list"), 3)):
+            assert [row["id"] for row in table(*words, "--phone", phone)] == [number]
+    assert [row["id"] for row in table("succeeded", "list", "--email", "JANE@example.ORG")] == [1]
+    assert table("succeeded", "list", "--phone", "+12015559999") == []
+    for words in (("--phone", "nobody"), ("--phone", ""), ("--email", ""), ("--email", "jane")):
+        assert "is no" in run("succeeded", "list", *words, code=1).output
+
+
+def test_a_session_named_by_a_number_is_covered(partner, at_work):
+    """Conversations by SMS often are."""
+    hand_over(1, session_id="sms-+12015550001")
+    [row] = table("succeeded", "list")
+    assert row["session_id"] == "sms-[phone]"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ _KINDS = {
     "tuple": "texts, separated by commas",
 }
 _PATTERNS = {
+    r"^(auto|whole|cursor|link|page|offset)$": "`auto`, `whole`, `cursor`, `link`, `page` or `offset`",
     r"^\d+(\.\d+)?\s*(MB|GB|MiB|GiB)$": "number with MB, GB, MiB or GiB",
     r"^[A-Z]{2}$": "two letters",
     r"^(filters|static)$": "`filters` or `static`",
