@@ -15,8 +15,6 @@ from leadpipe.web.settings import WebSettings
 
 _LIVE_EVENTS_A_MINUTE = 12
 _HERE = ("127.0.0.1", "localhost")
-# It recommends `dg dev`, which does the same and is one more package.
-_ADVICE = "ignore:Function `dev_command` is superseded"
 
 
 @click.command()
@@ -46,7 +44,7 @@ def up(*, port: int, page_port: int | None) -> None:
     _need_port(port)
     home = ensure_dagster_home(settings)
     ui = f"http://127.0.0.1:{port}"
-    ready = {f"{ui}/server_info": f"Dagster UI: {ui}"}
+    ready = {f"{ui}/healthz": f"Dagster UI: {ui}"}
     if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
         page = f"http://{settings.web_host}:{settings.web_port}/admin/sync"
         ready[page] = f"Page: {page}"
@@ -62,7 +60,7 @@ def up(*, port: int, page_port: int | None) -> None:
         else None
     )
     try:
-        prepare_dagster()
+        prepare_dagster(home)
         extra = {
             "DAGSTER_HOME": str(home),
             "LEADPIPE_DAGSTER_URL": ui,
@@ -72,11 +70,7 @@ def up(*, port: int, page_port: int | None) -> None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")
             extra |= environment_for(server)
         notes.print("Starting Dagster and the page …")
-        dagster = [
-            *(sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-m", "leadpipe.definitions"),
-            *("-h", "127.0.0.1", "-p", str(port)),
-            *("--log-level", "warning"),  # else two lines whenever a sensor finds nothing to do
-        ]
+        dagster = [sys.executable, "-m", "leadpipe", "dagster", "--daemon", "--port", str(port)]
         code = run_until_stopped(
             [dagster, [sys.executable, "-m", "leadpipe", "serve"]],
             extra,

@@ -17,7 +17,7 @@ from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
 from posthog_sandbox.__main__ import _parser as sandbox_parser
 
 # These need a PostHog, or do not end by themselves; they are parsed.
-_PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
+_PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve", "dagster"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY |= {"events"}  # by leadpipe_tests/events/project, against a PostHog
@@ -26,7 +26,19 @@ _PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"], ["source
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"
-_LANGUAGES = {"bash", "diff", "html", "ini", "mermaid", "python", "sql", "text", "toml"}
+_LANGUAGES = {
+    "bash",
+    "caddyfile",
+    "diff",
+    "html",
+    "ini",
+    "mermaid",
+    "nginx",
+    "python",
+    "sql",
+    "text",
+    "toml",
+}
 
 
 def pages_with(language: str):
