@@ -104,7 +104,7 @@ def _with(text: str, changes: Mapping[str, str]) -> str:
 
 @contextmanager
 def documented_nginx(folder: Path, *, page: int, dagster: int = 9) -> Iterator[Front]:
-    """nginx with the documented block, on a port and with a certificate of the test's own."""
+    """Nginx with the documented block, on a port and with a certificate of the test's own."""
     port, (cert, key) = free_port(), certificate(folder)
     block = _with(
         documented("nginx"),
@@ -122,7 +122,7 @@ def documented_nginx(folder: Path, *, page: int, dagster: int = 9) -> Iterator[F
 
 @contextmanager
 def bare_nginx(folder: Path, *, page: int, lines: str = "") -> Iterator[Front]:
-    """nginx as people set it up in a hurry: https, `proxy_pass`, and the lines given."""
+    """Nginx as people set it up in a hurry: https, `proxy_pass`, and the lines given."""
     port, (cert, key) = free_port(), certificate(folder)
     block = (
         f"server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {cert}; ssl_certificate_key {key};"
@@ -134,7 +134,7 @@ def bare_nginx(folder: Path, *, page: int, lines: str = "") -> Iterator[Front]:
 
 @contextmanager
 def nginx(folder: Path, block: str, port: int) -> Iterator[Front]:
-    """nginx with a `server` block."""
+    """Nginx with a `server` block."""
     file = folder / "nginx.conf"
     file.write_text(_NGINX.format(folder=folder, block=block))
     with _running([needed("nginx"), "-p", str(folder), "-c", str(file)], folder, port) as front:
