@@ -8,7 +8,6 @@ import sys
 import pytest
 
 from leadpipe.errors import ConfigurationError
-from leadpipe.web import kept
 from leadpipe.web.kept import kept_secret
 
 _FILES = ("session_key", "admin_token", "dagster_key")
@@ -17,7 +16,7 @@ _FILES = ("session_key", "admin_token", "dagster_key")
 @pytest.mark.parametrize("name", _FILES)
 @pytest.mark.parametrize("content", ["", "\n", "short\n", " " * 60])
 def test_an_empty_or_cut_off_secret_is_refused(start, tmp_path, name, content):
-    """The start ends with a line that names the file and the next step; no cookie or login is taken for it."""
+    """The start ends with a line that names the file and the next step; nothing is signed with it."""
     file = tmp_path / "data" / name
     file.parent.mkdir()
     file.touch(mode=0o600)
@@ -32,7 +31,9 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path, mode):
     file = tmp_path / "admin_token"
     secret = kept_secret(file)
     file.chmod(mode)
-    with pytest.raises(ConfigurationError, match=f"others at this machine can read it: chmod 600 {file}"):
+    with pytest.raises(
+        ConfigurationError, match=f"others at this machine can read it: chmod 600 {file}"
+    ):
         kept_secret(file)
     file.chmod(0o600)
     assert kept_secret(file) == secret
@@ -80,6 +81,6 @@ def test_two_that_start_together_have_one_secret(tmp_path, monkeypatch):
             assert kept_secret(file) == "secret-of-the-second-1"
         return "secret-of-the-second-1" if not file.exists() else "secret-of-the-first-00"
 
-    monkeypatch.setattr(kept.secrets, "token_urlsafe", numbered)
+    monkeypatch.setattr("leadpipe.web.kept.secrets.token_urlsafe", numbered)
     assert kept_secret(file) == "secret-of-the-second-1"
     assert [path.name for path in tmp_path.iterdir()] == ["session_key"]

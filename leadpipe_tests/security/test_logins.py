@@ -44,7 +44,9 @@ def acts():
 @pytest.fixture
 def public(start):
     """A public application with all that a person can do."""
-    return start(is_public=True, client="203.0.113.7", admin_token=SecretStr(TOKEN), dagster=FakeDagster())
+    return start(
+        is_public=True, client="203.0.113.7", admin_token=SecretStr(TOKEN), dagster=FakeDagster()
+    )
 
 
 def test_after_wrong_tokens_the_right_one_has_to_wait(public):

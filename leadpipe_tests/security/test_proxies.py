@@ -1,4 +1,4 @@
-"""Row 1: behind a proxy the page is closed, whatever the proxy sends; with the documented blocks it wants a login."""
+"""Row 1: behind a proxy the page is closed, whatever that sends; with the documented blocks it wants a login."""
 
 import re
 from urllib.parse import urlsplit
@@ -124,7 +124,7 @@ def test_the_documented_proxies_work_when_copied(tmp_path, proxy):
 
 
 def test_a_sender_cannot_choose_its_address(tmp_path):
-    """The documented proxies pass on who really called: a forged X-Forwarded-For changes no address in the log."""
+    """The documented proxy passes on who really called: a forged X-Forwarded-For is in no log."""
     with (
         serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
         documented_nginx(tmp_path, page=port_of(url)) as front,
@@ -143,7 +143,7 @@ def test_no_proxy_of_any_address_is_believed(monkeypatch, value):
     """FORWARDED_ALLOW_IPS=* is refused at the start, with what to write instead."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", value)
     with pytest.raises(
-        ConfigurationError, match="FORWARDED_ALLOW_IPS.*Name the proxy's own address"
+        ConfigurationError, match=r"FORWARDED_ALLOW_IPS.*Name the proxy's own address"
     ):
         load_settings(WebSettings)
 
@@ -154,5 +154,5 @@ def test_no_proxy_of_any_address_is_believed(monkeypatch, value):
 def test_a_name_is_a_name(monkeypatch, value):
     """LEADPIPE_WEB_NAMES takes what people type before the first slash, and says so."""
     monkeypatch.setenv("LEADPIPE_WEB_NAMES", value)
-    with pytest.raises(ConfigurationError, match="LEADPIPE_WEB_NAMES.*is no host name"):
+    with pytest.raises(ConfigurationError, match=r"LEADPIPE_WEB_NAMES.*is no host name"):
         load_settings(WebSettings)
