@@ -155,7 +155,7 @@ def _service(address: SecretStr) -> "NotifyBase":
 
 
 def _refuse_clear_text(service: "NotifyBase") -> None:
-    """Messages go by https to other machines, with the tokens in their addresses; mail has rules of its own."""
+    """Messages go by https to other machines, as their addresses hold tokens; mail has rules of its own."""
     name = service.secure_protocol
     secure = name if isinstance(name, str) else next(iter(name or ()), "")
     host = getattr(service, "host", None)

@@ -21,6 +21,7 @@ _QUERIES = {
     """,
     "delivery_alerts": "SELECT * FROM delivery_alerts ORDER BY told_at, rule",
 }
+_PERSONAL = ("succeeded_leads", "failed_leads")
 TABLES = tuple(_QUERIES)
 ASSETS = ()
 
@@ -29,4 +30,4 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
     """The files to publish."""
     del connection, now
     for name, query in _QUERIES.items():
-        yield Published(name, query)
+        yield Published(name, query, is_personal=name in _PERSONAL)

@@ -13,7 +13,7 @@ def checked_address(setting: str, url: str, *, carries: str) -> str:
     """The address unchanged, if it is https, or http to this machine, and has no password in it.
 
     Raises:
-        ConfigurationError: names the setting and the next step; has nothing of the address, which may be secret.
+        ConfigurationError: names the setting and the next step; nothing of the address.
     """
     text = url.strip()
     try:

@@ -27,7 +27,7 @@ from leadpipe.warehouse import Rows
 
 def partner_at(url):
     """A client of a partner at an address."""
-    return connect_partner(DeliverySettings(_env_file=None, npa_api_url=url))  # type: ignore[call-arg]
+    return connect_partner(DeliverySettings(_env_file=None, npa_api_url=url))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_an_alert_goes_to_another_machine_by_https(monkeypatch, address):
     assert mistakes(SecretStr(f"{scheme}s://{rest}")) == []
     assert mistakes(SecretStr(address.replace("chat.example", "127.0.0.1"))) == []
     monkeypatch.setenv("LEADPIPE_ALERT_TO", address)
-    with pytest.raises(ConfigurationError, match="ALERT_TO.*in clear") as caught:
+    with pytest.raises(ConfigurationError, match=r"ALERT_TO.*in clear") as caught:
         load_settings()
     assert "chat.example" not in str(caught.value)
 
@@ -99,7 +99,7 @@ def bomb(megabytes, *, encoding="gzip", is_whole=True):
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 - as http.server calls it
 
         def log_message(self, *args):
             """Say nothing."""
@@ -162,9 +162,12 @@ def test_posthogs_gzip_bomb_is_not_unpacked(monkeypatch):
     counting = Counting()
     monkeypatch.setattr("leadpipe.http.unzipping.zlib", counting)
     key = SecretStr("phx_" + "k" * 40)
-    with bomb(100) as url, PostHog(host=url, project_id="1", api_key=key) as posthog:
-        with pytest.raises(QueryTooHeavy, match="larger than 3 MB"):
-            posthog.key_scopes()
+    with (
+        bomb(100) as url,
+        PostHog(host=url, project_id="1", api_key=key) as posthog,
+        pytest.raises(QueryTooHeavy, match="larger than 3 MB"),
+    ):
+        posthog.key_scopes()
     assert counting.out <= 4_000_000
 
 
@@ -197,17 +200,29 @@ def test_a_strange_retry_after_is_none(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", " =1+1", "\n=1+1", "\t=1+1", "\r\n=1+1", "\u00a0=1+1", "\u200b=1+1", "\ufeff=1", "\t1"]
-    + [
-        "+1",
-        "-1+1",
-        "@SUM(A1)",
-        "\uff1d1+1",
-        "\uff0b1",
-        "\uff0d1",
-        "\uff20SUM(A1)",
-        " \uff1d1",
-        "\n1",
+    [
+        *(
+            "=1+1",
+            " =1+1",
+            "\n=1+1",
+            "\t=1+1",
+            "\r\n=1+1",
+            "\u00a0=1+1",
+            "\u200b=1+1",
+            "\ufeff=1",
+            "\t1",
+        ),
+        *(
+            "+1",
+            "-1+1",
+            "@SUM(A1)",
+            "\uff1d1+1",
+            "\uff0b1",
+            "\uff0d1",
+            "\uff20SUM(A1)",
+            " \uff1d1",
+            "\n1",
+        ),
     ],
 )
 def test_a_spreadsheet_gets_text_and_no_formula(capsys, text):

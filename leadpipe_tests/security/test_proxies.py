@@ -1,4 +1,4 @@
-"""Row 1: behind a proxy the page is closed, whatever that sends; with the documented blocks it wants a login."""
+"""Row 1: behind a proxy the page is closed, whatever that sends; with the documented ones it has a login."""
 
 import re
 from urllib.parse import urlsplit
