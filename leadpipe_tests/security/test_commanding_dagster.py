@@ -104,7 +104,7 @@ def launched(url):
 @pytest.mark.usefixtures("machine_clock")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_visited_page_commands_nothing(dagster, chromium, host):
-    """Of another port or another site, by GET, form, fetch, image or websocket; bare Dagster obeys most of it."""
+    """Of another port or site, by GET, form, fetch, image or websocket; bare Dagster obeys."""
     is_guarded, url = dagster
     before = launched(url)
     with a_nice_page(url) as port:
