@@ -33,7 +33,7 @@ from starlette.types import ASGIApp
 
 from leadpipe.settings import Settings, prepare_dagster
 from leadpipe.web.access import admin_token
-from leadpipe.web.dagster_access import PREFIX, dagster_key
+from leadpipe.web.dagster_access import dagster_key
 from leadpipe.web.door import Door
 from leadpipe.web.headers import UI_HEADERS, SecureHeaders
 from leadpipe.web.logins import Logins
@@ -41,7 +41,7 @@ from leadpipe.web.names import is_loopback
 from leadpipe.web.own_page import OnlyItsOwnPage, WithLogin
 from leadpipe.web.server import address_of, listen, run_until_signal
 from leadpipe.web.sessions import SignedSessions, signing_key
-from leadpipe.web.settings import WebSettings
+from leadpipe.web.settings import PREFIX, WebSettings
 from leadpipe.web.signing import check_length
 
 _DEFINITIONS = "leadpipe.definitions"

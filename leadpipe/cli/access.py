@@ -33,7 +33,12 @@ def access(ctx: click.Context, *, limit: int, output: str | None) -> None:
 @access.command()
 @format_options
 def sessions(*, output: str | None) -> None:
-    """List the sessions that have not ended."""
+    """List the sessions that have not ended: since when, from which address.
+
+    \b
+    Example:
+      leadpipe access sessions
+    """
     found = _logins().sessions(now=datetime.now(UTC))
     rows = tuple((one.name, one.address, one.started_at, one.ends_at) for one in found)
     emit(Rows(("session", "address", "started_at", "ends_at"), rows), output, title="Sessions")
@@ -41,7 +46,12 @@ def sessions(*, output: str | None) -> None:
 
 @access.command()
 def end() -> None:
-    """End all sessions: everybody has to log in again."""
+    """End all sessions: everybody has to log in again.
+
+    \b
+    Example:
+      leadpipe access end
+    """
     console.print(f"{_logins().end_all()} sessions ended")
 
 

@@ -11,7 +11,7 @@ from leadpipe.cli.processes import run_until_stopped
 from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings, prepare_dagster
-from leadpipe.web.settings import WebSettings
+from leadpipe.web.settings import PREFIX, WebSettings
 
 _LIVE_EVENTS_A_MINUTE = 12
 _HERE = ("127.0.0.1", "localhost")
@@ -44,10 +44,11 @@ def up(*, port: int, page_port: int | None) -> None:
     _need_port(port)
     home = ensure_dagster_home(settings)
     ui = f"http://127.0.0.1:{port}"
-    ready = {f"{ui}/healthz": f"Dagster UI: {ui}"}
+    prefix = PREFIX if settings.is_public else ""
+    ready = {f"{ui}/healthz": f"Dagster UI: {ui}{prefix}"}
     if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
-        page = f"http://{settings.web_host}:{settings.web_port}/admin/sync"
-        ready[page] = f"Page: {page}"
+        page = f"http://{settings.web_host}:{settings.web_port}"
+        ready[f"{page}/healthz"] = f"Page: {page}/admin/sync"
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(

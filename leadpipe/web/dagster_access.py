@@ -13,9 +13,7 @@ from pydantic import SecretStr
 
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.kept import kept_secret
-from leadpipe.web.settings import WebSettings
-
-PREFIX = "/dagster"
+from leadpipe.web.settings import PREFIX, WebSettings
 
 
 def dagster_key(data_dir: Path) -> SecretStr:

@@ -7,6 +7,9 @@ from pydantic import AfterValidator, Field, SecretStr
 from leadpipe.settings import Settings
 from leadpipe.web.names import is_loopback, read_names, read_proxies
 
+PREFIX = "/dagster"
+"""Where the Dagster UI is below the page's name, in public mode."""
+
 
 def _names(text: str) -> str:
     return ",".join(read_names(text))
