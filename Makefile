@@ -7,7 +7,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up browser test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
+.PHONY: help setup demo up programs test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,6 +19,7 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@chmod 700 data
 	@touch $(READY)
 
 demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
@@ -27,10 +28,10 @@ demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
 up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (http://localhost:3002/admin/sync).
 	$(BIN)/leadpipe up
 
-browser:  ## Install Chromium for the page's tests, if there is none (as root).
-	.ci/browser
+programs:  ## Install Chromium, nginx and Caddy for the tests, if they are not there (as root).
+	.ci/programs
 
-test: browser lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
+test: programs lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
@@ -48,7 +49,7 @@ test-deliveries: $(READY)  ## Prove that no lead is lost or sent twice: 10,000 t
 test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
 	$(BIN)/python -m leadpipe_tests.installed
 
-test-domains: browser $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
+test-domains: programs $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
 	$(BIN)/python -m leadpipe_tests.deleting
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
@@ -72,4 +73,5 @@ lock:  ## Lock the newest allowed packages, with hashes (needs uv).
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
 	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \
 		data/first_day data/sandbox.json data/sandbox data/inbox.sqlite data/inbox.sqlite-wal \
-		data/inbox.sqlite-shm data/session_key
+		data/inbox.sqlite-shm data/session_key data/dagster_key data/logins.sqlite data/logins.sqlite-wal \
+		data/logins.sqlite-shm

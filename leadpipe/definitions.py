@@ -10,6 +10,7 @@ import dagster as dg
 
 from leadpipe.domains import HasAutomation, modules, parts
 from leadpipe.launcher import in_process_executor
+from leadpipe.private import keep_private
 from leadpipe.published import assets as published_assets
 from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
@@ -61,4 +62,5 @@ def build_defs(
     )
 
 
+keep_private()  # the files of runs, which hold personal data
 defs = build_defs()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.http.addresses import is_this_machine
 
 if TYPE_CHECKING:
     from apprise import NotifyBase, NotifyResult
@@ -149,13 +150,27 @@ def _service(address: SecretStr) -> "NotifyBase":
         )
     if service is None:
         raise ConfigurationError(f"does not begin like an address of a known service; {_HELP}")
+    _refuse_clear_text(service)
     return service
+
+
+def _refuse_clear_text(service: "NotifyBase") -> None:
+    """Messages go by https to other machines, as their addresses hold tokens; mail has rules of its own."""
+    name = service.secure_protocol
+    secure = name if isinstance(name, str) else next(iter(name or ()), "")
+    host = getattr(service, "host", None)
+    has_choice = bool(service.protocol) and bool(secure) and secure != "mailtos"
+    if service.secure or not has_choice or not host or is_this_machine(host):
+        return
+    raise ConfigurationError(f"would send messages in clear; use {secure}://")
 
 
 def _webhook(url: SecretStr) -> "NotifyBase | None":
     parts = urlsplit(_text(url))
     if not (host := parts.hostname):
         return None
+    if parts.scheme == "http" and not is_this_machine(host):
+        raise ConfigurationError("would send messages in clear; use https://")
     return _instantiated(
         {
             "schema": {"http": "json", "https": "jsons"}[parts.scheme],

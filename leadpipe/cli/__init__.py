@@ -13,6 +13,7 @@ import click
 
 from leadpipe import __version__, domains
 from leadpipe.errors import DomainMisfit, LeadpipeError
+from leadpipe.private import keep_private
 from leadpipe.terminal import forgive_encodings, said_to
 
 # The commands that are no domain's, by the module they are in.
@@ -28,6 +29,8 @@ _FRAME = {
         "sandbox": "Run a PostHog to try things on.",
     },
     "leadpipe.cli.serve": {"serve": "Serve the page, PostHog's webhook and the cron endpoints."},
+    "leadpipe.cli.dagster": {"dagster": "Serve the Dagster UI behind the page's login."},
+    "leadpipe.cli.access": {"access": "Say who is logged in and what they did."},
     "leadpipe.cli.up": {"up": "Start the Dagster UI, its daemon and the web page."},
 }
 
@@ -58,6 +61,7 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own
         forgive_encodings()
+        keep_private()
         return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:

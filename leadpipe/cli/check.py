@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
+from leadpipe.cli import safety
 from leadpipe.cli.findings import Finding
 from leadpipe.cli.output import console, print_json
 from leadpipe.connections import connect_posthog
@@ -15,8 +16,6 @@ from leadpipe.domains import HasFindings, parts
 from leadpipe.errors import LeadpipeError, PostHogError, PostHogRefused, ScopeMissing
 from leadpipe.posthog import PostHog
 from leadpipe.settings import Settings, load_settings
-from leadpipe.web.settings import WebSettings
-from leadpipe.web.signing import can_sign, check_posthog_secret
 
 _LEAST_FREE_GB = 2.0
 _SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "wrong": "[red]✗[/red]"}
@@ -25,7 +24,7 @@ _SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "wrong": 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, as_json: bool) -> None:
-    """Say what is right and wrong: key, scopes, host, project, warehouse, disk. Ends with 1 if wrong.
+    """Say what is right and wrong: key, project, warehouse, safety, disk. Ends with 1 if wrong.
 
     \b
     Example:
@@ -55,7 +54,7 @@ def _findings() -> Iterator[Finding]:
         yield from found
         for _, part in parts(HasFindings):
             yield from part.findings(settings, posthog, now=datetime.now(UTC))
-    yield _secrets(settings.of(WebSettings))
+    yield from safety.findings(settings)
     yield _disk(settings)
 
 
@@ -93,28 +92,6 @@ def _posthog(settings: Settings, found: list[Finding], closing: ExitStack) -> Po
         zone = f"time zone {project.timezone}; leadpipe counts days in UTC"
         found.append(Finding("ok", "project", f"{project.name} ({project.id}), {zone}"))
     return posthog
-
-
-def _secrets(settings: WebSettings) -> Finding:
-    secrets = {
-        "POSTHOG_WEBHOOK_SECRET": settings.posthog_webhook_secret,
-        "CRON_SECRET": settings.cron_secret,
-    }
-    try:
-        check_posthog_secret("POSTHOG_WEBHOOK_SECRET", settings.posthog_webhook_secret)
-    except LeadpipeError as error:
-        return Finding("wrong", "web page", str(error))
-    missing = [name for name, secret in secrets.items() if secret is None]
-    if missing:
-        return Finding("ok", "web page", f"answers this machine only: {', '.join(missing)} not set")
-    text = "webhook and cron are secured"
-    if settings.posthog_webhook_secret is not None and not can_sign(
-        settings.posthog_webhook_secret
-    ):
-        text += (
-            "; PostHog can send the webhook's secret, not sign with it (`leadpipe webhook secret`)"
-        )
-    return Finding("ok", "web page", text)
 
 
 def _disk(settings: Settings) -> Finding:

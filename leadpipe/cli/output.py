@@ -17,12 +17,14 @@ from rich.table import Table
 from rich.text import Text
 
 from leadpipe.terminal import is_unicode, unseen_as_json, visible
-from leadpipe.text import whole
+from leadpipe.text import whole, without_marks
 from leadpipe.warehouse import Rows
 
 # A spreadsheet takes these for numbers, and runs nothing.
 _NUMBER = re.compile(r"\+[0-9][0-9 ]*")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# As spreadsheets take them: also in full width, and after what they skip.
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
+_CONTROL_STARTS = ("\t", "\r", "\n")
 
 _WIDTH_OF_A_FILE = 180
 
@@ -139,6 +141,11 @@ def _csv_value(value: object, shown: Callable[[str], str]) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, str):
-        is_formula = value.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(value)
+        is_formula = _is_formula(value) and not _NUMBER.fullmatch(value)
         return shown(f"'{value}" if is_formula else value)
     return value
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet might take a text for a formula, blanks and marks that nobody sees aside."""
+    return text.startswith(_CONTROL_STARTS) or without_marks(text).startswith(_FORMULA_STARTS)

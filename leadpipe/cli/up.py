@@ -11,12 +11,10 @@ from leadpipe.cli.processes import run_until_stopped
 from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings, prepare_dagster
-from leadpipe.web.settings import WebSettings
+from leadpipe.web.settings import PREFIX, WebSettings
 
 _LIVE_EVENTS_A_MINUTE = 12
 _HERE = ("127.0.0.1", "localhost")
-# It recommends `dg dev`, which does the same and is one more package.
-_ADVICE = "ignore:Function `dev_command` is superseded"
 
 
 @click.command()
@@ -46,10 +44,11 @@ def up(*, port: int, page_port: int | None) -> None:
     _need_port(port)
     home = ensure_dagster_home(settings)
     ui = f"http://127.0.0.1:{port}"
-    ready = {f"{ui}/server_info": f"Dagster UI: {ui}"}
+    prefix = PREFIX if settings.is_public else ""
+    ready = {f"{ui}/healthz": f"Dagster UI: {ui}{prefix}"}
     if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
-        page = f"http://{settings.web_host}:{settings.web_port}/admin/sync"
-        ready[page] = f"Page: {page}"
+        page = f"http://{settings.web_host}:{settings.web_port}"
+        ready[f"{page}/healthz"] = f"Page: {page}/admin/sync"
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(
@@ -62,7 +61,7 @@ def up(*, port: int, page_port: int | None) -> None:
         else None
     )
     try:
-        prepare_dagster()
+        prepare_dagster(home)
         extra = {
             "DAGSTER_HOME": str(home),
             "LEADPIPE_DAGSTER_URL": ui,
@@ -72,11 +71,7 @@ def up(*, port: int, page_port: int | None) -> None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")
             extra |= environment_for(server)
         notes.print("Starting Dagster and the page …")
-        dagster = [
-            *(sys.executable, "-W", _ADVICE, "-m", "dagster", "dev", "-m", "leadpipe.definitions"),
-            *("-h", "127.0.0.1", "-p", str(port)),
-            *("--log-level", "warning"),  # else two lines whenever a sensor finds nothing to do
-        ]
+        dagster = [sys.executable, "-m", "leadpipe", "dagster", "--daemon", "--port", str(port)]
         code = run_until_stopped(
             [dagster, [sys.executable, "-m", "leadpipe", "serve"]],
             extra,

@@ -14,6 +14,7 @@ from leadpipe.delivery.policy import DeliveryPolicy
 from leadpipe.delivery.service import DeliveryPlace
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import ConfigurationError
+from leadpipe.http.addresses import checked_address
 from leadpipe.notices import Receiver, mail_server, receivers, text_webhook
 
 
@@ -28,8 +29,7 @@ def connect_partner(settings: DeliverySettings) -> Partner:
         raise ConfigurationError(
             "NPA_API_URL is not set, so leads wait in the outbox. Set it and NPA_API_KEY in .env."
         )
-    if not url.startswith(("http://", "https://")):
-        raise ConfigurationError("NPA_API_URL should begin with https://")
+    url = checked_address("NPA_API_URL", url, carries="leads and the key")
     return Partner(
         PartnerSettings(
             url=url,

@@ -29,7 +29,7 @@ from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Look, Pages, Panel
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import only_logged_in
+from leadpipe.web.sessions import note_act, only_logged_in
 from leadpipe.web.signing import check_signing_secret
 from leadpipe.web.state import Web, state_of
 
@@ -94,7 +94,9 @@ async def _set_aside(web: Web, content: str, reason: str) -> None:
 
 
 async def _show_panel(request: Request) -> Response:
-    """The delivery panel; `?reveal=1` shows personal data in full."""
+    """The delivery panel; `?reveal=1` shows personal data in full, which is logged."""
+    if request.query_params.get("reveal") == "1":
+        note_act(request, "revealed the personal data of failed leads")
     return await _panel(request, problem=None)
 
 
@@ -104,8 +106,9 @@ async def _retry_leads(request: Request) -> Response:
     web = state_of(request)
     form = await request.form()
     given = str(form.get("id", ""))
-    if given and not given.isdigit():
+    if given and not (given.isascii() and given.isdigit()):
         raise Refusal(400, "id should be the number of a lead")
+    note_act(request, f"retried lead {given}" if given else "retried all failed leads")
     try:
         await run_in_threadpool(_retry, web, int(given) if given else None)
     except LeadpipeError as error:

@@ -24,6 +24,7 @@ from leadpipe.delivery.moments import Span, span_of
 from leadpipe.delivery.reading import written
 from leadpipe.errors import PartnerUnavailable
 from leadpipe.http.deadlines import Deadlines, install
+from leadpipe.http.unzipping import BodyTooLarge, body_pieces
 
 _MOST_BYTES = 20_000_000
 _TIME_NAMES = (
@@ -103,7 +104,11 @@ class Partner:
         self._clock = clock
         self._deadlines = Deadlines(clock)
         self._pace = _Pace(settings.requests_per_second, clock=clock, sleep=sleep)
-        headers = {"Accept": "application/json", "User-Agent": "leadpipe"}
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": "leadpipe",
+        }
         if settings.api_key is not None:
             key = settings.api_key.get_secret_value()
             is_bearer = settings.auth_header.lower() == "authorization" and " " not in key
@@ -262,10 +267,13 @@ class Partner:
                     method, path, timeout=self.settings.deadline_seconds, **request
                 ) as answer,
             ):
-                for chunk in answer.iter_bytes():
+                for chunk in body_pieces(answer, most_bytes=_MOST_BYTES):
                     chunks.append(chunk)
-                    if self._clock() >= deadline or sum(map(len, chunks)) > _MOST_BYTES:
+                    if self._clock() >= deadline:
                         raise httpx.ReadTimeout("still sending at the deadline")
+        except BodyTooLarge:
+            text = f"the answer is larger than {_MOST_BYTES:,} bytes"
+            raise _Failed(Verdict("unknown", text)) from None
         except httpx.HTTPError as error:
             raise _Failed(
                 self._blanked(_unanswered(error, self.settings.deadline_seconds))

@@ -22,6 +22,7 @@ _QUERIES = {
     "lead_settlements": "SELECT * FROM lead_settlements ORDER BY decided_at, id",
     "delivery_alerts": "SELECT * FROM delivery_alerts ORDER BY told_at, rule",
 }
+_PERSONAL = ("succeeded_leads", "failed_leads")
 TABLES = tuple(_QUERIES)
 ASSETS = ()
 
@@ -30,4 +31,4 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
     """The files to publish."""
     del connection, now
     for name, query in _QUERIES.items():
-        yield Published(name, query)
+        yield Published(name, query, is_personal=name in _PERSONAL)

@@ -105,6 +105,8 @@ def drain(
                 buried=report.buried + len(broken),
                 withheld=report.withheld + len(waiting) - len(events),
             )
+    if report.moved or report.buried or report.withheld:
+        inbox.clear_log()  # it has what was removed, personal data too
     return report
 
 

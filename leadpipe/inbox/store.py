@@ -184,6 +184,10 @@ class Inbox:
         with self._transaction() as connection:
             connection.executemany("DELETE FROM waiting WHERE id = ?", [(n,) for n in numbers])
 
+    def clear_log(self) -> None:
+        """Move the whole log of commits into the file, and leave none of its bytes; not while others read."""
+        self._read("PRAGMA wal_checkpoint(TRUNCATE)", [])
+
     def bury(self, event: Waiting, reason: str, *, now: datetime) -> None:
         """Make a dead letter of a waiting event."""
         with self._transaction() as connection:

@@ -22,10 +22,12 @@ from leadpipe.errors import (
     PostHogError,
     PostHogRefused,
     PostHogUnavailable,
+    QueryTooHeavy,
     RateLimited,
 )
 from leadpipe.http import deadlines as wire
 from leadpipe.http import discretion
+from leadpipe.http.unzipping import BodyTooLarge, body_pieces
 from leadpipe.http.waits import http_date, retry_after_seconds
 from leadpipe.posthog import hosts
 from leadpipe.posthog.answers import Answer, Asked, shorten
@@ -60,6 +62,7 @@ _CROWDED_WAIT_SECONDS = 2.0
 _TOO_MANY_REQUESTS = 429
 _OBEYED_STATUSES = {_TOO_MANY_REQUESTS, 503}
 _JUST_NOW_SECONDS = 0.01
+_MOST_BYTES = 1_000_000_000  # unzipped; 50,000 rows, PostHog's most, of 20 KB each
 
 
 class Exchange:
@@ -193,7 +196,7 @@ class Exchange:
                     timeout=httpx.Timeout(silence, connect=min(left, CONNECT_SECONDS)),
                 ) as response,
             ):
-                for chunk in response.iter_bytes():
+                for chunk in body_pieces(response, most_bytes=_MOST_BYTES):
                     chunks.append(chunk)
                     if self._clock() >= deadline:
                         raise DeadlineExceeded(
@@ -202,6 +205,12 @@ class Exchange:
                             status=response.status_code,
                             request_name=asked.name,
                         )
+        except BodyTooLarge:
+            raise QueryTooHeavy(
+                f"{asked.name!r}: PostHog's answer is larger than {_MOST_BYTES / 1e6:,.0f} MB; ask for less "
+                "at once (LEADPIPE_PAGE_ROWS).",
+                request_name=asked.name,
+            ) from None
         except httpx.RequestError as error:
             # Not chained: the frames of the HTTP library hold the request's headers.
             raise self._unanswered(error, asked, deadline) from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.warehouse.publish import CURRENT, Published
+from leadpipe.warehouse.publish import CURRENT, Published, place_of
 
 
 def differing(
@@ -30,14 +30,16 @@ def differing(
             before, only how many there are.
     """
     current = (folder / CURRENT).resolve()
-    left = set(current.rglob("*.parquet"))
+    places = [place_of(current, is_personal=is_personal) for is_personal in (False, True)]
+    left = {path: place for place in places for path in place.rglob("*.parquet")}
     wrong: list[str] = []
     for table in tables:
-        files = sorted(current.glob(f"{table.name}.*parquet"))
-        left.difference_update(files)
+        files = sorted(places[table.is_personal].glob(f"{table.name}.*parquet"))
+        for file in files:
+            del left[file]
         if len(files) != 1 or not _are_equal(connection, table, files[0], is_whole=is_whole):
             wrong.append(table.name)
-    return wrong + sorted(str(path.relative_to(current)) for path in left)
+    return wrong + sorted(str(path.relative_to(place)) for path, place in left.items())
 
 
 def _are_equal(

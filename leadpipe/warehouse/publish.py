@@ -5,7 +5,8 @@ A publication is a folder of Parquet files that is complete before anyone can se
 that has just opened a file can finish. What did not change is linked, not written again.
 The warehouse keeps in `published_files` which file it wrote from which state, under a name that no other
 file has: one of another warehouse, or of what was after a backup, is never taken for its own.
-What is published, and from which query, is the caller's business.
+Tables with personal data lie in a folder beside the publications, so that a publication can be shared with
+others. What is published, and from which query, is the caller's business.
 """
 
 import glob
@@ -35,12 +36,21 @@ class Published:
         version: where given, what changes whenever the rows do: a file of the same version, query and
             columns is linked from the last publication instead of written.
         parameters: the values of the query's `$parameters`.
+        is_personal: it holds personal data, and is in no publication that is shared.
     """
 
     name: str
     query: str
     version: int | str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
+    is_personal: bool = False
+
+
+def place_of(publication: Path, *, is_personal: bool) -> Path:
+    """Where files of a publication lie: in it, or those with personal data in a folder beside all of them."""
+    if not is_personal:
+        return publication
+    return publication.parent.with_name(f"{publication.parent.name}-personal") / publication.name
 
 
 def publish(
@@ -66,7 +76,11 @@ def publish(
     previous = current.resolve() if current.is_symlink() else None
     number = int(previous.name.removeprefix("v")) + 1 if previous else 1
     fresh = folder / f"v{number:06d}"
-    shutil.rmtree(fresh, ignore_errors=True)
+    for is_personal in (False, True):
+        place = place_of(fresh, is_personal=is_personal)
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+    place.parent.chmod(0o700)  # whatever the folder beside it is shared with
     written = 0
     before = _remembered(connection)
     now: dict[str, tuple[str, str]] = {}
@@ -74,17 +88,18 @@ def publish(
         state = None if table.version is None else _state_of(connection, table)
         if state and previous and not is_anew and before.get(table.name, ("", ""))[0] == state:
             _, file_name = before[table.name]
-            kept = previous / file_name
+            kept = place_of(previous, is_personal=table.is_personal) / file_name
             if kept.exists():
-                (fresh / file_name).parent.mkdir(parents=True, exist_ok=True)
-                os.link(kept, fresh / file_name)
+                target = place_of(fresh, is_personal=table.is_personal) / file_name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.link(kept, target)
                 now[table.name] = (state, file_name)
                 continue
         file_name = f"{table.name}.parquet"
         if state:
             file_name = f"{table.name}.{uuid.uuid4().hex[:12]}.parquet"
             now[table.name] = (state, file_name)
-        target = fresh / file_name
+        target = place_of(fresh, is_personal=table.is_personal) / file_name
         target.parent.mkdir(parents=True, exist_ok=True)
         connection.execute(
             f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)",
@@ -94,27 +109,42 @@ def publish(
     _swap(current, fresh)
     if now != before:
         _remember(connection, now)
-    for old in folder.glob("v[0-9]*"):
-        if old.resolve() not in (fresh.resolve(), previous):
-            shutil.rmtree(old, ignore_errors=True)
+    _forget_all_but(fresh, previous)
     return fresh.name, written
+
+
+def _forget_all_but(fresh: Path, previous: Path | None) -> None:
+    """Remove publications that no reader can have open any more."""
+    kept = {fresh.name, previous.name if previous else fresh.name}
+    for folder in (fresh.parent, place_of(fresh, is_personal=True).parent):
+        for old in folder.glob("v[0-9]*"):
+            if old.name not in kept:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def tables_in(publication: Path) -> list[str]:
     """The tables of a publication: `t.parquet`, or `t/*.parquet` for one in parts."""
     return sorted(
         path.name if path.is_dir() else path.name.partition(".")[0]
-        for path in publication.iterdir()
+        for place in _places(publication)
+        for path in place.iterdir()
         if path.is_dir() or path.suffix == ".parquet"
     )
 
 
 def view_table(connection: duckdb.DuckDBPyConnection, publication: Path, table: str) -> None:
     """Let a connection read a published table under its name."""
-    parts = publication / table
+    found = [place / table for place in _places(publication)]
+    parts = next((p for p in found if p.is_dir() or p.with_suffix(".parquet").exists()), found[0])
     files = f"{glob.escape(str(parts))}{'/*' if parts.is_dir() else ''}.parquet"
     path = files.replace("'", "''")
     connection.execute(f"CREATE VIEW IF NOT EXISTS {table} AS SELECT * FROM read_parquet('{path}')")
+
+
+def _places(publication: Path) -> list[Path]:
+    """The folders of a publication; one of an older leadpipe has none for personal data."""
+    personal = place_of(publication, is_personal=True)
+    return [publication, personal] if personal.is_dir() else [publication]
 
 
 def _state_of(connection: duckdb.DuckDBPyConnection, table: Published) -> str:

@@ -2,31 +2,25 @@
 
 import hmac
 import ipaddress
-import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from contextlib import suppress
 
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from leadpipe.web.kept import kept_secret
 from leadpipe.web.settings import WebSettings
 
 SECRET_HEADER = "x-leadpipe-secret"  # noqa: S105 - the header's name
 _MOST_WRONG = 20
 _WINDOW_SECONDS = 60.0
 _MOST_CLIENTS = 10_000
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether an address or name is this machine's own."""
-    if host is None:
-        return False
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
+_FREE_GUESSES = 5
+_LONGEST_WAIT_SECONDS = 60.0
+_FORGOTTEN_SECONDS = 3_600.0
+_IPV6_HOME = 64  # bits of an IPv6 address that its owner did not choose
 
 
 def is_same(secret: SecretStr, given: str | None) -> bool:
@@ -68,6 +62,51 @@ class WrongSecrets:
         return None
 
 
+class LoginBrake:
+    """Slows down who guesses tokens at the login: a wait that doubles with each wrong one, up to a minute.
+
+    While somebody has to wait nothing they type is looked at, not even the right token; so a minute has one
+    guess, whatever the number of requests. An hour without a wrong one is forgotten.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def seconds_left(self, client: str) -> float:
+        """How long a client has to wait before the next token is looked at."""
+        count, last = self._wrong.get(_home(client), (0, 0.0))
+        return max(last + _wait_after(count) - self._clock(), 0.0)
+
+    def note_wrong(self, client: str) -> None:
+        """Count a wrong token."""
+        home, now = _home(client), self._clock()
+        count, last = self._wrong.get(home, (0, now))
+        self._wrong[home] = (count + 1 if now - last < _FORGOTTEN_SECONDS else 1, now)
+        self._wrong.move_to_end(home)
+        if len(self._wrong) > _MOST_CLIENTS:
+            self._wrong.popitem(last=False)
+
+    def note_right(self, client: str) -> None:
+        """Forget the wrong tokens of a client that knows the right one."""
+        self._wrong.pop(_home(client), None)
+
+
+def _wait_after(count: int) -> float:
+    if count < _FREE_GUESSES:
+        return 0.0
+    return min(2.0 ** min(count - _FREE_GUESSES, 10), _LONGEST_WAIT_SECONDS)
+
+
+def _home(client: str) -> str:
+    """The address, of IPv6 the network: one household has 2^64 of them."""
+    with suppress(ValueError):
+        address = ipaddress.ip_address(client)
+        if address.version == 6:  # noqa: PLR2004
+            return str(ipaddress.ip_network((address, _IPV6_HOME), strict=False))
+    return client
+
+
 def client_of(request: Request) -> str:
     """The address a request came from."""
     return request.client.host if request.client else "unknown"
@@ -88,14 +127,3 @@ def admin_token(settings: WebSettings, *, is_public: bool) -> SecretStr | None:
     if not is_public:
         return None
     return SecretStr(kept_secret(settings.data_dir / "admin_token"))
-
-
-def kept_secret(path: Path) -> str:
-    """The secret in a file that only its owner can read; made when it is not there."""
-    if path.exists():
-        return path.read_text().strip()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    secret = secrets.token_urlsafe(32)
-    path.touch(mode=0o600)
-    path.write_text(f"{secret}\n")
-    return secret

@@ -10,27 +10,26 @@ import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.sessions import SessionMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
 from leadpipe.web import cron, page, status
-from leadpipe.web.access import WrongSecrets, admin_token, kept_secret
+from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
-from leadpipe.web.dagster_runs import DagsterRuns
+from leadpipe.web.bodies import SmallForms
+from leadpipe.web.dagster_access import connect_dagster
+from leadpipe.web.door import Door
 from leadpipe.web.headers import SecureHeaders
+from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
 from leadpipe.web.rendering import script
-from leadpipe.web.sessions import login, logout
+from leadpipe.web.sessions import SignedSessions, login, logout, signing_key
 from leadpipe.web.settings import WebSettings
+from leadpipe.web.signing import check_length
 from leadpipe.web.state import Web
-
-_SESSION_SECONDS = 12 * 3_600
-_LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]", "testserver"]
 
 
 def create_app(
@@ -45,8 +44,8 @@ def create_app(
 
     Args:
         settings: where everything is, and the secrets; all sections.
-        is_public: it listens beyond loopback, so the page wants a login. Else it answers local names
-            only, so that no other site's page can reach it through a name that points here.
+        is_public: others than this machine's users can reach it, so the page wants a login. Else it answers
+            only what comes from this machine, under a local name and through no proxy.
         clock: the time (UTC).
         dagster_transport: replaces the network to Dagster, for tests.
         on_ready: called when everything is loaded, before the first request.
@@ -56,6 +55,9 @@ def create_app(
         DomainMisfit: two domains bring the same path.
     """
     own = settings.of(WebSettings)
+    check_length("LEADPIPE_ADMIN_TOKEN", own.admin_token)
+    check_length("CRON_SECRET", own.cron_secret)
+    token = admin_token(own, is_public=is_public)
     brought = [(domain, part.PAGES) for domain, part in parts(HasPages)]
     owners(((domain, route.path) for domain, pages in brought for route in _paths(pages)), "page")
     pages = tuple(each for _, each in brought)
@@ -68,10 +70,15 @@ def create_app(
         web = Web(
             settings=settings,
             pages=pages,
-            runs=DagsterRuns(own.dagster_url, transport=dagster_transport, clock=clock),
+            runs=connect_dagster(
+                own, is_public=is_public, transport=dagster_transport, clock=clock
+            ),
             probe=PostHogProbe(settings),
             wrong_secrets=WrongSecrets(),
-            admin_token=admin_token(own, is_public=is_public),
+            brake=LoginBrake(),
+            logins=Logins(settings.data_dir / "logins.sqlite"),
+            admin_token=token,
+            is_public=is_public,
             clock=clock,
         )
         app.state.web = web
@@ -83,18 +90,11 @@ def create_app(
             yield
 
     middleware = [
+        Middleware(Door, is_public=is_public, names=own.names, proxies=own.proxies),
         Middleware(SecureHeaders),
-        Middleware(
-            SessionMiddleware,
-            secret_key=kept_secret(settings.data_dir / "session_key"),
-            session_cookie="leadpipe",
-            max_age=_SESSION_SECONDS,
-            same_site="strict",
-            https_only=False,
-        ),
+        Middleware(SmallForms),
+        Middleware(SignedSessions, key=signing_key(settings.data_dir, token)),
     ]
-    if not is_public:
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES))
     return Starlette(
         routes=[
             Route("/healthz", status.show_health),

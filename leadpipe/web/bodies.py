@@ -4,11 +4,13 @@ import asyncio
 import zlib
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leadpipe.web.answers import Refusal
 
 _SECONDS = 10.0
 _GZIP_WINDOW = 31
+_FORM_BYTES = 100_000
 _SHOWN_BYTES = 10_000  # of a body that is too large: enough to see what it was
 
 
@@ -61,6 +63,41 @@ async def read_body(request: Request, *, most_bytes: int) -> bytes:
             415, f"Content-Encoding {encoding!r} is not known; send gzip or none", body=body
         )
     return body
+
+
+class SmallForms:
+    """Ends a body that a page gets and that is no form of ours: too large or too slow.
+
+    Paths below `/api/` have limits of their own (`read_body`).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with a body that comes within limits or raises `Refusal`."""
+        if scope["type"] != "http" or scope["path"].startswith("/api/"):
+            await self.app(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        is_whole, size, end_at = False, 0, loop.time() + _SECONDS
+
+        async def limited() -> Message:
+            nonlocal is_whole, size
+            if is_whole:  # it waits for the end of the connection
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end_at):
+                    message = await receive()
+            except TimeoutError:
+                raise Refusal(408, f"the body took longer than {_SECONDS:.0f} s") from None
+            size += len(message.get("body", b""))
+            is_whole = not message.get("more_body", False)
+            if size > _FORM_BYTES:
+                raise Refusal(413, f"the body is larger than {_FORM_BYTES} bytes")
+            return message
+
+        await self.app(scope, limited, send)
 
 
 def _too_large(most_bytes: int, read: bytes) -> Refusal:

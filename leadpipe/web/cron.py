@@ -48,7 +48,7 @@ def _patience(request: Request) -> float:
     text = request.query_params.get("wait", "")
     if not text:
         return _WAIT_SECONDS
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise Refusal(400, f"wait={text!r} should be seconds such as wait=30")
     return min(float(text), _LONGEST_WAIT_SECONDS)
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import httpx
+from pydantic import SecretStr
 
 from leadpipe.errors import LeadpipeError
 
@@ -109,6 +110,7 @@ class DagsterRuns:
         url: of its web server.
         transport: replaces the network, for tests.
         clock: the time (UTC).
+        key: what the Dagster UI must be given where it wants a login.
 
     Raises:
         DagsterUnavailable: from every method.
@@ -117,6 +119,7 @@ class DagsterRuns:
     url: str
     transport: httpx.AsyncBaseTransport | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    key: SecretStr | None = None
     _repository: dict[str, str] = field(default_factory=dict)
 
     async def start(self, job: str, tags: Mapping[str, str]) -> str:
@@ -234,7 +237,11 @@ class DagsterRuns:
         try:
             async with httpx.AsyncClient(transport=self.transport, timeout=timeout) as client:
                 response = await client.post(
-                    f"{self.url.rstrip('/')}/graphql", json={"query": query, "variables": variables}
+                    f"{self.url.rstrip('/')}/graphql",
+                    json={"query": query, "variables": variables},
+                    headers={"Authorization": f"Bearer {self.key.get_secret_value()}"}
+                    if self.key
+                    else {},
                 )
             content = response.json()
         except (httpx.HTTPError, ValueError) as error:
@@ -242,6 +249,11 @@ class DagsterRuns:
                 f"Dagster does not answer at {self.url} ({type(error).__name__}). "
                 "Start it with `make up`, or set LEADPIPE_DAGSTER_URL."
             ) from None
+        if response.status_code in {401, 403}:
+            raise DagsterUnavailable(
+                f"Dagster at {self.url} lets nobody in. Start it with `leadpipe dagster`, over the "
+                "same data folder and with the same settings as the page."
+            )
         if not isinstance(content, dict) or content.get("errors") or not content.get("data"):
             raise DagsterUnavailable(
                 f"Dagster at {self.url} did not understand a question; is it version 1.13?"

@@ -1,7 +1,8 @@
 """Requests of programs: the secret or signature they must bring, and the body they may bring with it.
 
 The same for PostHog, the partner, callers of our API and an external cron; each has a secret of its own. An
-endpoint whose secret is not set is for this machine only.
+endpoint whose secret is not set is for this machine only, and closed where others can reach the page: behind
+a proxy nobody knows who is at this machine.
 """
 
 from typing import NoReturn
@@ -13,18 +14,18 @@ from leadpipe.web.access import (
     client_of,
     given_secret,
     is_from_elsewhere,
-    is_loopback,
     is_same,
 )
 from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import check_type, read_body
+from leadpipe.web.names import is_loopback
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.signing import has_right_signature, is_signed, may_be_right
 from leadpipe.web.state import Web
 
 
 def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str) -> None:
-    """Let a request pass that brings the secret, or that comes from this machine when there is none.
+    """Let a request pass that brings the secret, or in open mode one from this machine when there is none.
 
     Args:
         web: counts wrong secrets.
@@ -36,6 +37,8 @@ def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str
         Refusal: 401, 403, or 429 after too many wrong ones.
     """
     if secret is None:
+        if web.is_public:
+            raise Refusal(403, f"{name} is not set, so nobody may call; set it")
         if not is_loopback(client_of(request)) or is_from_elsewhere(request):
             raise Refusal(403, f"{name} is not set, so only this machine may call")
     elif not is_same(secret, given_secret(request.headers)):

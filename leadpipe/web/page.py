@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from leadpipe.web.access import is_loopback
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
+from leadpipe.web.dagster_access import shown_address
 from leadpipe.web.dagster_runs import DagsterUnavailable
 from leadpipe.web.overview import read_panels
 from leadpipe.web.parts import Sync
 from leadpipe.web.progress import follow, run_result
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import HOME, is_logged_in, only_logged_in
+from leadpipe.web.sessions import HOME, is_logged_in, note_act, only_logged_in
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
@@ -53,6 +53,7 @@ async def _sync_page(request: Request) -> Response:
         await check_csrf(request)
         job = (await request.form()).get("job")
         run_ids = await _start(state_of(request), job)
+        note_act(request, f"started {job or 'a sync'}: {', '.join(run_ids) or 'nothing to do'}")
     except DagsterUnavailable as error:
         refusal = Refusal(503, str(error))
     except Refusal as error:
@@ -90,7 +91,7 @@ async def _page(request: Request, *, problem: str | None = None, status: int = 2
         "scripts": [pages.script for pages in web.pages if pages.script],
         "progress": progress,
         "problem": problem,
-        "dagster_url": _reachable(web.settings.of(WebSettings).dagster_url, request),
+        "dagster_url": shown_address(web.settings.of(WebSettings), is_public=web.is_public),
         "can_log_out": web.admin_token is not None and is_logged_in(request),
     }
     return render(request, "sync.html", content, status=status)
@@ -123,9 +124,3 @@ async def _run_progress(request: Request) -> Response:
     except DagsterUnavailable as error:
         return answer({"error": str(error)}, status=503)
     return answer({**asdict(progress), "result": await run_result(web, progress) or None})
-
-
-def _reachable(dagster_url: str, request: Request) -> str | None:
-    """Dagster's address, unless it means this machine and the reader sits at another."""
-    is_here = is_loopback(request.url.hostname)
-    return dagster_url if is_here or not is_loopback(urlsplit(dagster_url).hostname) else None

@@ -1,27 +1,98 @@
-"""Logging in to the pages. A session is a signed cookie (`SameSite=Strict`, not readable by scripts)."""
+"""Logging in to the pages and the Dagster UI.
 
+A session is an id in a signed cookie (`SameSite=Strict`, not readable by scripts, over https `__Host-` and
+`Secure`) and a row in `logins.py`: it ends with a logout, with another token, and after half a day.
+"""
+
+import hashlib
+import hmac
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
 from urllib.parse import quote
 
-from starlette.requests import Request
+from pydantic import SecretStr
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leadpipe.web.access import client_of, is_same
 from leadpipe.web.answers import Refusal
 from leadpipe.web.csrf import check_csrf
+from leadpipe.web.kept import kept_secret
+from leadpipe.web.logins import SESSION_HOURS, Logins, Session
 from leadpipe.web.rendering import render
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import state_of
 
 HOME = "/admin/sync"
-_LOGGED_IN = "is_logged_in"
+_SESSION = "session"
 
 Route = Callable[[Request], Awaitable[Response]]
 
 
+def signing_key(data_dir: Path, token: SecretStr | None) -> SecretStr:
+    """What cookies are signed with: of a key in the data folder and of the token, so another one ends all.
+
+    Raises:
+        ConfigurationError: the kept key cannot be used.
+    """
+    kept = kept_secret(data_dir / "session_key")
+    given = token.get_secret_value() if token is not None else ""
+    return SecretStr(hmac.digest(kept.encode(), given.encode(), hashlib.sha256).hex())
+
+
+class SignedSessions:
+    """Starlette's sessions in a cookie, `__Host-leadpipe` over https and `leadpipe` elsewhere."""
+
+    def __init__(self, app: ASGIApp, *, key: SecretStr) -> None:
+        def signed(cookie: str, *, is_https: bool) -> SessionMiddleware:
+            return SessionMiddleware(
+                app,
+                secret_key=key.get_secret_value(),
+                session_cookie=cookie,
+                max_age=SESSION_HOURS * 3_600,
+                same_site="strict",
+                https_only=is_https,
+            )
+
+        self._plain = signed("leadpipe", is_https=False)
+        self._secure = signed("__Host-leadpipe", is_https=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give the request its session."""
+        is_https = scope.get("scheme") in {"https", "wss"}
+        await (self._secure if is_https else self._plain)(scope, receive, send)
+
+
+def session_of(
+    connection: HTTPConnection, logins: Logins, token: SecretStr, *, now: datetime
+) -> Session | None:
+    """The session of a request's cookie, None if there is none or it has ended."""
+    given = connection.session.get(_SESSION)
+    return logins.find(given, token, now=now) if isinstance(given, str) else None
+
+
 def is_logged_in(request: Request) -> bool:
     """Whether the session may see pages: it has logged in, or no login is wanted."""
-    return state_of(request).admin_token is None or request.session.get(_LOGGED_IN) is True
+    web = state_of(request)
+    if web.admin_token is None:
+        return True
+    return session_of(request, web.logins, web.admin_token, now=web.clock()) is not None
+
+
+def note_act(request: Request, what: str) -> None:
+    """Keep and log who does something that one may have to answer for; `what` has no personal data."""
+    web = state_of(request)
+    token = web.admin_token
+    session = session_of(request, web.logins, token, now=web.clock()) if token else None
+    web.logins.note(who(session, client_of(request)), what, now=web.clock())
+
+
+def who(session: Session | None, address: str) -> str:
+    """Somebody in words: the session, and the address the request came from."""
+    return f"session {session.name} at {address}" if session else f"{address} without a login"
 
 
 def only_logged_in(route: Route) -> Route:
@@ -49,15 +120,21 @@ async def login(request: Request) -> Response:
         await check_csrf(request)
         form = await request.form()
         given = form.get("token")
-        if isinstance(given, str) and is_same(web.admin_token, given.strip()):
-            request.session.clear()  # a session from before the login is worth nothing now
-            request.session[_LOGGED_IN] = True
-            return RedirectResponse(_local(request.query_params.get("next")), status_code=303)
-        wait = web.wrong_secrets.note(client_of(request))
-        problem = "That is not the token."
-        status = 401
-        if wait is not None:
+        client = client_of(request)
+        problem, status = "That is not the token.", 401
+        if wait := web.brake.seconds_left(client):
             problem, status = f"Too many wrong tokens. Wait {wait:.0f} seconds.", 429
+        elif isinstance(given, str) and is_same(web.admin_token, given.strip()):
+            web.brake.note_right(client)
+            request.session.clear()  # a session from before the login is worth nothing now
+            request.session[_SESSION] = web.logins.begin(
+                web.admin_token, address=client, now=web.clock()
+            )
+            note_act(request, "logged in")
+            return RedirectResponse(_local(request.query_params.get("next")), status_code=303)
+        else:
+            web.brake.note_wrong(client)
+            note_act(request, "gave a wrong token")
     return render(
         request,
         "login.html",
@@ -67,8 +144,12 @@ async def login(request: Request) -> Response:
 
 
 async def logout(request: Request) -> Response:
-    """`POST /logout`: end the session."""
+    """`POST /logout`: end the session, also for whoever has a copy of its cookie."""
     await check_csrf(request)
+    given = request.session.get(_SESSION)
+    if isinstance(given, str):
+        note_act(request, "logged out")
+        state_of(request).logins.end(given)
     request.session.clear()
     return RedirectResponse("/login", status_code=303)
 

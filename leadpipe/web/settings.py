@@ -1,8 +1,22 @@
 """Where the web application listens, and who may do what there."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
 
 from leadpipe.settings import Settings
+from leadpipe.web.names import is_loopback, read_names, read_proxies
+
+PREFIX = "/dagster"
+"""Where the Dagster UI is below the page's name, in public mode."""
+
+
+def _names(text: str) -> str:
+    return ",".join(read_names(text))
+
+
+def _proxies(text: str) -> str:
+    return ",".join(read_proxies(text))
 
 
 class WebSettings(Settings):
@@ -10,13 +24,14 @@ class WebSettings(Settings):
 
     cron_secret: SecretStr | None = Field(
         None,
-        description="What an external cron must send as `Authorization: Bearer …` to /api/cron/….",
+        description="What an external cron must send as `Authorization: Bearer …` to /api/cron/…; 20 "
+        "characters at least. Without it only this machine may call, and nobody where the page has a login.",
     )
     admin_token: SecretStr | None = Field(
         None,
         alias="LEADPIPE_ADMIN_TOKEN",
-        description="What a person types to log in to the web page. Default: none on loopback, "
-        "else one that is made and kept in data/admin_token.",
+        description="What a person types to log in to the web page and the Dagster UI; 20 characters at "
+        "least. Default: none on loopback, else one that is made and kept in data/admin_token.",
     )
     web_host: str = Field(
         "127.0.0.1", alias="LEADPIPE_WEB_HOST", description="Where the web application listens."
@@ -27,6 +42,19 @@ class WebSettings(Settings):
         le=65_535,
         alias="LEADPIPE_WEB_PORT",
         description="Its port; 0 for any free one.",
+    )
+    web_names: Annotated[str, AfterValidator(_names)] = Field(
+        "",
+        alias="LEADPIPE_WEB_NAMES",
+        description="The names under which a proxy makes the page reachable, such as stats.example.org, "
+        "separated by commas. With one, the page wants a login. Without one, nothing that a proxy passes on "
+        "is answered.",
+    )
+    forwarded_allow_ips: Annotated[str, AfterValidator(_proxies)] = Field(
+        "127.0.0.1,::1",
+        alias="FORWARDED_ALLOW_IPS",
+        description="Addresses and networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are "
+        "believed, separated by commas.",
     )
     dagster_url: str = Field(
         "http://127.0.0.1:3000",
@@ -40,6 +68,21 @@ class WebSettings(Settings):
         alias="LEADPIPE_WEBHOOK_MAX_BYTES",
         description="Larger webhook bodies are refused, also when they are that large only unzipped.",
     )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of `LEADPIPE_WEB_NAMES`."""
+        return read_names(self.web_names)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies that are believed."""
+        return read_proxies(self.forwarded_allow_ips)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine's users can reach it, so that a login is wanted."""
+        return bool(self.names) or not is_loopback(self.web_host)
 
 
 SECTION = WebSettings

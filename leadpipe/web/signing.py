@@ -23,6 +23,7 @@ _SIGNATURE = re.compile(r"v1,[A-Za-z0-9+/]{43}=")  # 32 bytes
 _POSTHOG_LEAST_BYTES = 24  # with a shorter key PostHog sends nothing at all
 _FRESH_BYTES = 32
 _TOLERANCE_SECONDS = 5 * 60
+_LEAST_CHARACTERS = 20
 _MAKE_ONE = "Make one with `leadpipe webhook secret`, and put it here and into PostHog."
 
 
@@ -61,13 +62,30 @@ def has_right_signature(secret: SecretStr, body: bytes, headers: Mapping[str, st
     return any(_verifies(key, body, given) for key in _keys(secret.get_secret_value()))
 
 
-def check_signing_secret(setting: str, secret: SecretStr | None) -> None:
-    """Refuse a `whsec_` secret that holds no key: nothing could ever be signed with it.
+def check_length(setting: str, secret: SecretStr | None) -> None:
+    """Refuse a secret that can be guessed.
 
     Raises:
         ConfigurationError: names the setting, never the secret.
     """
-    text = secret.get_secret_value() if secret is not None else ""
+    if secret is not None and len(secret.get_secret_value().strip()) < _LEAST_CHARACTERS:
+        raise ConfigurationError(
+            f"{setting} has fewer than {_LEAST_CHARACTERS} characters, so it can be guessed. "
+            "`leadpipe webhook secret` makes one that cannot."
+        )
+
+
+def check_signing_secret(setting: str, secret: SecretStr | None) -> None:
+    """Refuse a `whsec_` secret that holds no key, with which nothing could be signed, and one that is short.
+
+    Raises:
+        ConfigurationError: names the setting, never the secret.
+    """
+    _check_key(setting, secret.get_secret_value() if secret is not None else "")
+    check_length(setting, secret)
+
+
+def _check_key(setting: str, text: str) -> None:
     if not text.startswith(_PREFIX) or len(_decoded(text)) >= _POSTHOG_LEAST_BYTES:
         return
     try:
@@ -87,10 +105,10 @@ def check_posthog_secret(setting: str, secret: SecretStr | None) -> None:
     Raises:
         ConfigurationError: names the setting, never the secret.
     """
-    check_signing_secret(setting, secret)
     if secret is None:
         return
     text = secret.get_secret_value()
+    _check_key(setting, text)
     if text.startswith(_PREFIX) and not can_sign(secret):
         raise ConfigurationError(
             f"{setting} is a signing key of {len(_decoded(text))} bytes. PostHog signs with "
@@ -101,6 +119,7 @@ def check_posthog_secret(setting: str, secret: SecretStr | None) -> None:
             f"{setting} is empty, or has blanks around it or characters that no header may have, so PostHog "
             f"cannot send it. {_MAKE_ONE}"
         )
+    check_length(setting, secret)
 
 
 def _verifies(key: bytes, body: bytes, headers: dict[str, str]) -> bool:

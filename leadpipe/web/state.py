@@ -9,8 +9,9 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from leadpipe.settings import Settings
-from leadpipe.web.access import WrongSecrets
+from leadpipe.web.access import LoginBrake, WrongSecrets
 from leadpipe.web.dagster_runs import DagsterRuns
+from leadpipe.web.logins import Logins
 from leadpipe.web.probe import PostHogProbe
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class Web:
     runs: DagsterRuns
     probe: PostHogProbe
     wrong_secrets: WrongSecrets
+    brake: LoginBrake
+    logins: Logins
     admin_token: SecretStr | None
+    is_public: bool
     clock: Callable[[], datetime]
     _held: dict[type, Any] = field(default_factory=dict)
 

@@ -8,6 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leadpipe.web.answers import answer
+from leadpipe.web.guards import check_secret
+from leadpipe.web.sessions import is_logged_in
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
 
@@ -18,8 +21,10 @@ async def show_health(request: Request) -> Response:
 
 
 async def show_sync_status(request: Request) -> Response:
-    """`GET /api/sync`: the state of the integration."""
+    """`GET /api/sync`: the state of the integration; in public mode with a login or CRON_SECRET."""
     web = state_of(request)
+    if web.is_public and not is_logged_in(request):
+        check_secret(web, request, web.settings.of(WebSettings).cron_secret, "CRON_SECRET")
     posthog = await web.probe.state()
     return answer(
         {

@@ -17,7 +17,7 @@ from leadpipe_tests.docs.markdown import ROOT, Block, blocks, name_of, pages
 from posthog_sandbox.__main__ import _parser as sandbox_parser
 
 # These need a PostHog, or do not end by themselves; they are parsed.
-_PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
+_PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve", "dagster"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY |= {"events"}  # by leadpipe_tests/events/project, against a PostHog
@@ -32,9 +32,21 @@ _PARSED_ONLY_IN_GROUPS = [
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
-_SYSTEM = {".", "cp", "curl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
+_SYSTEM = {".", "cp", "curl", "setfacl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"
-_LANGUAGES = {"bash", "diff", "html", "ini", "mermaid", "python", "sql", "text", "toml"}
+_LANGUAGES = {
+    "bash",
+    "caddyfile",
+    "diff",
+    "html",
+    "ini",
+    "mermaid",
+    "nginx",
+    "python",
+    "sql",
+    "text",
+    "toml",
+}
 
 
 def pages_with(language: str):
@@ -94,7 +106,7 @@ def test_other_commands_name_what_exists(page):
             sandbox_parser().parse_args(
                 rest
             )  # run by leadpipe_tests/posthog_sandbox/test_readme.py
-        elif words[:2] == ["cp", ".env.example"]:
+        elif words[:2] == ["cp", ".env.example"] or words[:3] == ["install", "-m", "600"]:
             wrong += [] if (ROOT / ".env.example").exists() else [" ".join(words)]
         elif program.removeprefix(".venv/bin/") != "leadpipe" and program not in _SYSTEM:
             wrong.append(" ".join(words))

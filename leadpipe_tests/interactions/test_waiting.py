@@ -1,6 +1,6 @@
 """Whose staff contacts are others than they were."""
 
-from leadpipe.interactions.waiting import fingerprints, with_others
+from leadpipe.interactions.waiting import Fingerprints, fingerprints, with_others
 from leadpipe_tests.events.builders import event, take_in
 from leadpipe_tests.events.mapping.builders import use
 
@@ -12,7 +12,7 @@ def test_contacts_of_a_teams_own_event_are_news(warehouse, tmp_path):
         '[events.followed_up]\nmeaning = "staff_contact"\ntenant = ["office.city"]\n'
         'programId = ["campaign"]\n',
     )
-    seen = {}
+    seen: Fingerprints = {}
     for city in ("accra", "lagos"):
         sent = event("followed_up", "09:00:00", office={"city": city}, campaign=7)
         take_in(warehouse, tmp_path, [sent])

@@ -16,8 +16,8 @@ from leadpipe.web.app import create_app
 from leadpipe_tests.clocks import NOW
 
 SECRET = "s3cret-of-the-webhook"
-CRON_SECRET = "s3cret-of-the-cron"
-TOKEN = "token-of-the-page"
+CRON_SECRET = "s3cret-of-the-external-cron"
+TOKEN = "token-of-the-page-of-leadpipe"
 
 Start = Callable[..., TestClient]
 

@@ -184,7 +184,7 @@ def test_without_a_secret_only_this_machine_may_start_a_sync(start):
     answer = elsewhere.post(ANALYTICS)
     assert (answer.status_code, answer.json()) == (
         403,
-        {"error": "CRON_SECRET is not set, so only this machine may call"},
+        {"error": "CRON_SECRET is not set, so nobody may call; set it"},
     )
 
 

@@ -34,7 +34,7 @@ def find_chromium() -> str:
     found = wanted or next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None or not Path(found).exists():
         pytest.fail(
-            "The page's tests need Chromium: `make browser` installs it as root, "
+            "The page's tests need Chromium: `make programs` installs it as root, "
             "LEADPIPE_CHROMIUM names one that is elsewhere."
         )
     return found

@@ -1,0 +1,144 @@
+"""What `leadpipe check` says of safety: who can reach the page, secrets, files that others read, the proxy.
+
+Belongs here: findings only. The rules stand where they are kept: `leadpipe/web/`, `leadpipe/private.py`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from leadpipe.cli.findings import Finding
+from leadpipe.errors import LeadpipeError
+from leadpipe.private import can_others_read, wider_paths
+from leadpipe.settings import Settings
+from leadpipe.web.kept import kept_secret
+from leadpipe.web.settings import WebSettings
+from leadpipe.web.signing import can_sign, check_length, check_posthog_secret, check_signing_secret
+
+_ANSWER_SECONDS = 5.0
+_SHOWN = 3
+_KEPT = ("session_key", "admin_token", "dagster_key")
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """What is right and wrong, and the next step."""
+    own = settings.of(WebSettings)
+    problems = list(_wrong_secrets(own))
+    for problem in problems:
+        yield Finding("wrong", "secrets", problem)
+    if not problems:
+        yield _endpoints(own)
+    yield _reach(own)
+    yield from _files(settings.data_dir)
+    for name in own.names:
+        yield _front(name)
+
+
+def _wrong_secrets(settings: WebSettings) -> Iterator[str]:
+    """What no start would take, of the settings and of the data folder."""
+    for check in _checks(settings):
+        try:
+            check()
+        except LeadpipeError as error:
+            yield str(error)
+
+
+def _checks(settings: WebSettings) -> Iterator[Callable[[], object]]:
+    webhook = "POSTHOG_WEBHOOK_SECRET"
+    yield partial(check_posthog_secret, webhook, settings.posthog_webhook_secret)
+    yield partial(check_length, "LEADPIPE_ADMIN_TOKEN", settings.admin_token)
+    for name, secret in _secrets_of_endpoints(settings):
+        if name != webhook:
+            yield partial(check_signing_secret, name, secret)
+    for name in _KEPT:
+        if (settings.data_dir / name).exists():
+            yield partial(kept_secret, settings.data_dir / name)
+
+
+def _secrets_of_endpoints(settings: Settings) -> Iterator[tuple[str, SecretStr]]:
+    """The settings of all domains that callers have to bring, those that are set."""
+    for name, field in type(settings).model_fields.items():
+        shown, value = field.alias or name.upper(), getattr(settings, name)
+        if shown.endswith("_SECRET") and isinstance(value, SecretStr):
+            yield shown, value
+
+
+def _endpoints(settings: WebSettings) -> Finding:
+    secrets = {
+        "POSTHOG_WEBHOOK_SECRET": settings.posthog_webhook_secret,
+        "CRON_SECRET": settings.cron_secret,
+    }
+    missing = ", ".join(name for name, secret in secrets.items() if secret is None)
+    if missing:
+        who = "are closed" if settings.is_public else "answer this machine only"
+        return Finding(
+            "ok", "web page", f"webhook and cron without a secret {who}: {missing} not set"
+        )
+    text = "webhook and cron are secured"
+    webhook = settings.posthog_webhook_secret
+    if webhook is not None and not can_sign(webhook):
+        text += (
+            "; PostHog can send the webhook's secret, not sign with it (`leadpipe webhook secret`)"
+        )
+    return Finding("ok", "web page", text)
+
+
+def _reach(settings: WebSettings) -> Finding:
+    if not settings.is_public:
+        text = "the page is open to everybody at this machine; what a proxy passes on is refused"
+        if settings.admin_token is not None:
+            text = "the page wants a login, at this machine; what a proxy passes on is refused"
+        return Finding("ok", "access", f"{text} (LEADPIPE_WEB_NAMES not set)")
+    if not settings.names:
+        return Finding(
+            "warning",
+            "access",
+            f"the page listens on {settings.web_host} for any name, and without https the token goes in "
+            "clear. Put a proxy before it and set LEADPIPE_WEB_NAMES, see docs/web.md",
+        )
+    return Finding("ok", "access", f"the page wants a login, as {', '.join(settings.names)}")
+
+
+def _files(data_dir: Path) -> Iterator[Finding]:
+    wide = list(wider_paths(data_dir))
+    if wide:
+        shown = ", ".join(map(str, wide[:_SHOWN])) + (" and more" if wide[_SHOWN:] else "")
+        text = f"others at this machine can read {shown}: chmod -R go-rwx {data_dir}"
+        yield Finding("warning", "files", text)
+    elif data_dir.is_dir():
+        yield Finding("ok", "files", f"only their owner can read {data_dir}")
+    env = Path(".env")
+    if env.is_file() and can_others_read(env):
+        yield Finding(
+            "warning", "files", "others at this machine can read .env and its keys: chmod 600 .env"
+        )
+    if data_dir.is_dir() and data_dir.stat().st_uid not in {os.getuid(), 0}:
+        yield Finding(
+            "warning", "files", f"{data_dir} belongs to another user than the one who asks"
+        )
+
+
+def _front(name: str) -> Finding:
+    """Whether the page answers under its name, over https, and is told so by the proxy."""
+    try:
+        with httpx.Client(timeout=_ANSWER_SECONDS) as client:
+            answer = client.get(f"https://{name}/login")
+    except httpx.HTTPError as error:
+        words = " ".join(str(error).split())[:200]
+        kind = "its certificate is not trusted" if "CERTIFICATE" in words.upper() else "no answer"
+        return Finding("warning", "proxy", f"https://{name}: {kind} ({words})")
+    if answer.status_code == 403:  # noqa: PLR2004
+        return Finding("wrong", "proxy", f"https://{name}: {answer.text.strip()[:300]}")
+    if not answer.is_success:
+        text = f"https://{name}/login answers {answer.status_code}; is `leadpipe serve` running?"
+        return Finding("warning", "proxy", text)
+    if "__Host-leadpipe=" not in answer.headers.get("set-cookie", ""):
+        text = (
+            "sends no `X-Forwarded-Proto: https`, so cookies go over http as well; see docs/web.md"
+        )
+        return Finding("wrong", "proxy", f"https://{name} {text}")
+    return Finding("ok", "proxy", f"https://{name} answers, with a trusted certificate")

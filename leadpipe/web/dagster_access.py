@@ -1,0 +1,49 @@
+"""Where the Dagster UI is, for the page's own questions and for people, and the key that the page has for it.
+
+In open mode it is a port of its own on this machine. In public mode it is below `/dagster` of the page's name
+and wants the page's login; the page itself asks it directly, with a key that is in the data folder.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from leadpipe.web.dagster_runs import DagsterRuns
+from leadpipe.web.kept import kept_secret
+from leadpipe.web.settings import PREFIX, WebSettings
+
+
+def dagster_key(data_dir: Path) -> SecretStr:
+    """The key that the page shows the Dagster UI; made when it is not there.
+
+    Raises:
+        ConfigurationError: the kept key cannot be used.
+    """
+    return SecretStr(kept_secret(data_dir / "dagster_key"))
+
+
+def connect_dagster(
+    settings: WebSettings,
+    *,
+    is_public: bool,
+    transport: httpx.AsyncBaseTransport | None,
+    clock: Callable[[], datetime],
+) -> DagsterRuns:
+    """The runs of the configured Dagster.
+
+    Raises:
+        ConfigurationError: the kept key cannot be used.
+    """
+    if not is_public:
+        return DagsterRuns(settings.dagster_url, transport=transport, clock=clock)
+    url = settings.dagster_url.rstrip("/").removesuffix(PREFIX) + PREFIX
+    key = dagster_key(settings.data_dir)
+    return DagsterRuns(url, transport=transport, clock=clock, key=key)
+
+
+def shown_address(settings: WebSettings, *, is_public: bool) -> str:
+    """The Dagster UI's address for people who look at the page."""
+    return f"{PREFIX}/" if is_public else settings.dagster_url

@@ -1,0 +1,107 @@
+"""The door before the page and the Dagster UI: which requests come in at all.
+
+Belongs here: who sent it, through which proxy, to which name. Does not belong here: logins (`sessions.py`),
+secrets of programs (`guards.py`), what only the Dagster UI needs (`own_page.py`).
+
+Two modes. *Open*: there is no login, so a request must come from this machine and from nowhere else: over
+loopback, to a local name, through no proxy. *Public*: there is a login, and proxies that are named are
+believed about the sender's address and about https.
+"""
+
+from collections.abc import Sequence
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
+
+from leadpipe.web.answers import answer
+from leadpipe.web.names import LOCAL_NAMES, is_loopback, without_port
+
+_NEEDED = ("x-forwarded-for", "x-forwarded-proto")
+_BY_PROXIES = (
+    "forwarded",
+    "via",
+    "x-forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+)
+_SET_NAMES = (
+    "Without LEADPIPE_WEB_NAMES leadpipe is for people at this machine, without a login. Set it to the name "
+    "that the proxy is called by, such as stats.example.org"
+)
+
+
+class Door:
+    """Lets requests in, with the sender's address and scheme as a proxy that is believed says them.
+
+    Args:
+        app: what is behind it.
+        is_public: see above.
+        names: under which it may be called, beside local ones; none in public mode means any.
+        proxies: addresses and networks of proxies that are believed; none is believed in open mode.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, is_public: bool, names: Sequence[str], proxies: Sequence[str]
+    ) -> None:
+        self.app = app
+        self._is_public = is_public
+        self._names = {without_port(name) for name in names}
+        self._proxies = _TrustedHosts(list(proxies))
+        self._believing = ProxyHeadersMiddleware(app, list(proxies))  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it with the setting to set."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        peer = scope["client"][0] if scope.get("client") else None
+        problem = self._problem(headers, peer, scope["http_version"])
+        if problem is not None:
+            await refuse(problem, scope, receive, send)
+        elif self._is_public:
+            await self._believing(scope, receive, send)  # type: ignore[arg-type]
+        else:
+            await self.app(scope, receive, send)
+
+    def _problem(self, headers: Headers, peer: str | None, version: str) -> str | None:
+        hosts = headers.getlist("host")
+        name = without_port(hosts[0]) if len(hosts) == 1 else ""
+        if not self._is_public:
+            via = next((each for each in _BY_PROXIES if each in headers), None)
+            if version == "1.0":  # nginx that was told no header; no browser speaks it any more
+                via = "HTTP/1.0"
+            if via:
+                return f"this request came through a proxy ({via}). {_SET_NAMES}."
+            if not is_loopback(peer):
+                return f"this request came from another machine. {_SET_NAMES}."
+            return (
+                None
+                if name in LOCAL_NAMES
+                else f"this is not the name of a page here. {_SET_NAMES}."
+            )
+        if not name or (self._names and name not in self._names | LOCAL_NAMES):
+            return "this is not the name of a page here. LEADPIPE_WEB_NAMES has the names that are answered."
+        if name in self._names - LOCAL_NAMES and peer in self._proxies:
+            missing = [each for each in _NEEDED if each not in headers]
+            if missing:
+                return (
+                    f"the proxy sends no {' and no '.join(missing)}, so nobody knows who calls, and whether "
+                    "over https. Take the proxy's block from docs/web.md."
+                )
+        return None
+
+
+async def refuse(
+    problem: str, scope: Scope, receive: Receive, send: Send, *, status: int = 403
+) -> None:
+    """Answer a request with a status and the reason; a websocket is closed before it is opened."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        return
+    await answer({"error": problem}, status=status)(scope, receive, send)

@@ -1,0 +1,61 @@
+"""Names and addresses: which mean this machine, which the page may be called by, which proxy is believed.
+
+Pure. What is done with a request that fits none of them is the business of `door.py`.
+"""
+
+import ipaddress
+import re
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*|\[[0-9a-f:.]+\]")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether an address or name is this machine's own."""
+    if host is None:
+        return False
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def without_port(host: str) -> str:
+    """The name of a `Host` header, in lower case: `stats.example.org` of `Stats.example.org:8443`."""
+    return re.sub(r":\d*$", "", host.strip().lower()).removesuffix(".")
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """The names of a setting, each as `name` or `name:port`.
+
+    Raises:
+        ValueError: one of them is no host name.
+    """
+    names = tuple(name.lower() for name in re.split(r"[\s,]+", text) if name)
+    for name in names:
+        if not _NAME.fullmatch(without_port(name)):
+            raise ValueError(
+                f"{name!a} is no host name. Write the name that people type, such as stats.example.org; "
+                "no address with https://, no *"
+            )
+    return names
+
+
+def read_proxies(text: str) -> tuple[str, ...]:
+    """The addresses and networks of a setting.
+
+    Raises:
+        ValueError: one of them is none, or means everybody.
+    """
+    proxies = tuple(each for each in re.split(r"[\s,]+", text) if each)
+    for each in proxies:
+        try:
+            network = ipaddress.ip_network(each)
+        except ValueError:
+            network = None
+        if network is None or network.prefixlen == 0:
+            raise ValueError(
+                f"{each!a} would believe anybody who claims another address. Name the proxy's own address, "
+                "such as 127.0.0.1 or 172.18.0.0/16"
+            )
+    return proxies

@@ -1,0 +1,158 @@
+"""Row 1: behind a proxy the page is closed, whatever that sends; with the documented ones it has a login."""
+
+import re
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+import leadpipe.cli
+from leadpipe.errors import ConfigurationError
+from leadpipe.settings import load_settings
+from leadpipe.web.settings import WebSettings
+from leadpipe_tests.security.proxies import (
+    NAME,
+    bare_nginx,
+    documented_caddy,
+    documented_nginx,
+)
+from leadpipe_tests.web.fixtures import CRON_SECRET, SECRET, TOKEN
+from leadpipe_tests.web.page_process import serving
+
+_REVEALED = "/admin/delivery?reveal=1"
+_HEADERS = {
+    "none": "",
+    "those the docs asked for once": "proxy_set_header X-Forwarded-For $remote_addr; "
+    "proxy_set_header X-Forwarded-Proto $scheme;",
+    "a forged local address": "proxy_set_header X-Forwarded-For 127.0.0.1;",
+    "X-Real-IP": "proxy_set_header X-Real-IP $remote_addr;",
+    "Forwarded": "proxy_set_header Forwarded for=127.0.0.1;",
+    "Via": 'proxy_set_header Via "1.1 here";',
+    "the name": "proxy_set_header Host $http_host;",
+}
+
+
+def port_of(address):
+    """The port of an address."""
+    return urlsplit(address).port
+
+
+def log_in(client):
+    """Log in with the token, and give the answer."""
+    form = re.search(r'name="csrf" value="([^"]+)"', client.get("/login").text)
+    assert form is not None
+    return client.post("/login", data={"csrf": form[1], "token": TOKEN})
+
+
+@pytest.mark.parametrize("lines", _HEADERS.values(), ids=_HEADERS)
+def test_the_open_page_is_closed_behind_a_proxy(tmp_path, lines):
+    """Whatever header a proxy adds, and if it adds none, it gets 403 with the setting to set."""
+    with (
+        serving(tmp_path) as (_, url),
+        bare_nginx(tmp_path, page=port_of(url), lines=lines) as front,
+    ):
+        for path in ("/admin/sync", _REVEALED, "/api/sync"):
+            answer = front.ask("GET", path)
+            assert (answer.status_code, "LEADPIPE_WEB_NAMES" in answer.text) == (403, True)
+        assert front.ask("POST", "/api/leads", json={}).status_code == 403
+        assert httpx.get(f"{url}/admin/sync", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("lines", _HEADERS.values(), ids=_HEADERS)
+def test_an_unset_secret_is_closed_in_public_mode(tmp_path, lines):
+    """Nobody may call what has no secret, also when the proxy says nothing of who calls."""
+    with (
+        serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
+        bare_nginx(tmp_path, page=port_of(url), lines=lines) as front,
+    ):
+        paths = (
+            "/api/leads",
+            "/api/webhooks/partner",
+            "/api/webhooks/posthog",
+            "/api/cron/analytics",
+        )
+        assert [front.ask("POST", path, json={}).status_code for path in paths] == [403] * 4
+        assert front.ask("GET", "/api/sync").status_code == 403
+        assert front.ask("GET", _REVEALED).status_code in {303, 403}
+        direct = [
+            httpx.post(f"{url}{path}", json={}, trust_env=False).status_code for path in paths
+        ]
+        assert direct == [403] * 4
+
+
+def test_a_proxy_without_the_headers_is_told_so(tmp_path):
+    """Under the page's name nothing is answered as long as nobody knows who calls, and whether over https."""
+    with (
+        serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
+        bare_nginx(tmp_path, page=port_of(url), lines=_HEADERS["the name"]) as front,
+    ):
+        answer = front.ask("GET", "/login")
+    assert answer.status_code == 403
+    assert "the proxy sends no x-forwarded-for and no x-forwarded-proto" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("proxy", [documented_nginx, documented_caddy])
+def test_the_documented_proxies_work_when_copied(tmp_path, proxy):
+    """Login, page, webhook and status over https; the cookie is for https and this host alone."""
+    secrets = {
+        "LEADPIPE_WEB_NAMES": NAME,
+        "LEADPIPE_ADMIN_TOKEN": TOKEN,
+        "POSTHOG_WEBHOOK_SECRET": SECRET,
+        "CRON_SECRET": CRON_SECRET,
+    }
+    with serving(tmp_path, **secrets) as (_, url), proxy(tmp_path, page=port_of(url)) as front:
+        assert front.ask("GET", _REVEALED).headers["location"] == "/login?next=/admin/delivery"
+        assert front.ask("GET", "/api/sync").status_code == 401
+        with front.client() as client:
+            answer = log_in(client)
+            assert answer.status_code == 303
+            assert answer.headers["set-cookie"].startswith("__Host-leadpipe=")
+            assert answer.headers["set-cookie"].endswith("samesite=strict; secure")
+            assert answer.headers["strict-transport-security"] == "max-age=31536000"
+            assert client.get("/admin/sync").status_code == 200
+            assert client.get("/api/sync").status_code == 200
+        right = {"Authorization": f"Bearer {SECRET}"}
+        assert front.ask("POST", "/api/webhooks/posthog", json={}).status_code == 401
+        assert front.ask("POST", "/api/webhooks/posthog", json={}, headers=right).status_code == 422
+        assert front.ask("GET", "/healthz", headers={"Host": "evil.example"}).status_code in {
+            200,
+            403,
+        }
+        name = {"Host": "evil.example"}
+        assert httpx.get(f"{url}/healthz", headers=name, trust_env=False).status_code == 403
+
+
+def test_a_sender_cannot_choose_its_address(tmp_path):
+    """The documented proxy passes on who really called: a forged X-Forwarded-For is in no log."""
+    with (
+        serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
+        documented_nginx(tmp_path, page=port_of(url)) as front,
+        front.client({"X-Forwarded-For": "203.0.113.7"}) as client,
+    ):
+        log_in(client)
+    shown = CliRunner().invoke(
+        leadpipe.cli.main, ["access", "--csv"], env={"LEADPIPE_DATA_DIR": "data"}
+    )
+    assert "at 127.0.0.1,logged in" in shown.output
+    assert "203.0.113.7" not in shown.output
+
+
+@pytest.mark.parametrize("value", ["*", "0.0.0.0/0", "::/0", "127.0.0.1,*", "proxy.example"])
+def test_no_proxy_of_any_address_is_believed(monkeypatch, value):
+    """FORWARDED_ALLOW_IPS=* is refused at the start, with what to write instead."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", value)
+    with pytest.raises(
+        ConfigurationError, match=r"FORWARDED_ALLOW_IPS.*Name the proxy's own address"
+    ):
+        load_settings(WebSettings)
+
+
+@pytest.mark.parametrize(
+    "value", ["https://stats.example.org", "*", "stats.example.org/page", "a b!"]
+)
+def test_a_name_is_a_name(monkeypatch, value):
+    """LEADPIPE_WEB_NAMES takes what people type before the first slash, and says so."""
+    monkeypatch.setenv("LEADPIPE_WEB_NAMES", value)
+    with pytest.raises(ConfigurationError, match=r"LEADPIPE_WEB_NAMES.*is no host name"):
+        load_settings(WebSettings)
