@@ -141,15 +141,12 @@ def _query_page(
     posthog: PostHog, window: Window, cursor: _Cursor, selection: Selection
 ) -> list[msgspec.Raw]:
     start = max(window.start, cursor.timestamp)
-    query = read_sql("events", "events.hogql")
-    copies: dict[str, object] = {}
+    is_wanted, copies = "true", {}
     if selection.has_copies_only:
-        select, order, rest = query.partition("ORDER BY timestamp")
-        uuids = read_sql("events", "copied_uuids.hogql")
-        query = f"{select}  AND uuid IN (\n{uuids}\n)\n{order}{rest}"
-        copies["copies_start"] = utc_text(window.start)
+        is_wanted = f"uuid IN ({read_sql('events', 'copied_uuids.hogql')})"
+        copies = {"copies_start": utc_text(window.start)}
     return posthog.query(
-        query,
+        read_sql("events", "events.hogql").replace("{is_wanted}", is_wanted),
         values={
             "events": list(selection.events),
             "bulky_events": list(selection.bulky_events) or NO_NAMES,

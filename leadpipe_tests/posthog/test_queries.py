@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import leadpipe
-from leadpipe.events.mapping.meant_hogql import means
+from leadpipe.events.mapping.meant_hogql import Condition, means
 from leadpipe.events.mapping.reading import from_content
 from leadpipe_tests.posthog_sandbox.asking import ask
 
@@ -18,7 +18,9 @@ _MOMENT = "2026-11-20 00:00:00.000000"
 _UUID = "00000000-0000-4000-8000-000000000001"
 # What a placeholder is bound to, whichever query it stands in.
 _VALUES: dict[str, Any] = {
-    **dict.fromkeys(("window_start", "window_end", "created_after", "created_until"), _MOMENT),
+    **dict.fromkeys(
+        ("window_start", "window_end", "created_after", "created_until", "copies_start"), _MOMENT
+    ),
     **dict.fromkeys(("after_timestamp", "after_created_at"), _MOMENT),
     "events": ["property_view", "lead_phone"],
     "bulky_events": ["property_view"],
@@ -49,7 +51,14 @@ _FILTERED = from_content(
         },
     }
 )
-_CONDITIONS = {f"{{is_{name}}}": means(_FILTERED, name) for name in ("pageview", "signup")}
+_CONDITIONS = {
+    "{is_pageview}": means(_FILTERED, "pageview"),
+    "{is_signup}": means(_FILTERED, "signup"),
+    "{is_wanted}": Condition(
+        f"uuid IN ({(_PACKAGE / 'events' / 'copied_uuids.hogql').read_text()})",
+        {"copies_start": _MOMENT},
+    ),
+}
 # What Python puts into a query's text.
 _TEXTS = {
     "table": "cohort_people",
