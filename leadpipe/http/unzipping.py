@@ -26,7 +26,9 @@ def body_pieces(response: httpx.Response, *, most_bytes: int) -> Iterator[bytes]
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     size = 0
-    if encoding in {"", "identity"}:
+    if response.is_stream_consumed:  # a transport that gives answers whole, as in tests
+        pieces = response.iter_bytes()
+    elif encoding in {"", "identity"}:
         pieces = response.iter_raw()
     elif encoding in {"gzip", "x-gzip"}:
         pieces = _unzipped(response)
