@@ -161,6 +161,9 @@ def _as_json(report: SyncReport) -> Mapping[str, object]:
 # The name in scripts that were written for the tool leadpipe comes from.
 sync_posthog_leads = copy(sync_leads_command)
 sync_posthog_leads.name = "sync-posthog-leads"
+sync_posthog_leads.help = str(sync_leads_command.help).replace(
+    "leadpipe sync-leads", f"leadpipe {sync_posthog_leads.name}"
+)
 
 
 @click.command("validate-leads")
