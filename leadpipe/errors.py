@@ -22,6 +22,10 @@
     │   ├── PartnerUnavailable        the partner's list could not be read
     │   ├── DeliveryUnderWay          another process delivers right now
     │   └── BadPartnerEvent           a partner's webhook that means nothing
+    ├── BucketError               exported files in a bucket or a folder
+    │   ├── BucketRefused             the key, its rights, the region or the name is wrong; fix the settings
+    │   ├── BucketUnavailable         passing: the network, or the store's own trouble
+    │   └── BucketFileChanged         a file is gone or another version since it was listed
     └── PostHogError              carries status, code and the request's name
         ├── PostHogRefused        final: repeating the request cannot help
         │   ├── KeyRejected           401: wrong or wrong kind of key
@@ -142,6 +146,22 @@ class DeliveryUnderWay(DeliveryError):  # noqa: N818
 
 class BadPartnerEvent(DeliveryError):  # noqa: N818
     """A partner's webhook that names no lead or no status."""
+
+
+class BucketError(LeadpipeError):
+    """A bucket or folder with exported files, or a file in it, cannot be read now; nothing is lost by it."""
+
+
+class BucketRefused(BucketError):  # noqa: N818
+    """The store said no for good; the message names the setting to correct."""
+
+
+class BucketUnavailable(BucketError):  # noqa: N818
+    """The store cannot be reached, or has trouble of its own; what waits there is taken later."""
+
+
+class BucketFileChanged(BucketError):  # noqa: N818
+    """A file is gone or another version since it was listed; the next listing says which."""
 
 
 class PostHogError(LeadpipeError):

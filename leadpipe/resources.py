@@ -14,7 +14,13 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from leadpipe.connections import connect_posthog
-from leadpipe.errors import LeadpipeError, LeadsFileBusy, PostHogUnavailable, WarehouseLocked
+from leadpipe.errors import (
+    BucketUnavailable,
+    LeadpipeError,
+    LeadsFileBusy,
+    PostHogUnavailable,
+    WarehouseLocked,
+)
 from leadpipe.posthog import PostHog
 from leadpipe.progress import Progress
 from leadpipe.settings import Settings
@@ -140,7 +146,7 @@ def retried_later(context: dg.AssetExecutionContext, *, is_manual: bool) -> Iter
     """
     try:
         yield
-    except (PostHogUnavailable, WarehouseLocked, LeadsFileBusy) as error:
+    except (PostHogUnavailable, BucketUnavailable, WarehouseLocked, LeadsFileBusy) as error:
         if is_manual:
             raise
         context.log.warning("%s; trying again later", error)

@@ -369,6 +369,47 @@ class SandboxControl:
             time.sleep(_LOOK_SECONDS)
         return cast("list[Delivery]", state["deliveries"])
 
+    def export_to(
+        self,
+        destination: Mapping[str, str],
+        *,
+        start: datetime | None,
+        end: datetime,
+        is_backfill: bool = False,
+        dies_after: int | None = None,
+        **export: object,
+    ) -> list[str]:
+        """Run a batch export for the intervals between two moments, as PostHog does; the keys written.
+
+        Args:
+            destination: `{"folder": path}`, or `bucket`, `endpoint`, `key_id`, `secret` of an S3 server.
+            start: of the first interval, which is the one that it lies in; None for one file of everything
+                before `end`, as a backfill from the beginning.
+            end: intervals that end later are not written.
+            is_backfill: select as backfills do, by timestamp if `start` lies more than six days back.
+            dies_after: the worker dies after so many files of each interval, before the manifest.
+            **export: `interval` (`hour`, `day`, `week`, `every 5 minutes`, `every 15 minutes`), `zone`,
+                `offset_hours`, `prefix`, `model` (`events`, `persons`), `format` (`Parquet`, `JSONLines`),
+                `compression`, `max_size_mb`, `batch_rows`, `include`, `exclude`, `extra_columns`.
+        """
+        found = self._post(
+            "exports/run",
+            **_export_body(destination, export),
+            start=_plain(start),
+            end=_plain(end),
+            is_backfill=is_backfill,
+            dies_after=dies_after,
+        )
+        return [str(key) for key in found["keys"]]
+
+    def add_batch_export(self, destination: Mapping[str, str], **export: object) -> None:
+        """Let a batch export run by itself from now on, each interval when it is over; see `export_to`."""
+        self._post("exports/add", **_export_body(destination, export))
+
+    def run_batch_exports(self) -> list[str]:
+        """Run what is due by the sandbox's clock now, not within a second; the keys written."""
+        return [str(key) for key in self._post("exports/due")["keys"]]
+
     def downloads(self, **rules: object) -> None:
         """Set how file downloads go from now on, see `DownloadRules`; what is not given is as at first.
 
@@ -458,6 +499,26 @@ class SandboxControl:
             by_event=found["by_event"],
             by_day=found["by_day"],
         )
+
+
+def _export_body(destination: Mapping[str, str], export: Mapping[str, object]) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "interval": "hour",
+        "zone": "UTC",
+        "offset_hours": 0,
+        "prefix": "",
+        "model": "events",
+        "format": "Parquet",
+        "compression": "zstd",
+        "max_size_mb": None,
+        "batch_rows": None,
+        "include": [],
+        "exclude": [],
+        "extra_columns": {},
+    }
+    if unknown := export.keys() - body.keys():
+        raise TypeError(f"A batch export has no {', '.join(sorted(unknown))}.")
+    return {**body, **export, "destination": dict(destination)}
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from posthog_sandbox.backlogs import Backlog
+from posthog_sandbox.batch_exports import export_of, export_spans
 from posthog_sandbox.clock import read_moment
 from posthog_sandbox.deletions import Deletion, delete
 from posthog_sandbox.destinations import Destination
@@ -209,6 +210,28 @@ def _deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return world.destinations.get(body["id"]).public()
 
 
+def _export(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    keys = export_spans(
+        world.storage,
+        export_of(body),
+        read_moment(body["start"]) if body["start"] else None,
+        read_moment(body["end"]),
+        now=world.clock.now(),
+        is_backfill=bool(body["is_backfill"]),
+        dies_after=body["dies_after"],
+    )
+    return {"keys": keys}
+
+
+def _add_export(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.batch_exports.add(export_of(body), world.clock.now())
+    return {}
+
+
+def _run_exports(world: World, _: dict[str, Any]) -> dict[str, Any]:
+    return {"keys": world.batch_exports.run_due(world.storage, world.clock.now())}
+
+
 async def _test_destination(request: Request) -> Response:
     """The only lever that waits for somebody else, so it is pulled in the loop."""
     world: World = request.app.state.world
@@ -326,6 +349,9 @@ def control_routes() -> list[Route]:
         _route("destinations", _add_destination, "POST", in_thread=False),
         _route("destinations/deliveries", _deliveries, "POST", in_thread=False),
         Route("/_sandbox/destinations/test", _test_destination, methods=["POST"]),
+        _route("exports/run", _export, "POST"),
+        _route("exports/add", _add_export, "POST"),
+        _route("exports/due", _run_exports, "POST"),
         _route("downloads", _downloads, "POST", in_thread=False),
         _route("downloads/outcomes", _download_outcomes, "POST", in_thread=False),
         _route("downloads/runs", _download_runs, "GET", in_thread=False),

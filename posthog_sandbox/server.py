@@ -25,6 +25,7 @@ from starlette.types import ASGIApp
 
 from posthog_sandbox import cohort_api, person_api, project, refusals
 from posthog_sandbox.access import Access
+from posthog_sandbox.batch_exports import keep_exporting
 from posthog_sandbox.capture import capture_routes
 from posthog_sandbox.control_api import control_routes
 from posthog_sandbox.file_download_api import download_routes
@@ -66,7 +67,12 @@ def build_app(world: World, settings: ServerSettings) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
-        tasks = [asyncio.create_task(world.destinations.run())]
+        tasks = [
+            asyncio.create_task(world.destinations.run()),
+            asyncio.create_task(
+                keep_exporting(world.batch_exports, world.storage, world.clock.now)
+            ),
+        ]
         if settings.live_per_minute > 0:
             tasks.append(asyncio.create_task(keep_live(world, settings.live_per_minute)))
         if settings.webhook:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from posthog_sandbox.access import Access
+from posthog_sandbox.batch_exports import BatchExports
 from posthog_sandbox.clock import Clock
 from posthog_sandbox.cohorts import Cohorts
 from posthog_sandbox.destinations import Destinations
@@ -103,6 +104,7 @@ class World:
     hidden_properties: tuple[str, ...] = ()
     has_native_json: bool = False
     truth: dict[str, Any] | None = None
+    batch_exports: BatchExports = field(default_factory=BatchExports)
     people: People = field(init=False)
     cohorts: Cohorts = field(init=False)
     destinations: Destinations = field(init=False)
@@ -121,6 +123,7 @@ class World:
         self.people.clear()
         self.cohorts.clear()
         self.destinations.clear()
+        self.batch_exports.clear()
         self.downloads.clear()
         self.faults.clear()
         self.log.clear()

@@ -13,4 +13,5 @@ COMMANDS = {
     "source": "Which project fills the warehouse; record that it has another address.",
     "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are proved to hold PostHog's events.",
+    "files": "Exported files in the bucket, and what became of them; take them now.",
 }

@@ -1,4 +1,4 @@
-"""Dagster's rim around the events domain: the asset `raw_events`.
+"""Dagster's rim around the events domain: `exported_files`, `raw_events`, `audited_days`.
 
 A window, one call into the core, a result with metadata. No logic of loading lives here.
 """
@@ -15,8 +15,9 @@ from pydantic import Field
 from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
 from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.auditing import audit_days
-from leadpipe.events.connecting import event_mapping, sync_config
+from leadpipe.events.connecting import event_mapping, open_bucket, sync_config
 from leadpipe.events.days import rejected_on
+from leadpipe.events.exported.taking import TakeReport, take_files
 from leadpipe.events.lanes import LANES
 from leadpipe.events.ledger import Run, RunKind
 from leadpipe.events.loading import LoadReport, load_days
@@ -39,6 +40,8 @@ from leadpipe.resources import (
 )
 
 _MOST_VERDICTS = 31
+_MOST_FILES = 100
+_MOST_GAPS = 20
 _BACKFILL_TAG = "dagster/backfill"
 _PARENT_TAG = "dagster/parent_run_id"
 
@@ -69,6 +72,8 @@ def run_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) ->
     kind: RunKind = "manual"
     if tags.get(KIND_TAG) == "scheduled":
         kind = "scheduled"
+    elif tags.get(KIND_TAG) == "bucket":
+        kind = "bucket"
     elif _BACKFILL_TAG in tags or tags.get(KIND_TAG) == "backfill":
         kind = "backfill"
     parts = tags.get(PARTS_TAG, "1")
@@ -90,7 +95,106 @@ def _first_attempt(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[dg
     return (run, True) if parent.is_success else _first_attempt(instance, parent)
 
 
+class ExportedFilesConfig(dg.Config):
+    """What a person can choose when materialising by hand."""
+
+    keys: list[str] = Field(
+        default=[],
+        description="Take these files again, whatever was decided on them. Default: all that are new. Costs "
+        "no request to PostHog but the comparison of the days they change; an event counts once.",
+    )
+
+
 @dg.asset(
+    group_name="events",
+    kinds={"posthog", "duckdb"},
+    owners=["team:data"],
+    pool="warehouse",
+)
+def exported_files(
+    context: dg.AssetExecutionContext,
+    config: ExportedFilesConfig,
+    posthog: dg.ResourceParam[PostHogConnection],
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[EventsSettings],
+) -> dg.MaterializeResult[None]:
+    """Files of PostHog's batch exports in LEADPIPE_BUCKET, taken into `raw_events`, each version once.
+
+    Source: the bucket, or a folder. Parts wait for their manifest; what cannot be read is told, and the other
+    files are taken. The days that they changed are compared with PostHog. Running it again takes what is new.
+    """
+    bucket = open_bucket(settings)
+    if bucket is None:
+        return dg.MaterializeResult(metadata={"bucket": "LEADPIPE_BUCKET is not set"})
+    run = run_of(context)
+    with (
+        failing_clearly(),
+        retried_later(context, is_manual=run.kind == "manual"),
+        posthog.client() as client,
+    ):
+        try:
+            report = take_files(
+                bucket,
+                client,
+                warehouse.warehouse(),
+                run=run,
+                config=sync_config(settings),
+                first_day=settings.first_day(datetime.now(UTC)),
+                clock=lambda: datetime.now(UTC),
+                by_hand=config.keys,
+            )
+        except LeadpipeError:
+            with suppress(LeadpipeError), warehouse.get_connection() as connection:
+                publish_tables(connection, settings.published_dir)  # readers see that it failed
+            raise
+    for outcome in report.outcomes:
+        if outcome.state in {"unreadable", "incomplete", "postponed", "foreign"}:
+            context.log.warning("%s: %s, %s", outcome.key, outcome.state, outcome.reason)
+    with warehouse.get_connection() as connection:
+        return dg.MaterializeResult(
+            metadata={
+                **_taken(report),
+                "bucket": bucket.address,
+                "dagster/column_schema": column_schema(connection, "exported_files"),
+            }
+        )
+
+
+def _taken(report: TakeReport) -> dict[str, dg.MetadataValue]:
+    taken = [outcome for outcome in report.outcomes if outcome.state == "taken"]
+    gaps = report.choice.gaps
+    return {
+        "objects listed": dg.MetadataValue.int(report.listed),
+        "objects that are no exports": dg.MetadataValue.int(report.choice.others),
+        "files taken": dg.MetadataValue.int(len(taken)),
+        "files": table(
+            ("file", "state", "model", "rows", "events new", "reason"),
+            (
+                (one.key, one.state, one.model, one.rows, one.events_new, one.reason)
+                for one in sorted(report.outcomes, key=lambda one: one.state == "taken")[
+                    :_MOST_FILES
+                ]
+            ),
+        ),
+        "events fetched": dg.MetadataValue.int(report.ingested.fetched),
+        "events new": dg.MetadataValue.int(report.ingested.new),
+        "events duplicate": dg.MetadataValue.int(report.ingested.duplicate),
+        "events rejected": dg.MetadataValue.json(report.ingested.rejected),
+        "days proved": dg.MetadataValue.int(len(report.proof.equal)),
+        "days read by query": dg.MetadataValue.json([day.isoformat() for day in report.read]),
+        "days that differ": dg.MetadataValue.json(
+            [day.isoformat() for day in report.proof.differing]
+        ),
+        "intervals without a file": table(
+            ("export", "from", "until"),
+            ((export, since, until) for export, since, until in gaps[-_MOST_GAPS:]),
+        ),
+        "API calls": dg.MetadataValue.int(report.calls.api_calls),
+    }
+
+
+@dg.asset(
+    deps=["exported_files"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="events",
@@ -112,10 +216,10 @@ def raw_events(
 ) -> dg.MaterializeResult[None]:
     """Events as PostHog has them, each uuid once, a partition a UTC day of their timestamp.
 
-    Source: PostHog's query API. The first time a day is read whole, later only what PostHog received
-    since; then its events are compared with PostHog's by a fingerprint, and of a day that differs the hours
-    that differ are read whole. Running it again changes nothing that is already right; an interrupted
-    backfill goes on where it was.
+    Source: PostHog's query API. The first time a day is read whole, later only what PostHog received since;
+    then its events are compared with PostHog's by a fingerprint, and of a day that differs the hours that
+    differ are read whole. What exported files brought of a day is not read again. Running it again changes
+    nothing that is already right; an interrupted backfill goes on where it was.
     """
     first, last = days_of(context)
     run = run_of(context)

@@ -1,8 +1,11 @@
-"""When events are synced: the job with all that is built from them, every 6 hours; and clearing up."""
+"""When events come: every 6 hours by a sync, by files when there are new ones; and clearing up."""
 
+import hashlib
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -14,12 +17,15 @@ from leadpipe.automation import (
     TICK_SECONDS,
     asset_job,
     at_most,
+    hindrance,
     part_tags,
     range_tags,
 )
 from leadpipe.errors import LeadpipeError, NotPublished
 from leadpipe.events import ledger
-from leadpipe.events.connecting import sync_config
+from leadpipe.events.connecting import open_bucket, sync_config
+from leadpipe.events.exported.bucket import StoredObject
+from leadpipe.events.exported.choosing import KnownFile, State, unseen
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
 from leadpipe.living import is_living, remove_dead
@@ -28,6 +34,8 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 
+_AGAIN = timedelta(minutes=10)  # the same files are not asked for more often
+_TELL_AGAIN = timedelta(hours=6)  # nor is a run started more often that can only fail
 _SOON = timedelta(minutes=5)  # time for Dagster to start what was requested, and what was killed
 _TICKS = uuid.UUID("6d1c5c0e-3a53-4c0f-9b0c-4f1d5f6f2a11")  # whose names are moments of ticks
 
@@ -42,6 +50,14 @@ audit_job = asset_job(
     selection=dg.AssetSelection.assets("audited_days"),
     description="Compare older days with PostHog by their events; what differs is read by the next sync.",
     tags=at_most(hours=1),
+)
+
+
+files_job = asset_job(
+    "files",
+    selection=dg.AssetSelection.assets("exported_files") | dg.AssetSelection.tag(*SYNC_TAG),
+    description="Take new files from LEADPIPE_BUCKET, load today, build the marts, publish the tables.",
+    tags=at_most(hours=6),
 )
 
 
@@ -150,6 +166,70 @@ def _abandoned(instance: dg.DagsterInstance, settings: EventsSettings, now: date
     ]
 
 
-JOBS = (sync_job, audit_job)
+@dg.sensor(
+    job=files_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Looks into LEADPIPE_BUCKET: new files, new versions and new manifests are taken in one run.",
+)
+def take_exported_files(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[EventsSettings]
+) -> dg.RunRequest | dg.SkipReason:
+    """A run when something is there that no run has decided on, and none is under way.
+
+    One listing a tick. The cursor remembers what was asked for: what a run does not settle is tried again
+    after 10 minutes, and a bucket that cannot be listed fails a run every 6 hours, so that it is told.
+    """
+    now = datetime.now(UTC)
+    bucket = open_bucket(settings, patience_seconds=TICK_SECONDS / 3)
+    if bucket is None:
+        return dg.SkipReason("LEADPIPE_BUCKET is not set")
+    try:
+        new = unseen(bucket.listing(), _known_files(settings))
+    except LeadpipeError as error:
+        what, patience, nothing = f"error: {type(error).__name__}", _TELL_AGAIN, str(error)
+    else:
+        if not new:
+            return dg.SkipReason("nothing new in the bucket")
+        what, patience = _digest(new), _AGAIN
+        nothing = f"{len(new)} new files were asked for less than 10 minutes ago"
+    if _was_asked(context.cursor, what, now - patience):
+        return dg.SkipReason(nothing)
+    if reason := hindrance(context.instance, files_job.name, now):
+        return dg.SkipReason(reason)
+    context.update_cursor(json.dumps({"asked": what, "at": now.isoformat()}))
+    today = now.date().isoformat()
+    return dg.RunRequest(tags=range_tags(today, today, "bucket"))
+
+
+def _known_files(settings: EventsSettings) -> dict[str, KnownFile]:
+    """What was decided on files, as published: the warehouse may be in use."""
+    try:
+        found = reading.query(
+            settings.published_dir,
+            "SELECT key, e_tag, state FROM exported_files WHERE state <> 'superseded'",
+        ).rows
+    except NotPublished:
+        return {}
+    return {
+        str(key): KnownFile(str(key), str(e_tag), cast("State", state))
+        for key, e_tag, state in found
+    }
+
+
+def _digest(files: list[StoredObject]) -> str:
+    named = sorted((one.key, one.e_tag) for one in files)
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
+
+
+def _was_asked(cursor: str | None, what: str, since: datetime) -> bool:
+    """Whether the same was asked for since then."""
+    if not cursor:
+        return False
+    before = json.loads(cursor)
+    return bool(before["asked"] == what and datetime.fromisoformat(before["at"]) > since)
+
+
+JOBS = (sync_job, audit_job, files_job)
 SCHEDULES = (sync_every_six_hours, audit_every_night)
-SENSORS = (clear_left_behind,)
+SENSORS = (clear_left_behind, take_exported_files)

@@ -1,11 +1,11 @@
-"""Asset checks of `raw_events`: what the UI shows green or red."""
+"""Asset checks of `raw_events` and `exported_files`: what the UI shows green or red."""
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from leadpipe.events import ledger
-from leadpipe.events.assets import raw_events, run_of
+from leadpipe.events.assets import exported_files, raw_events, run_of
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
@@ -14,6 +14,7 @@ from leadpipe.resources import WarehouseResource, preview, table
 
 _STALE_AFTER = timedelta(hours=13)
 _MOST_SHOWN = 31
+_MANIFEST_WITHIN = timedelta(hours=6)
 # Days with fewer events than were counted: at least as many should be there, as a name that is no longer
 # read may have rows still.
 _LOST = """
@@ -181,5 +182,33 @@ def events_are_fresh(warehouse: WarehouseResource) -> dg.AssetCheckResult:
         metadata={
             "read until": read_until.isoformat() if read_until else "never",
             "first partition": DAILY.get_first_partition_key() or "none",
+        },
+    )
+
+
+@dg.asset_check(asset=exported_files, pool="warehouse")
+def every_exported_file_was_taken(warehouse: WarehouseResource) -> dg.AssetCheckResult:
+    """No file in the bucket is unreadable or another project's, no manifest lists a file that is not there.
+
+    A warning while a file could not be fetched, and when a part has waited six hours for its manifest.
+    """
+    with warehouse.get_connection() as connection:
+        found = connection.execute(
+            """
+            SELECT key, state, reason FROM exported_files
+            WHERE state IN ('unreadable', 'incomplete', 'foreign', 'postponed')
+                OR (state = 'waiting' AND first_seen_at < $before)
+            ORDER BY state NOT IN ('unreadable', 'incomplete'), first_seen_at DESC, key
+            """,
+            {"before": datetime.now(UTC) - _MANIFEST_WITHIN},
+        ).fetchall()
+    states = [state for _, state, _ in found]
+    is_wrong = any(state in {"unreadable", "incomplete", "foreign"} for state in states)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR if is_wrong else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "files that were not taken": len(found),
+            "files": table(("file", "state", "reason"), found[:_MOST_SHOWN]),
         },
     )

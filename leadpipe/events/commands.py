@@ -1,4 +1,4 @@
-"""`leadpipe sync`, `runs`, `days` and, from `project` and `exported`, `events` and `import`."""
+"""`leadpipe sync`, `runs`, `days`; `events`, `import`, `files` are from `project` and `exported`."""
 
 import getpass
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.exported.commands import import_exported
+from leadpipe.events.exported.files_commands import files
 from leadpipe.events.listing import read_days
 from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
@@ -328,4 +329,4 @@ def source_moved(*, author: str, although_days_differ: bool) -> None:
     console.print(f"From now on this warehouse is filled from {address}; {proof}.")
 
 
-COMMANDS = (sync, import_exported, runs, source, days, events)
+COMMANDS = (sync, import_exported, files, runs, source, days, events)

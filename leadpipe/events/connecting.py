@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.exported.bucket import Bucket
 from leadpipe.events.extraction import Selection
 from leadpipe.events.mapping.model import EventMapping, Rule
 from leadpipe.events.mapping.reading import built_in, read_mapping
@@ -65,4 +66,23 @@ def sync_config(settings: EventsSettings) -> SyncConfig:
         mapping=mapping,
         lane=settings.lane,
         has_bucket=settings.bucket is not None,
+    )
+
+
+def open_bucket(settings: EventsSettings, *, patience_seconds: float = 60.0) -> Bucket | None:
+    """Where batch exports lie, None if nobody says; asks nothing of it yet.
+
+    Args:
+        settings: the address and the key.
+        patience_seconds: how long a listing may take.
+    """
+    if settings.bucket is None:
+        return None
+    return Bucket(
+        settings.bucket,
+        key_id=settings.bucket_key_id,
+        secret=settings.bucket_secret,
+        region=settings.bucket_region,
+        endpoint=settings.bucket_endpoint,
+        patience=timedelta(seconds=patience_seconds),
     )

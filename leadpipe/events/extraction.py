@@ -33,12 +33,14 @@ class Selection:
         events: names of the events.
         bulky_events: those of which only `bulky_properties` come, not the whole properties.
         page_rows: rows a request, 50,000 at most.
+        has_copies_only: only events of which PostHog holds several copies.
     """
 
     events: tuple[str, ...]
     bulky_events: tuple[str, ...]
     bulky_properties: tuple[str, ...]
     page_rows: int = 10_000
+    has_copies_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,15 @@ def _query_page(
     posthog: PostHog, window: Window, cursor: _Cursor, selection: Selection
 ) -> list[msgspec.Raw]:
     start = max(window.start, cursor.timestamp)
+    query = read_sql("events", "events.hogql")
+    copies: dict[str, object] = {}
+    if selection.has_copies_only:
+        select, order, rest = query.partition("ORDER BY timestamp")
+        uuids = read_sql("events", "copied_uuids.hogql")
+        query = f"{select}  AND uuid IN (\n{uuids}\n)\n{order}{rest}"
+        copies["copies_start"] = utc_text(window.start)
     return posthog.query(
-        read_sql("events", "events.hogql"),
+        query,
         values={
             "events": list(selection.events),
             "bulky_events": list(selection.bulky_events) or _NO_NAMES,
@@ -153,8 +162,9 @@ def _query_page(
             "after_uuid": cursor.uuid,
             "after_created_at": utc_text(cursor.created_at),
             "page_rows": selection.page_rows,
+            **copies,
         },
-        name=f"leadpipe: events from {start:%Y-%m-%d %H:%M}",
+        name=f"leadpipe: {'copies' if copies else 'events'} from {start:%Y-%m-%d %H:%M}",
     ).rows
 
 

@@ -8,6 +8,7 @@ from leadpipe.cli.findings import Finding
 from leadpipe.connections import connect_posthog, open_warehouse
 from leadpipe.errors import ConfigurationError, LeadpipeError, PostHogError, WarehouseLocked
 from leadpipe.events.connecting import event_mapping
+from leadpipe.events.exported.findings import of_bucket
 from leadpipe.events.lanes import MUCH, choose_lane
 from leadpipe.events.listing import read_days, settings_changes
 from leadpipe.events.project.findings import of_project
@@ -44,6 +45,8 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
                 yield _lane(own, posthog)
             if sent.verdict != "wrong" and settings.warehouse_path.exists():
                 yield from _hidden(settings, posthog, now)
+    if (bucket := of_bucket(own)) is not None:
+        yield bucket
     yield from _warehouse(settings)
     if mapping is not None and settings.warehouse_path.exists():
         yield from _days(own, mapping.names, now)

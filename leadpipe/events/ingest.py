@@ -124,10 +124,11 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _resolve_persons(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give distinct ids that were merged since to the person that a query named."""
-    connection.execute(f"""
-        UPDATE staged SET person_id = merged.person_id, person_rank = {PersonRank.QUERY}
-        FROM person_overrides AS merged WHERE staged.distinct_id = merged.distinct_id
+    """Give distinct ids to the person that a query or an export of persons named."""
+    connection.execute("""
+        UPDATE staged SET person_id = named.person_id, person_rank = named.person_rank
+        FROM person_overrides AS named
+        WHERE staged.distinct_id = named.distinct_id AND named.person_rank >= staged.person_rank
     """)
 
 

@@ -20,7 +20,7 @@ from leadpipe.living import is_living
 from leadpipe.posthog import CallCounts
 from leadpipe.warehouse import Rows, read_sql, rows_of
 
-RunKind = Literal["scheduled", "manual", "backfill", "webhook", "rebuild"]
+RunKind = Literal["scheduled", "manual", "backfill", "webhook", "bucket", "rebuild"]
 
 _PATIENCE = timedelta(hours=6)
 """So long a part may wait in Dagster's queue after the one before it; one that comes later still counts."""

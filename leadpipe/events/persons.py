@@ -116,9 +116,13 @@ def assign(connection: duckdb.DuckDBPyConnection, merges: Sequence[tuple[str, st
         UPDATE raw_events AS stored SET person_id = merges.person_id, person_rank = {PersonRank.QUERY}
         FROM merges WHERE {moved};
         UPDATE event_copies AS stored SET person_id = merges.person_id FROM merges WHERE {moved};
-        DELETE FROM person_overrides WHERE distinct_id IN (SELECT distinct_id FROM merges);
-        INSERT INTO person_overrides SELECT distinct_id, person_id FROM merges
+        UPDATE person_overrides AS known
+        SET person_id = merges.person_id, person_rank = {PersonRank.QUERY}, version = NULL
+        FROM merges WHERE known.distinct_id = merges.distinct_id;
+        INSERT INTO person_overrides (distinct_id, person_id, person_rank)
+        SELECT distinct_id, person_id, {PersonRank.QUERY} FROM merges
         WHERE distinct_id IN (SELECT distinct_id FROM raw_events)
+            AND distinct_id NOT IN (SELECT distinct_id FROM person_overrides)
     """)
     mark_changed(connection, sorted(days), [])
     return days

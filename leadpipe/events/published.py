@@ -17,6 +17,7 @@ _QUERIES = {
     "events_by_day": """
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
+    "exported_files": "SELECT * FROM exported_files ORDER BY first_seen_at, key, e_tag",
     "unconfirmed_events": """
         SELECT uuid, event, event_date, run_id, arrived_at, set_aside_at, seen_at
         FROM unconfirmed_events ORDER BY set_aside_at, uuid
@@ -48,7 +49,7 @@ _RETENTION = """
 """
 _UNUSED = "unused_events"
 TABLES = (*_QUERIES, "event_days", "retention", _UNUSED)
-ASSETS = ("raw_events",)
+ASSETS = ("raw_events", "exported_files")
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:

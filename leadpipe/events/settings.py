@@ -1,9 +1,17 @@
 """Which events are read, and how far back a read begins."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from leadpipe.posthog import checked_name
@@ -18,6 +26,30 @@ def _event_names(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(_event_name(name.strip()) for name in value.split(",") if name.strip())
+
+
+def _bucket(value: str | None) -> str | None:
+    """An address with exported files; keys in it would be shown, so they are refused."""
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if "@" in parts.netloc or parts.query:
+        raise ValueError(
+            "leave the key out of the address, and set LEADPIPE_BUCKET_KEY_ID and LEADPIPE_BUCKET_SECRET"
+        )
+    is_store = parts.scheme in {"s3", "gs"} and bool(parts.netloc)
+    is_folder = not parts.netloc and parts.path.startswith("/") and parts.scheme in {"", "file"}
+    if not (is_store or is_folder):
+        raise ValueError(
+            "write s3://bucket/prefix, gs://bucket/prefix or a folder from the root on"
+        )
+    return value.rstrip("/") or "/"
+
+
+def _endpoint(value: str | None) -> str | None:
+    if value is not None and urlsplit(value).scheme not in {"http", "https"}:
+        raise ValueError("write the store's address with https://")
+    return value.rstrip("/") if value else None
 
 
 class EventsSettings(Settings):
@@ -68,6 +100,47 @@ class EventsSettings(Settings):
         description="How long PostHog's queries may take to show an event that its webhook brought. One that "
         "they do not show by then is set aside: it counts nowhere, and is told.",
     )
+
+    bucket: Annotated[str | None, AfterValidator(_bucket)] = Field(
+        None,
+        alias="LEADPIPE_BUCKET",
+        description="Where PostHog's batch export writes to: s3://bucket/prefix, gs://bucket/prefix or a "
+        "folder. New files there are taken within a minute.",
+    )
+    bucket_key_id: str | None = Field(
+        None,
+        alias="LEADPIPE_BUCKET_KEY_ID",
+        description="Id of an access key that may list the bucket and read its objects. Default: the "
+        "machine's own role.",
+    )
+    bucket_secret: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_BUCKET_SECRET",
+        description="The access key's secret; for gs:// the service account's key as JSON.",
+    )
+    bucket_region: str | None = Field(
+        None,
+        alias="LEADPIPE_BUCKET_REGION",
+        description="The bucket's region, such as eu-central-1.",
+    )
+    bucket_endpoint: Annotated[str | None, AfterValidator(_endpoint)] = Field(
+        None,
+        alias="LEADPIPE_BUCKET_ENDPOINT",
+        description="The address of a store that speaks S3 and is not Amazon's: R2, MinIO and others.",
+    )
+    lane: Literal["auto", "query", "download", "bucket"] = Field(
+        "auto",
+        alias="LEADPIPE_LANE",
+        description="How events come: query, download (files exported by PostHog), bucket (batch exports in "
+        "LEADPIPE_BUCKET), or auto for what fits.",
+    )
+
+    @field_validator("lane")
+    @classmethod
+    def _has_a_bucket(cls, lane: str, info: ValidationInfo) -> str:
+        if lane == "bucket" and not info.data.get("bucket"):
+            raise ValueError("the lane bucket needs LEADPIPE_BUCKET")
+        return lane
 
     @property
     def events_path(self) -> Path:

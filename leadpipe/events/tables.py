@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import duckdb
 
+_QUERY_RANK = 3  # persons.PersonRank.QUERY, as migrations stay what they were
+
 TABLES = (
     "raw_events",
     "rejected_events",
@@ -30,6 +32,8 @@ TABLES = (
     "seen_events",
     "dismissed_events",
     "file_downloads",
+    "exported_files",
+    "exported_days",
 )
 
 
@@ -324,6 +328,33 @@ def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def take_exported_files(connection: duckdb.DuckDBPyConnection) -> None:
+    """Files of batch exports are remembered by key and version; persons' exports name persons, too.
+
+    `exported_days` are the days that files changed and that were not compared with PostHog since.
+    """
+    connection.execute(f"""
+        CREATE TABLE exported_files (
+            key VARCHAR NOT NULL,
+            e_tag VARCHAR NOT NULL,
+            size BIGINT NOT NULL,
+            interval_start TIMESTAMPTZ,
+            interval_end TIMESTAMPTZ NOT NULL,
+            model VARCHAR,
+            state VARCHAR NOT NULL,
+            reason VARCHAR,
+            rows BIGINT,
+            events_new BIGINT,
+            run_id VARCHAR,
+            first_seen_at TIMESTAMPTZ NOT NULL,
+            taken_at TIMESTAMPTZ
+        );
+        CREATE TABLE exported_days (event_date DATE NOT NULL);
+        ALTER TABLE person_overrides ADD COLUMN person_rank UTINYINT DEFAULT {_QUERY_RANK};
+        ALTER TABLE person_overrides ADD COLUMN version BIGINT;
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -335,4 +366,5 @@ MIGRATIONS = (
     read_by_mapping,
     tell_unused_events,
     remember_downloads,
+    take_exported_files,
 )

@@ -82,6 +82,10 @@ def test_what_is_always_there():
                 "events_are_fresh",
             },
         ),
+        "exported_files": (
+            ("events", "warehouse", "team:data", "duckdb", "posthog"),
+            {"every_exported_file_was_taken"},
+        ),
         "audited_days": (("events", "warehouse", "team:data", "duckdb", "posthog"), set()),
     }
     assert shown_of("published") == {

@@ -21,8 +21,16 @@ _PARSED_ONLY = {"check", "sync", "demo", "up", "sandbox", "serve"}
 # These are run by leadpipe_tests/interactions/test_commands.py, which has a file for them.
 _PARSED_ONLY |= {"sync-leads", "validate-leads"}
 _PARSED_ONLY |= {"events"}  # by leadpipe_tests/events/project, against a PostHog
+_PARSED_ONLY |= {
+    "import"
+}  # by leadpipe_tests/events/exported/test_import.py, which has files for it
 _PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
-_PARSED_ONLY_IN_GROUPS = [["visitors", "sync"], ["visitors", "import"], ["source", "moved"]]
+_PARSED_ONLY_IN_GROUPS = [
+    ["visitors", "sync"],
+    ["visitors", "import"],
+    ["source", "moved"],
+    ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
+]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cp", "curl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"

@@ -1,4 +1,7 @@
-"""Events that PostHog exported to files: downloads, a bucket, files brought by hand.
+"""Events and persons in files that PostHog exported: downloads, a bucket, a folder, or by hand.
 
-All of them go through the one door (`events/ingest.py`), and their days are proved like any others.
+`files` says what a file is, `rows` what its rows become, `folding` brings them through the door, `provenance`
+asks whose they are; `importing` is for files that a person names. Of a bucket `bucket` reaches the store,
+`keys` and `manifests` say what belongs together, `choosing` what to take, `register` what was taken,
+`contents` and `person_files` take persons, `proving` compares days; `taking` plays them together.
 """

@@ -1,0 +1,379 @@
+"""Take what is new in a bucket: one listing, then file by file through the door; prove the days they brought.
+
+A file that cannot be read or fetched is told, and the others are taken. What is decided on a file is
+committed with its rows: a run that is killed between two files goes on with the second. Which files are taken
+says `choosing.py`; the store, the door and PostHog are arguments.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.errors import (
+    BucketFileChanged,
+    BucketUnavailable,
+    ConfigurationError,
+    DiskFull,
+    ExportedFileError,
+    LeadpipeError,
+    OtherProject,
+)
+from leadpipe.events import ledger, retention
+from leadpipe.events.exported import register
+from leadpipe.events.exported.bucket import Bucket, StoredObject
+from leadpipe.events.exported.choosing import (
+    Choice,
+    FoundFile,
+    KnownFile,
+    State,
+    choose,
+    unread_manifests,
+)
+from leadpipe.events.exported.contents import Contents, contents_of
+from leadpipe.events.exported.files import damaged, examine
+from leadpipe.events.exported.folding import TakenIn, take_in
+from leadpipe.events.exported.manifests import MOST_BYTES, listed
+from leadpipe.events.exported.person_files import take_persons
+from leadpipe.events.exported.provenance import refuse_other_project
+from leadpipe.events.exported.proving import Proof, prove_exported_days
+from leadpipe.events.exported.rows import is_asked_for, prepare
+from leadpipe.events.ingest import IngestResult
+from leadpipe.events.ledger import Run
+from leadpipe.events.loading import load_days
+from leadpipe.events.proof import settled_until
+from leadpipe.events.source import SyncConfig, claim_source
+from leadpipe.living import own_folder
+from leadpipe.posthog import CallCounts, PostHog
+from leadpipe.warehouse import Warehouse, memory
+
+_MOST_IN_A_ROW = 3
+_MOST_READ = 7
+_ONE_PIECE_BYTES = 4_000_000  # what is larger may be merged in several transactions
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file."""
+
+    key: str
+    state: State
+    model: str | None = None
+    rows: int | None = None
+    events_new: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class TakeReport:
+    """What a run took; `choice` is what there was to do.
+
+    `read` are days that files brought otherwise than PostHog has them, and that were read by query then.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    ingested: IngestResult = field(default_factory=IngestResult)
+    choice: Choice = field(default_factory=Choice)
+    listed: int = 0
+    proof: Proof = field(default_factory=Proof)
+    read: tuple[date, ...] = ()
+    calls: CallCounts = field(default_factory=lambda: CallCounts(0, 0, 0))
+
+
+def take_files(
+    bucket: Bucket,
+    posthog: PostHog,
+    warehouse: Warehouse,
+    *,
+    run: Run,
+    config: SyncConfig,
+    first_day: date,
+    clock: Callable[[], datetime],
+    by_hand: Collection[str] = (),
+) -> TakeReport:
+    """Take every file that is new, or those named, and compare the days they changed with PostHog.
+
+    A few days that differ are read by query at once, more are left to the next sync: rows show up in PostHog
+    after their file was written.
+
+    Args:
+        bucket: where they lie.
+        posthog: of the project whose events they are.
+        warehouse: what they come into; the run is in its ledger.
+        run: new rows are stamped with it.
+        config: which events, what they mean, where files land.
+        first_day: the first day that is loaded.
+        clock: the time (UTC).
+        by_hand: keys to take whatever was decided on them, and only those.
+
+    Raises:
+        BucketRefused, BucketUnavailable: what was taken until then is committed; the rest waits.
+        PostHogError: the files are taken; a later run compares the days.
+        ConfigurationError: the project is another one, or a file named is not there.
+        WarehouseLocked.
+    """
+    before = posthog.stats.snapshot()
+    with warehouse.transaction() as connection:
+        claim_source(connection, posthog)
+        ledger.mark_interrupted(connection, landing=config.landing, now=clock())
+    error: str | None = None
+    with own_folder(config.landing, run.attempt) as landing:
+        with warehouse.transaction() as connection:
+            ledger.begin_run(connection, run, days=(), now=clock())
+        try:
+            taker = _Taker(bucket, posthog, warehouse, run, config, first_day, clock, landing)
+            report = taker.take(by_hand)
+            proof = prove_exported_days(
+                posthog,
+                warehouse,
+                run_id=run.run_id,
+                config=config,
+                landing=landing,
+                clock=clock,
+            )
+        except LeadpipeError as failure:
+            error = str(failure)
+            raise
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            calls = posthog.stats.snapshot() - before
+            with warehouse.transaction() as connection:
+                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+    if 0 < len(proof.differing) <= _MOST_READ:
+        loaded = load_days(posthog, warehouse, proof.differing, run=run, config=config, clock=clock)
+        calls = posthog.stats.snapshot() - before
+        still = tuple(day for day in proof.differing if day in loaded.incomplete_days)
+        return replace(
+            report,
+            ingested=report.ingested + loaded.ingested,
+            proof=replace(proof, differing=still),
+            read=proof.differing,
+            calls=calls,
+        )
+    return replace(report, proof=proof, calls=calls)
+
+
+@dataclass
+class _Taker:
+    """One call of `take_files`; holds what its steps share."""
+
+    bucket: Bucket
+    posthog: PostHog
+    warehouse: Warehouse
+    run: Run
+    config: SyncConfig
+    first_day: date
+    clock: Callable[[], datetime]
+    landing: Path
+    outcomes: list[Outcome] = field(default_factory=list)
+    ingested: IngestResult = field(default_factory=IngestResult)
+    failed_in_a_row: int = 0
+    asked: set[str] = field(default_factory=set)
+
+    def take(self, by_hand: Collection[str]) -> TakeReport:
+        listing = self.bucket.listing()
+        if absent := sorted({*by_hand} - {one.key for one in listing}):
+            raise ConfigurationError(
+                f"{self.bucket.address} has no {', '.join(absent)}. `leadpipe files` lists what there is."
+            )
+        with self.warehouse.connect() as connection:
+            known = register.known_files(connection)
+        manifests = {
+            one.stored.key: self._manifest(one.stored) for one in unread_manifests(listing, known)
+        }
+        choice = choose(listing, known, manifests, by_hand=by_hand)
+        self._note_choice(choice, {one.key: one for one in listing}, known)
+        for one in choice.take:
+            if not by_hand or one.stored.key in by_hand:
+                self._take(one, is_by_hand=one.stored.key in by_hand)
+        return TakeReport(tuple(self.outcomes), self.ingested, choice, len(listing))
+
+    def _manifest(self, stored: StoredObject) -> frozenset[str] | str:
+        """What a manifest lists, or why it cannot be read."""
+        try:
+            return listed(self.bucket.read(stored, most_bytes=MOST_BYTES))
+        except (ValueError, BucketFileChanged) as error:
+            return str(error)
+
+    def _note_choice(
+        self,
+        choice: Choice,
+        listing: dict[str, StoredObject],
+        known: dict[str, KnownFile],
+    ) -> None:
+        """Remember what is not taken, and why; only what has changed since it was decided on."""
+        decided: list[tuple[StoredObject, State, str | None, str | None]] = [
+            (one.stored, "waiting", "its manifest is not there yet", None) for one in choice.waiting
+        ]
+        decided += [
+            (one.stored, "surplus", "its manifest does not list it", None) for one in choice.surplus
+        ]
+        for key, missing in choice.manifests.items():
+            if missing:
+                names = f"{missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''}"
+                why = f"it lists {names}, which is not there"
+                decided.append((listing[key], "incomplete", why, "manifest"))
+            else:
+                decided.append((listing[key], "taken", None, "manifest"))
+        decided += [
+            (listing[key], "unreadable", why, "manifest") for key, why in choice.unreadable.items()
+        ]
+        new = [
+            one
+            for one in decided
+            if (before := known.get(one[0].key)) is None
+            or (before.e_tag, before.state) != (one[0].e_tag, one[1])
+        ]
+        if new or choice.removed:
+            with self.warehouse.transaction() as connection:
+                for stored, state, reason, model in new:
+                    self._note(connection, stored, Outcome(stored.key, state, model, reason=reason))
+                register.note_removed(connection, choice.removed)
+        self.outcomes += [
+            Outcome(stored.key, state, model, reason=reason)
+            for stored, state, reason, model in decided
+            if state != "taken"
+        ]
+
+    def _take(self, one: FoundFile, *, is_by_hand: bool) -> None:
+        """Take a file, or note why it cannot be."""
+        stored = one.stored
+        try:
+            path = self.bucket.fetch(stored, self.landing)
+        except (BucketFileChanged, DiskFull, BucketUnavailable) as error:
+            self.failed_in_a_row += isinstance(error, BucketUnavailable)
+            self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
+            if self.failed_in_a_row >= _MOST_IN_A_ROW:
+                raise
+            return
+        self.failed_in_a_row = 0
+        try:
+            contents = contents_of(path)
+            if contents.model == "events":
+                if not is_by_hand:
+                    self._refuse_other_project(one, path)
+                self._merge_events(stored, path)
+            elif contents.model == "persons":
+                self._merge_persons(stored, contents)
+            else:
+                reason = f"its rows are {contents.model}, which leadpipe does not take"
+                self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
+        except OtherProject:
+            reason = (
+                f"it is of another project: {self.posthog.host} knows none of its events. `leadpipe files "
+                "take` with its key takes it all the same"
+            )
+            self._settle(stored, Outcome(stored.key, "foreign", "events", reason=reason))
+        except ExportedFileError as error:
+            self._settle(stored, Outcome(stored.key, "unreadable", reason=str(error)))
+        except DiskFull as error:
+            self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
+        finally:
+            if path.is_relative_to(self.landing):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+
+    def _refuse_other_project(self, one: FoundFile, path: Path) -> None:
+        """Ask PostHog whether it knows the events of the first file of an export; once a run."""
+        if one.named.interval.export in self.asked:
+            return
+        now = self.clock()
+        floor = retention.current_floor(self.posthog, self.warehouse, now=now)
+        with memory(spill=self.landing) as connection:
+            prepare(connection)
+            refuse_other_project(
+                self.posthog,
+                connection,
+                examine(connection, path, name=one.stored.key),
+                mapping=self.config.mapping,
+                shown_from=floor.moment,
+                until=settled_until(self.posthog, now, self.config.settle),
+            )
+        self.asked.add(one.named.interval.export)
+
+    def _merge_events(self, stored: StoredObject, path: Path) -> None:
+        taken: list[Outcome] = []
+
+        def noted(connection: duckdb.DuckDBPyConnection, result: TakenIn) -> None:
+            left = f"{result.history:,} rows are from before {self.first_day}, and stay in the file"
+            outcome = Outcome(
+                stored.key,
+                "taken",
+                "events",
+                result.rows,
+                result.new,
+                left if result.history else None,
+            )
+            self._note(connection, stored, outcome)
+            register.note_days(connection, result.changed_days)
+            taken[:] = [outcome]
+
+        if stored.size > _ONE_PIECE_BYTES:
+            self._note_days_before(stored, path)
+        self.ingested += take_in(
+            self.warehouse,
+            path,
+            name=stored.key,
+            run_id=self.run.run_id,
+            mapping=self.config.mapping,
+            first_day=self.first_day,
+            folder=self.landing,
+            clock=self.clock,
+            note=noted,
+        )
+        self.outcomes += taken
+
+    def _note_days_before(self, stored: StoredObject, path: Path) -> None:
+        """Remember which days a large file has: a kill between its pieces would let them be forgotten."""
+        with memory(spill=self.landing) as connection:
+            prepare(connection)
+            exported = examine(connection, path, name=stored.key)
+            try:
+                found = connection.execute(
+                    "SELECT DISTINCT CAST(try_cast(timestamp AS TIMESTAMPTZ) AS DATE) AS day "
+                    f"FROM {exported.relation} WHERE {is_asked_for(self.config.mapping)} "
+                    "AND day BETWEEN $first AND $today",
+                    {"first": self.first_day, "today": self.clock().astimezone(UTC).date()},
+                ).fetchall()
+            except duckdb.Error:
+                raise damaged(stored.key) from None
+        with self.warehouse.transaction() as connection:
+            register.note_days(connection, [day for (day,) in found])
+
+    def _merge_persons(self, stored: StoredObject, contents: Contents) -> None:
+        try:
+            with self.warehouse.transaction() as connection:
+                rows, days = take_persons(
+                    connection, contents.relation, has_deleted="is_deleted" in contents.columns
+                )
+                outcome = Outcome(stored.key, "taken", "persons", rows)
+                self._note(connection, stored, outcome)
+                register.note_days(connection, days)
+        except (duckdb.DataError, duckdb.InvalidInputException, duckdb.IOException):
+            raise damaged(stored.key) from None
+        self.outcomes.append(outcome)
+
+    def _settle(self, stored: StoredObject, outcome: Outcome) -> None:
+        with self.warehouse.transaction() as connection:
+            self._note(connection, stored, outcome)
+        self.outcomes.append(outcome)
+
+    def _note(
+        self, connection: duckdb.DuckDBPyConnection, stored: StoredObject, outcome: Outcome
+    ) -> None:
+        register.note(
+            connection,
+            stored,
+            outcome.state,
+            now=self.clock(),
+            run_id=self.run.run_id,
+            reason=outcome.reason,
+            model=outcome.model,
+            rows=outcome.rows,
+            events_new=outcome.events_new,
+        )

@@ -1,0 +1,500 @@
+"""A bucket's files come through the door: each version once, what is broken told, the days proved."""
+
+import json
+import random
+from datetime import timedelta
+
+import pytest
+
+from leadpipe.connections import connect_posthog
+from leadpipe.errors import BucketUnavailable, ConfigurationError
+from leadpipe.events.connecting import open_bucket, sync_config
+from leadpipe.events.exported import register, taking
+from leadpipe.events.exported.bucket import Bucket
+from leadpipe.events.exported.taking import take_files
+from leadpipe.events.ledger import Run
+from leadpipe.events.planning import plan_sync
+from leadpipe_tests.clocks import NOW, TODAY
+from leadpipe_tests.events.builders import event, load, rows
+
+_DAY = TODAY - timedelta(days=1)
+_TEN = NOW - timedelta(hours=26)  # 10:00 of yesterday
+_LATER = NOW + timedelta(minutes=10)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request, tmp_path):
+    """A folder, then a real S3 server: where the sandbox exports to, and the settings that read it."""
+    if request.param == "folder":
+        (tmp_path / "exports").mkdir(exist_ok=True)
+        return {"folder": str(tmp_path / "exports")}, {"bucket": str(tmp_path / "exports")}
+    bucket = request.getfixturevalue("s3_bucket")
+    return bucket.destination, bucket.settings()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that stands for a bucket."""
+    (tmp_path / "exports").mkdir()
+    return tmp_path / "exports"
+
+
+@pytest.fixture
+def take(settings, warehouse, folder):
+    """Takes what is new, as the job does."""
+
+    def taken(run_id="files", now=_LATER, by_hand=(), **where):
+        own = type(settings)(
+            **{**settings.model_dump(), **(where or {"bucket": str(folder)})}, _env_file=None
+        )
+        bucket = open_bucket(own, patience_seconds=10)
+        assert bucket is not None
+        with connect_posthog(settings) as posthog:
+            return take_files(
+                bucket,
+                posthog,
+                warehouse,
+                run=Run(run_id, "bucket"),
+                config=sync_config(own),
+                first_day=TODAY - timedelta(days=365),
+                clock=lambda: now,
+                by_hand=by_hand,
+            )
+
+    return taken
+
+
+@pytest.fixture
+def export(sandbox, folder):
+    """Exports the hours of yesterday to the folder."""
+
+    def exported(start=_TEN, end=NOW, now=_LATER, **options):
+        sandbox.control.set_clock(now)
+        return sandbox.control.export_to({"folder": str(folder)}, start=start, end=end, **options)
+
+    return exported
+
+
+@pytest.fixture
+def files_alone(monkeypatch):
+    """Nothing is read by query: what is there came from files."""
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+
+
+def view(at=_TEN, **fields):
+    """A view of a listing."""
+    return event("property_view", at, **{"listing_id": "L", **fields})
+
+
+def states(warehouse):
+    """What is known of each version, in the order of their keys."""
+    return rows(warehouse, "SELECT state FROM exported_files ORDER BY key, first_seen_at, e_tag")
+
+
+def stored(warehouse):
+    """The events, by uuid."""
+    return dict(rows(warehouse, "SELECT uuid::VARCHAR, listing_id FROM raw_events"))
+
+
+def test_new_files_are_taken_once(sandbox, settings, warehouse, take, place):
+    """From a folder as from a bucket: all events are there, the day is proved, the next run takes nothing."""
+    destination, where = place
+    events = [view(_TEN + timedelta(minutes=50 * n), listing_id=f"L{n}") for n in range(5)]
+    sandbox.control.insert(events)
+    sandbox.control.set_clock(_LATER)
+    keys = sandbox.control.export_to(destination, start=_TEN, end=NOW, prefix="events/{day}")
+    report = take(**where)
+    assert stored(warehouse) == {one["uuid"]: f"L{n}" for n, one in enumerate(events)}
+    assert [(one.key, one.state, one.rows, one.events_new) for one in report.outcomes] == [
+        (key, "taken", 1, 1) if number else (key, "taken", 2, 2) for number, key in enumerate(keys)
+    ]
+    assert (report.proof.equal, report.proof.differing) == ((_DAY,), ())
+    again = take("again", **where)
+    assert (again.outcomes, again.ingested.fetched) == ((), 0)
+    assert rows(warehouse, "SELECT run_id, kind, status, events_new FROM runs ORDER BY run_id") == [
+        ("again", "bucket", "succeeded", 0),
+        ("files", "bucket", "succeeded", 5),
+    ]
+
+
+def test_a_plan_reads_no_day_that_files_brought_whole(sandbox, settings, warehouse, take, export):
+    """A day whose exported events are PostHog's is proved: the next sync has only today to read."""
+    sandbox.control.insert([view(), view(_TEN - timedelta(days=1))])
+    export(start=_TEN - timedelta(days=2))
+    take()
+    with connect_posthog(settings) as posthog:
+        plan = plan_sync(
+            posthog,
+            warehouse,
+            config=sync_config(settings),
+            first_day=_DAY - timedelta(days=1),
+            now=_LATER,
+        )
+    assert plan.reasons == {TODAY: "never read"}
+
+
+def test_a_late_event_comes_in_the_file_of_its_arrival(sandbox, warehouse, take, export):
+    """An hour's file brings an event of last month; its day is compared, and no watermark is asked."""
+    old = _TEN - timedelta(days=30)
+    sandbox.control.insert([view(old, created_at=_TEN)])
+    export()
+    report = take()
+    assert report.proof.equal == (old.date(),)
+    assert len(stored(warehouse)) == 1
+
+
+def test_what_an_export_lacks_is_read_by_query(sandbox, warehouse, take, export):
+    """A row that showed after its file was written makes its day differ; its hour is read at once."""
+    hidden = {**view(_TEN + timedelta(minutes=1)), "visible_at": _LATER + timedelta(minutes=5)}
+    sandbox.control.insert([view(), hidden])
+    export()
+    sandbox.control.set_clock(_LATER + timedelta(minutes=6))
+    report = take(now=_LATER + timedelta(minutes=6))
+    assert (report.read, report.proof.differing, report.ingested.new) == ((_DAY,), (), 2)
+    assert rows(warehouse, "SELECT parts, events_new FROM runs") == [(1, 2)]
+
+
+def test_copies_that_an_export_left_out_are_read_alone(sandbox, warehouse, take, export):
+    """Of two copies in one hour a file has one; the other comes by a query for such events only."""
+    first = view(listing_id="first")
+    again = {
+        **first,
+        "properties": {"listing_id": "second"},
+        "created_at": first["created_at"] + timedelta(minutes=1),
+    }
+    others = [view(_TEN + timedelta(minutes=n)) for n in range(20)]
+    # Which of the two the export writes is not said: here it is the one that came first.
+    sandbox.control.insert([first, *others])
+    export()
+    sandbox.control.insert([again])
+    sandbox.control.clear_requests()
+    report = take()
+    assert (report.proof.equal, report.read) == ((_DAY,), ())
+    assert stored(warehouse)[first["uuid"]] == "second"
+    read = [one for one in sandbox.control.requests() if "copies from" in str(one["name"])]
+    assert [one["rows"] for one in read] == [2]
+
+
+def test_many_days_that_differ_are_left_to_a_sync(
+    sandbox, settings, warehouse, take, export, files_alone
+):
+    """A first load whose days lack events is no reason to read them all within the job of files."""
+    hidden = {**view(_TEN + timedelta(minutes=1)), "visible_at": _LATER + timedelta(minutes=5)}
+    sandbox.control.insert([view(), hidden])
+    export()
+    sandbox.control.set_clock(_LATER + timedelta(minutes=6))
+    report = take(now=_LATER + timedelta(minutes=6))
+    assert (report.read, report.proof.differing) == ((), (_DAY,))
+    with connect_posthog(settings) as posthog:
+        plan = plan_sync(
+            posthog,
+            warehouse,
+            config=sync_config(settings),
+            first_day=_DAY,
+            now=_LATER + timedelta(minutes=6),
+        )
+    assert plan.reasons == {_DAY: "differs", TODAY: "never read"}
+    loaded = load(settings, warehouse, [_DAY], run_id="sync", now=_LATER + timedelta(minutes=6))
+    assert (loaded.ingested.new, loaded.incomplete_days) == (1, ())
+
+
+def test_a_reexported_file_is_another_version(sandbox, warehouse, take, export):
+    """PostHog writes an hour again with a corrected event: the new ETag is taken, the correction counts."""
+    first = view(listing_id="wrong")
+    sandbox.control.insert([first])
+    export()
+    take()
+    sandbox.control.delete_events(uuids=[first["uuid"]])
+    right = {
+        **first,
+        "properties": {"listing_id": "right"},
+        "created_at": first["created_at"] + timedelta(minutes=1),
+    }
+    sandbox.control.insert([right])
+    export()
+    report = take("again")
+    assert stored(warehouse) == {first["uuid"]: "right"}
+    assert [(one.rows, one.events_new) for one in report.outcomes] == [(1, 0)]
+    assert sorted(states(warehouse)) == [("superseded",), ("taken",)]
+
+
+def test_parts_wait_for_the_manifest_and_surplus_ones_are_left(sandbox, warehouse, take, export):
+    """Of a run that died nothing is taken; of the one after it only what its manifest lists."""
+    noise = random.Random(1)
+    sandbox.control.insert(
+        [view(_TEN + timedelta(minutes=n), noise=noise.randbytes(600_000).hex()) for n in range(4)]
+    )
+    export(max_size_mb=1, batch_rows=2, dies_after=2)
+    report = take()
+    assert [(one.state, one.reason) for one in report.outcomes] == [
+        ("waiting", "its manifest is not there yet")
+    ] * 2
+    assert stored(warehouse) == {}
+    export(max_size_mb=50)
+    report = take("again")
+    assert [(one.key[-14:], one.state) for one in report.outcomes] == [
+        ("-1.parquet.zst", "surplus"),
+        ("-0.parquet.zst", "taken"),
+    ]
+    assert len(stored(warehouse)) == 4
+    assert rows(warehouse, "SELECT model, state FROM exported_files WHERE model = 'manifest'") == [
+        ("manifest", "taken")
+    ]
+
+
+def test_a_manifest_that_names_missing_files_is_told(
+    sandbox, warehouse, take, export, folder, files_alone
+):
+    """What is there is taken; the manifest is incomplete until the file comes."""
+    noise = random.Random(1)
+    sandbox.control.insert(
+        [view(_TEN + timedelta(minutes=n), noise=noise.randbytes(600_000).hex()) for n in range(4)]
+    )
+    keys = export(max_size_mb=1, batch_rows=2)
+    content = (folder / keys[1]).read_bytes()
+    (folder / keys[1]).unlink()
+    report = take()
+    told = [(one.key, one.reason) for one in report.outcomes if one.state == "incomplete"]
+    assert told == [(keys[-1], f"it lists {keys[1]}, which is not there")]
+    assert len(stored(warehouse)) == 2
+    (folder / keys[1]).write_bytes(content)
+    assert [one.state for one in take("again").outcomes] == ["taken"]
+    assert {state for (state,) in states(warehouse)} == {"taken"}
+    assert len(stored(warehouse)) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut"),
+    [
+        ({}, lambda content: content[: len(content) // 2]),
+        ({}, lambda content: b""),
+        ({"format": "JSONLines", "compression": None}, lambda content: content[:-40]),
+        (
+            {"format": "JSONLines", "compression": "gzip"},
+            lambda content: content[: len(content) // 2],
+        ),
+        ({"format": "JSONLines", "compression": "brotli"}, lambda content: content),
+    ],
+)
+@pytest.mark.usefixtures("files_alone")
+def test_a_broken_file_is_told_and_the_others_are_taken(
+    sandbox, warehouse, take, export, folder, kind, cut
+):
+    """Half a file brings nothing; it is named, and tried again only when it has changed."""
+    sandbox.control.insert([view(), view(_TEN + timedelta(hours=1))])
+    broken, whole = export(**kind)
+    content = (folder / broken).read_bytes()
+    (folder / broken).write_bytes(cut(content))
+    if kind.get("compression") == "brotli":
+        (folder / whole).unlink()
+        export(start=_TEN + timedelta(hours=1))
+    report = take()
+    first, second = report.outcomes
+    assert (first.key, first.state, second.state) == (broken, "unreadable", "taken")
+    assert broken in str(first.reason)
+    assert "\n" not in str(first.reason)
+    assert len(stored(warehouse)) == 1
+    assert take("again").outcomes == ()
+    if kind.get("compression") != "brotli":
+        (folder / broken).write_bytes(content)
+        assert [one.state for one in take("mended").outcomes] == ["taken"]
+        assert len(stored(warehouse)) == 2
+
+
+def test_a_kill_between_two_files_loses_and_repeats_nothing(
+    sandbox, warehouse, take, export, monkeypatch
+):
+    """What was committed is not taken again; the rest is, and the days of both are proved."""
+    sandbox.control.insert(
+        [view(), view(_TEN + timedelta(hours=1)), view(_TEN + timedelta(hours=2))]
+    )
+    keys = export()
+    fetch = Bucket.fetch
+    fetched = []
+
+    def killed(self, one, landing):
+        fetched.append(one.key)
+        if len(fetched) == 2:
+            raise KeyboardInterrupt
+        return fetch(self, one, landing)
+
+    monkeypatch.setattr(Bucket, "fetch", killed)
+    with pytest.raises(KeyboardInterrupt):
+        take()
+    report = take("again")
+    assert fetched == [keys[0], keys[1], keys[1], keys[2]]
+    assert len(stored(warehouse)) == 3
+    assert report.proof.equal == (_DAY,)
+
+
+def test_a_store_that_goes_away_ends_the_run(sandbox, take, export, warehouse, monkeypatch):
+    """Three files that cannot be fetched in a row: the run fails, and its successor takes them."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(5)])
+    export()
+
+    def away(self, one, landing):
+        raise BucketUnavailable("the store cannot be reached")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bucket, "fetch", away)
+        with pytest.raises(BucketUnavailable):
+            take()
+    assert states(warehouse) == [("postponed",)] * 3
+    assert rows(warehouse, "SELECT status, error FROM runs") == [
+        ("failed", "the store cannot be reached")
+    ]
+    take("again")
+    assert len(stored(warehouse)) == 5
+
+
+@pytest.mark.parametrize(
+    ("interval", "zone"),
+    [
+        ("every 5 minutes", "UTC"),
+        ("every 15 minutes", "Asia/Kathmandu"),
+        ("hour", "America/St_Johns"),
+        ("day", "Africa/Lagos"),
+        ("week", "Europe/Berlin"),
+    ],
+)
+def test_intervals_of_any_length_in_any_zone(sandbox, warehouse, take, folder, interval, zone):
+    """However long an interval is and wherever it begins, each event comes once."""
+    events = [view(_TEN + timedelta(minutes=37 * n)) for n in range(6)]
+    sandbox.control.insert(events)
+    later = NOW + timedelta(days=8)
+    sandbox.control.set_clock(later)
+    sandbox.control.export_to(
+        {"folder": str(folder)},
+        start=_TEN,
+        end=later,
+        interval=interval,
+        zone=zone,
+        is_backfill=True,
+    )
+    report = take(now=later)
+    assert report.ingested.new == 6
+    assert {*stored(warehouse)} == {one["uuid"] for one in events}
+
+
+def test_a_backfill_and_the_live_export_overlap(sandbox, warehouse, take, export):
+    """A backfill from the beginning (`None`) has events that live files have, too: each counts once."""
+    old = _TEN - timedelta(days=100)
+    events = [view(old), view(old + timedelta(days=1)), view()]
+    sandbox.control.insert(events)
+    export()
+    export(start=None, end=NOW)
+    report = take()
+    assert {*stored(warehouse)} == {one["uuid"] for one in events}
+    assert (report.ingested.new, report.ingested.duplicate) == (3, 1)
+    assert rows(
+        warehouse,
+        "SELECT interval_start, interval_end FROM exported_files WHERE interval_start IS NULL",
+    ) == [(None, NOW)]
+    assert report.proof.differing == ()
+
+
+def test_a_backfill_of_old_days_is_whole_whatever_its_inserted_at(sandbox, warehouse, take, export):
+    """Older than six days PostHog selects by timestamp: late arrivals are in the day's own file."""
+    day = _TEN - timedelta(days=20)
+    sandbox.control.insert([view(day), view(day, created_at=day + timedelta(days=12))])
+    export(start=day, end=day + timedelta(days=2), interval="day", is_backfill=True)
+    report = take()
+    assert (report.ingested.new, report.proof.equal) == (2, (day.date(),))
+
+
+def test_columns_that_are_new_change_nothing(sandbox, warehouse, take, export):
+    """A later PostHog exports more than today's: what is known is read."""
+    sandbox.control.insert([view()])
+    export(extra_columns={"region": "eu"})
+    assert take().ingested.new == 1
+
+
+def test_other_models_and_other_files_are_left(sandbox, warehouse, take, export, folder):
+    """A readme is counted; what has neither events nor persons is named, once."""
+    sandbox.control.insert([view()])
+    (key,) = export(prefix="events")
+    (folder / "readme.txt").write_text("ours")
+    other = folder / "other" / key.rsplit("/", 1)[-1].replace(".parquet.zst", ".jsonl")
+    other.parent.mkdir()
+    other.write_text(json.dumps({"session_id": "s", "duration": 1}) + "\n")
+    report = take()
+    assert report.choice.others == 1
+    assert [(one.model, one.state) for one in report.outcomes] == [
+        ("events", "taken"),
+        ("sessions", "ignored"),
+    ]
+    assert take("again").outcomes == ()
+
+
+def test_persons_come_from_their_own_export(sandbox, warehouse, take, export):
+    """Events and persons under one prefix: events get whom their distinct ids belong to now."""
+    sandbox.control.insert([view(distinct_id="phone"), view(distinct_id="desk")])
+    export(prefix="{table}")
+    take()
+    assert rows(warehouse, "SELECT count(DISTINCT person_id) FROM raw_events") == [(2,)]
+    sandbox.control.merge_persons("desk", "phone")
+    later = _LATER + timedelta(hours=1)
+    export(end=later, now=later, model="persons", prefix="{table}")
+    report = take("persons", now=later)
+    assert [(one.model, one.state) for one in report.outcomes] == [("persons", "taken")] * len(
+        report.outcomes
+    )
+    assert rows(warehouse, "SELECT count(DISTINCT person_id) FROM raw_events") == [(1,)]
+
+
+def test_a_file_is_taken_again_by_hand(sandbox, warehouse, take, export, folder):
+    """A person names it: unreadable before, mended with the same version or not."""
+    sandbox.control.insert([view()])
+    (key,) = export()
+    take()
+    assert [(one.key, one.rows) for one in take("hand", by_hand=[key]).outcomes] == [(key, 1)]
+    with pytest.raises(ConfigurationError, match=r"has no nothing\.parquet"):
+        take("hand", by_hand=["nothing.parquet"])
+
+
+def test_files_that_come_and_go_are_remembered(sandbox, warehouse, take, export, folder):
+    """What a lifecycle rule removed after it was taken stays taken; what it removed before is told."""
+    sandbox.control.insert([view(), view(_TEN + timedelta(hours=1))])
+    first, second = export()
+    (folder / second).write_bytes(b"broken")
+    take()
+    (folder / first).unlink()
+    (folder / second).unlink()
+    take("again")
+    assert states(warehouse) == [("taken",), ("removed",)]
+
+
+def test_a_file_of_another_project_is_told(sandbox, warehouse, take, export, folder):
+    """PostHog knows none of its events: nothing of it is taken, unless a person says so."""
+    sandbox.control.insert([view(_TEN + timedelta(minutes=n)) for n in range(12)])
+    (key,) = export()
+    sandbox.control.delete_events(before=NOW)
+    report = take()
+    assert [(one.key, one.state) for one in report.outcomes] == [(key, "foreign")]
+    assert "it is of another project" in str(report.outcomes[0].reason)
+    assert stored(warehouse) == {}
+    assert take("again").outcomes == ()
+    assert [one.events_new for one in take("hand", by_hand=[key]).outcomes] == [12]
+
+
+def test_a_kill_within_a_large_file_leaves_its_days_to_be_proved(
+    sandbox, warehouse, take, export, monkeypatch
+):
+    """Days of pieces that were merged are not forgotten: the next run compares them."""
+    sandbox.control.insert([view(), view(_TEN - timedelta(days=1), created_at=_TEN)])
+    export()
+    monkeypatch.setattr(taking, "_ONE_PIECE_BYTES", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(register, "note", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            take()
+    assert rows(warehouse, "SELECT event_date FROM exported_days ORDER BY ALL") == [
+        (_DAY - timedelta(days=1),),
+        (_DAY,),
+    ]
+    assert take("again").proof.equal == (_DAY - timedelta(days=1), _DAY)
+    assert rows(warehouse, "SELECT count(*) FROM exported_days") == [(0,)]
+
+
+def _killed(*args, **options):
+    raise KeyboardInterrupt
