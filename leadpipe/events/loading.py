@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leadpipe.errors import LeadpipeError, PostHogError
 from leadpipe.events import hidden_days, ledger, retention
+from leadpipe.events.copies import take_copies
 from leadpipe.events.days import DayState, day_states, record_proof
 from leadpipe.events.deletions import (
     days_with_copies,
@@ -209,6 +210,11 @@ class _Loader:
             brought = self._bring({day: starts[day] for day in waiting}, until, is_again=is_full)
             with self.warehouse.connect() as connection:
                 ours = stored_of_days(connection, days, events=names, until=until)
+            copied = [day for day in waiting if has_other_copies(theirs[day], ours[day])]
+            if copied:
+                brought = replace(brought, ingested=brought.ingested + self._take_copies(copied))
+                with self.warehouse.connect() as connection:
+                    ours |= stored_of_days(connection, copied, events=names, until=until)
         here = {
             day
             for day in days
@@ -270,6 +276,18 @@ class _Loader:
             if self.config.lane == "download":
                 raise
             return Brought(failed=(str(error),))
+
+    def _take_copies(self, days: Collection[date]) -> IngestResult:
+        """Of an event that PostHog has several copies of an export has one: read the others."""
+        return take_copies(
+            self.posthog,
+            self.warehouse,
+            days,
+            run_id=self.run.run_id,
+            config=self.config,
+            landing=self.landing,
+            clock=self.clock,
+        )
 
     def _follow_merges(
         self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime

@@ -11,6 +11,7 @@ from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, ExportUnpaid
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.exported import downloading
+from leadpipe.events.exported.folding import take_in
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.settings import EventsSettings
@@ -78,6 +79,20 @@ def test_downloads_bring_what_queries_bring(sandbox, settings, warehouse, traffi
     assert not [one for one in sandbox.control.store_requests() if one["has_authorization"]]
 
 
+def test_of_events_with_several_copies_only_the_copies_are_read(
+    sandbox, settings, warehouse, traffic
+):
+    """An export has any one of an event's copies: the last one comes by query, and no whole day or hour."""
+    again = [{**one, "created_at": one["timestamp"] + timedelta(hours=2)} for one in traffic[::6]]
+    sandbox.control.insert(again)
+    report = load(settings, warehouse)
+    assert report.incomplete_days == report.reread_days == ()
+    assert report.ingested.new == len(traffic)
+    received = dict(rows(warehouse, "SELECT uuid::VARCHAR, created_at FROM raw_events"))
+    assert {received[one["uuid"]] for one in again} == {one["created_at"] for one in again}
+    assert not [name for name in queries(sandbox) if name.startswith("leadpipe: events")]
+
+
 def test_a_second_load_exports_nothing(sandbox, settings, warehouse, traffic):
     """What is there is seen by its fingerprints: no export, no event read."""
     load(settings, warehouse)
@@ -123,7 +138,7 @@ def test_one_export_at_once_is_enough(sandbox, settings, warehouse, traffic, mon
 
 def test_a_killed_load_is_gone_on_with(sandbox, settings, warehouse, traffic, monkeypatch):
     """Exports that were asked for before a kill are fetched after it, and none is made anew."""
-    original, taken = downloading.take_in, threading.Event()
+    original, taken = take_in, threading.Event()
 
     class Killed(BaseException):
         """As if the process ended."""
