@@ -9,13 +9,17 @@ from benchmarks import (
     extract,
     history,
     interactions,
+    lanes,
     proof,
     typing,
     webhook,
+    year,
 )
 
 BENCHMARKS = {
     "extract": extract.run,
+    "lanes": lanes.run,
+    "year": year.run,
     "typing": typing.run,
     "analytics": analytics.run,
     "history": history.run,
