@@ -9,14 +9,18 @@ from benchmarks import (
     extract,
     history,
     interactions,
+    lanes,
     mapping,
     proof,
     typing,
     webhook,
+    year,
 )
 
 BENCHMARKS = {
     "extract": extract.run,
+    "lanes": lanes.run,
+    "year": year.run,
     "typing": typing.run,
     "mapping": mapping.run,
     "analytics": analytics.run,

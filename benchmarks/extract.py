@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def leadpipe(url: str, folder: Path, events: int, page_rows: int) -> None:
             warehouse,
             [DAY.date()],
             run=Run("benchmark", "manual"),
-            config=sync_config(settings),
+            config=replace(sync_config(settings), lane="query"),
             clock=lambda: datetime.now(UTC) + timedelta(days=1),
         )
     if report.ingested.new != events or report.incomplete_days:

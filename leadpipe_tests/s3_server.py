@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -98,6 +98,13 @@ def _store(endpoint: str, bucket: str) -> S3Store:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The address of a running S3 server; fails, and says why, where there is no `weed`."""
+    with running_s3_server() as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def running_s3_server() -> Iterator[str]:
+    """The same for who is no test."""
     weed = Path(sys.executable).with_name("weed")
     found = str(weed) if weed.exists() else shutil.which("weed")
     if found is None:
@@ -166,6 +173,7 @@ def _command(weed: str, folder: Path, ports: list[int]) -> list[str]:
         "s3.port": ports[0],
         "s3.port.grpc": ports[7],
         "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
         "s3.localSocket": folder / "s3.sock",
         "s3.config": folder / "keys.json",
     }

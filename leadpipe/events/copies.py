@@ -4,7 +4,7 @@ Queries of the days' events would read them all again for that; here only events
 several copies. That a day has other copies is seen by the proof of the days (`proof.py`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from leadpipe.ranges import contiguous
 from leadpipe.warehouse import Warehouse
 
 _DAY = timedelta(days=1)
+_AT_ONCE = timedelta(days=14)  # the door reads the stored events of all days that a batch is of
 
 
 def take_copies(
@@ -34,7 +35,7 @@ def take_copies(
     """Read the events of which PostHog holds several copies, and take them in.
 
     Args:
-        posthog: asked, a page or more for each unbroken range of days.
+        posthog: asked, a page or more for each unbroken range of days, of two weeks at most.
         warehouse: filled.
         days: on which the events are.
         run_id: stamped on rows that are new; the run must be in the ledger.
@@ -46,7 +47,9 @@ def take_copies(
         PostHogError, WarehouseLocked.
     """
     windows = [
-        Window(start_of(first), start_of(last + _DAY)) for first, last in contiguous(sorted(days))
+        Window(start_of(day), start_of(min(day + _AT_ONCE, last + _DAY)))
+        for first, last in contiguous(sorted(days))
+        for day in _every(_AT_ONCE, first, last)
     ]
     total = IngestResult()
     selection = replace(config.selection, has_copies_only=True)
@@ -61,3 +64,10 @@ def take_copies(
         if staged:
             staged.file.unlink()
     return total
+
+
+def _every(step: timedelta, first: date, last: date) -> Iterator[date]:
+    day = first
+    while day <= last:
+        yield day
+        day += step

@@ -414,7 +414,7 @@ class _Bringing:
             )
 
     def _note_ended(self, export: Asked, state: asked.Ending, reason: str | None = None) -> None:
-        with self.warehouse.transaction() as connection:
+        with self.opening, self.warehouse.transaction() as connection:
             asked.note_ended(connection, export.export_id, state, now=self.clock(), reason=reason)
 
     def _put(self, arrival: _Arrival | _SpanOver) -> None:

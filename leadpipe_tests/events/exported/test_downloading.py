@@ -79,6 +79,20 @@ def test_downloads_bring_what_queries_bring(sandbox, settings, warehouse, traffi
     assert not [one for one in sandbox.control.store_requests() if one["has_authorization"]]
 
 
+def test_of_events_with_several_copies_only_the_copies_are_read(
+    sandbox, settings, warehouse, traffic
+):
+    """An export has any one of an event's copies: the last one comes by query, and no whole day or hour."""
+    again = [{**one, "created_at": one["timestamp"] + timedelta(hours=2)} for one in traffic[::6]]
+    sandbox.control.insert(again)
+    report = load(settings, warehouse)
+    assert report.incomplete_days == report.reread_days == ()
+    assert report.ingested.new == len(traffic)
+    received = dict(rows(warehouse, "SELECT uuid::VARCHAR, created_at FROM raw_events"))
+    assert {received[one["uuid"]] for one in again} == {one["created_at"] for one in again}
+    assert not [name for name in queries(sandbox) if name.startswith("leadpipe: events")]
+
+
 def test_a_second_load_exports_nothing(sandbox, settings, warehouse, traffic):
     """What is there is seen by its fingerprints: no export, no event read."""
     load(settings, warehouse)
