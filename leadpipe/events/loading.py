@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from leadpipe.errors import LeadpipeError, PostHogError
+from leadpipe.errors import PostHogError
 from leadpipe.events import hidden_days, ledger, retention
 from leadpipe.events.copies import take_copies
 from leadpipe.events.days import DayState, day_states, record_proof
@@ -40,12 +40,12 @@ from leadpipe.events.proof import (
     stored_of_days,
     stored_of_hours,
 )
+from leadpipe.events.recording import on_record
 from leadpipe.events.ruling import rule
-from leadpipe.events.source import SyncConfig, claim_source, refuse_another
+from leadpipe.events.source import SyncConfig, refuse_another
 from leadpipe.events.staging import stage
 from leadpipe.events.unconfirmed import set_aside
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
-from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.progress import Progress
 from leadpipe.warehouse import Warehouse
@@ -104,39 +104,22 @@ def load_days(
     Raises:
         PostHogError, WarehouseLocked; the ledger has the run as failed then.
     """
-    before = posthog.stats.snapshot()
-    started_at = clock()
-    with own_folder(config.landing, run.attempt) as landing:
-        with warehouse.transaction() as connection:
-            claim_source(connection, posthog)
-            ledger.mark_interrupted(connection, landing=config.landing, now=started_at)
-            ledger.begin_run(connection, run, days=days, now=started_at)
-            versions.adopt(connection, config.mapping, now=started_at)
+    with on_record(posthog, warehouse, run, config=config, days=days, clock=clock) as record:
+        with warehouse.connect() as connection:
             states = day_states(connection)
-        loader = _Loader(posthog, warehouse, run, config, landing, clock, progress)
-        error: str | None = None
-        unconfirmed = 0
-        try:
-            retyped = retype_stale(warehouse, config.mapping)
-            report = loader.load(sorted(set(days)), states, is_full=is_full, started_at=started_at)
-        except LeadpipeError as failure:
-            error = str(failure)
-            raise
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            calls = posthog.stats.snapshot() - before
-            with warehouse.transaction() as connection:
-                if error is None:
-                    unconfirmed = set_aside(connection, patience=config.patience, now=clock())
-                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+        loader = _Loader(posthog, warehouse, run, config, record.landing, clock, progress)
+        retyped = retype_stale(warehouse, config.mapping)
+        report = loader.load(
+            sorted(set(days)), states, is_full=is_full, started_at=record.started_at
+        )
+        with warehouse.transaction() as connection:
+            unconfirmed = set_aside(connection, patience=config.patience, now=clock())
     return replace(
         report,
         unconfirmed=unconfirmed,
         retyped=retyped,
         mapping=config.mapping.version,
-        calls=calls,
+        calls=record.calls,
     )
 
 

@@ -9,20 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from leadpipe.errors import ExportedFileError, LeadpipeError
-from leadpipe.events import hidden_days, ledger, retention
+from leadpipe.errors import ExportedFileError
+from leadpipe.events import hidden_days, retention
 from leadpipe.events.days import DayState, record_proof
 from leadpipe.events.exported.files import examine
 from leadpipe.events.exported.folding import TakenIn, take_in
 from leadpipe.events.exported.provenance import refuse_other_project
 from leadpipe.events.exported.rows import prepare
 from leadpipe.events.ledger import Run
-from leadpipe.events.mapping import versions
 from leadpipe.events.mapping.retyping import retype_stale
 from leadpipe.events.persons import compare_days
 from leadpipe.events.proof import settled_until
-from leadpipe.events.source import SyncConfig, claim_source
-from leadpipe.living import own_folder
+from leadpipe.events.recording import on_record
+from leadpipe.events.source import SyncConfig
 from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse, memory
 
@@ -76,50 +75,31 @@ def import_files(
         PostHogError, WarehouseLocked, DiskFull, ConfigurationError; files before stay, the ledger has the
         run as failed then.
     """
-    before = posthog.stats.snapshot() if posthog else _NO_CALLS
-    with own_folder(config.landing, run.attempt) as landing:
-        with warehouse.transaction() as connection:
-            if posthog is not None:
-                claim_source(connection, posthog)
-            ledger.mark_interrupted(connection, landing=config.landing, now=clock())
-            ledger.begin_run(connection, run, days=[], now=clock())
-            versions.adopt(connection, config.mapping, now=clock())
-        error: str | None = None
-        try:
-            retype_stale(warehouse, config.mapping)
-            taken: dict[str, TakenIn] = {}
-            bad: dict[str, str] = {}
-            for file, outcome in _fold_each(
-                posthog,
-                warehouse,
-                files,
-                run=run,
-                config=config,
-                first_day=first_day,
-                landing=landing,
-                clock=clock,
-            ):
-                told(str(file), outcome)
-                if isinstance(outcome, TakenIn):
-                    taken[str(file)] = outcome
-                else:
-                    bad[str(file)] = str(outcome)
-            days = sorted({day for one in taken.values() for day in one.changed_days})
-            report = ImportReport(taken, bad, unproved=tuple(days))
-            if posthog is not None:
-                report = _prove(posthog, warehouse, report, config, clock())
-            if bad:
-                error = f"{len(bad)} of {len(bad) + len(taken)} files could not be taken"
-        except LeadpipeError as failure:
-            error = str(failure)
-            raise
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            calls = posthog.stats.snapshot() - before if posthog else _NO_CALLS
-            with warehouse.transaction() as connection:
-                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+    with on_record(posthog, warehouse, run, config=config, clock=clock) as record:
+        retype_stale(warehouse, config.mapping)
+        taken: dict[str, TakenIn] = {}
+        bad: dict[str, str] = {}
+        for file, outcome in _fold_each(
+            posthog,
+            warehouse,
+            files,
+            run=run,
+            config=config,
+            first_day=first_day,
+            landing=record.landing,
+            clock=clock,
+        ):
+            told(str(file), outcome)
+            if isinstance(outcome, TakenIn):
+                taken[str(file)] = outcome
+            else:
+                bad[str(file)] = str(outcome)
+        days = sorted({day for one in taken.values() for day in one.changed_days})
+        report = ImportReport(taken, bad, unproved=tuple(days))
+        if posthog is not None:
+            report = _prove(posthog, warehouse, report, config, clock())
+        if bad:
+            record.error = f"{len(bad)} of {len(bad) + len(taken)} files could not be taken"
     return report
 
 

@@ -19,10 +19,9 @@ from leadpipe.errors import (
     ConfigurationError,
     DiskFull,
     ExportedFileError,
-    LeadpipeError,
     OtherProject,
 )
-from leadpipe.events import ledger, retention
+from leadpipe.events import retention
 from leadpipe.events.exported import register
 from leadpipe.events.exported.bucket import Bucket, StoredObject
 from leadpipe.events.exported.choosing import (
@@ -45,8 +44,8 @@ from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.proof import settled_until
-from leadpipe.events.source import SyncConfig, claim_source
-from leadpipe.living import own_folder
+from leadpipe.events.recording import on_record
+from leadpipe.events.source import SyncConfig
 from leadpipe.posthog import CallCounts, PostHog
 from leadpipe.warehouse import Warehouse, memory
 
@@ -116,34 +115,17 @@ def take_files(
         WarehouseLocked.
     """
     before = posthog.stats.snapshot()
-    with warehouse.transaction() as connection:
-        claim_source(connection, posthog)
-        ledger.mark_interrupted(connection, landing=config.landing, now=clock())
-    error: str | None = None
-    with own_folder(config.landing, run.attempt) as landing:
-        with warehouse.transaction() as connection:
-            ledger.begin_run(connection, run, days=(), now=clock())
-        try:
-            taker = _Taker(bucket, posthog, warehouse, run, config, first_day, clock, landing)
-            report = taker.take(by_hand)
-            proof = prove_exported_days(
-                posthog,
-                warehouse,
-                run_id=run.run_id,
-                config=config,
-                landing=landing,
-                clock=clock,
-            )
-        except LeadpipeError as failure:
-            error = str(failure)
-            raise
-        except BaseException as failure:
-            error = type(failure).__name__
-            raise
-        finally:
-            calls = posthog.stats.snapshot() - before
-            with warehouse.transaction() as connection:
-                ledger.finish_run(connection, run, calls=calls, now=clock(), error=error)
+    with on_record(posthog, warehouse, run, config=config, clock=clock) as record:
+        taker = _Taker(bucket, posthog, warehouse, run, config, first_day, clock, record.landing)
+        report = taker.take(by_hand)
+        proof = prove_exported_days(
+            posthog,
+            warehouse,
+            run_id=run.run_id,
+            config=config,
+            landing=record.landing,
+            clock=clock,
+        )
     if 0 < len(proof.differing) <= _MOST_READ:
         loaded = load_days(posthog, warehouse, proof.differing, run=run, config=config, clock=clock)
         calls = posthog.stats.snapshot() - before
@@ -155,7 +137,7 @@ def take_files(
             read=proof.differing,
             calls=calls,
         )
-    return replace(report, proof=proof, calls=calls)
+    return replace(report, proof=proof, calls=record.calls)
 
 
 @dataclass
