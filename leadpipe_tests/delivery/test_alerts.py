@@ -122,7 +122,7 @@ def test_the_settings_say_who_is_told():
         "failure_webhook_url": "https://b.example/s3cr3t",
     }
     settings = DeliverySettings(
-        alert_to="json://127.0.0.1,json://s3cr3t.example", alert_mail_to="a@b.org", **older
+        alert_to="json://127.0.0.1,jsons://s3cr3t.example", alert_mail_to="a@b.org", **older
     )
     both = ["LEADPIPE_ALERT_TO (address 1)", "LEADPIPE_ALERT_TO (address 2)"]
     alerts, failures = alert_receivers(settings), failure_receivers(settings)

@@ -100,7 +100,9 @@ def test_the_alert_sensor_tells_once(partner, warehouse, delivering):
 
 def test_leads_and_notices_over_http_wait_on_disk_for_a_run(partner, warehouse, delivering):
     """A lead posted twice is delivered once; a signed notice moves it; a forged one does nothing."""
-    client = TestClient(create_app(delivering), client=("127.0.0.1", 50000))
+    client = TestClient(
+        create_app(delivering), client=("127.0.0.1", 50000), base_url="http://localhost"
+    )
     with client:
         for duplicates in (0, 1):
             response = client.post("/api/leads", json=lead(1))
@@ -131,7 +133,9 @@ def test_the_panel_shows_covered_leads_and_retries_with_one_click(partner, wareh
     partner.configure(script=["reject"])
     hand_over(warehouse, lead(1))
     run(delivering, "delivery")
-    with TestClient(create_app(delivering), client=("127.0.0.1", 50000)) as client:
+    with TestClient(
+        create_app(delivering), client=("127.0.0.1", 50000), base_url="http://localhost"
+    ) as client:
         page = client.get("/admin/delivery").text
         assert ("***0001" in page, "+12015550001" in page) == (True, False)
         assert "+12015550001" in client.get("/admin/delivery?reveal=1").text

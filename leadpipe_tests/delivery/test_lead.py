@@ -86,7 +86,9 @@ def test_file_http_and_event_come_to_one_verdict(warehouse, tmp_path):
     settings = whole_settings()(
         _env_file=None, data_dir=Path(tmp_path) / "data", dagster_home=tmp_path
     )
-    with TestClient(create_app(settings), client=("127.0.0.1", 50000)) as client:
+    with TestClient(
+        create_app(settings), client=("127.0.0.1", 50000), base_url="http://localhost"
+    ) as client:
         said = client.post("/api/leads", json=leads).json()
     by_http = [said["problems"].get(key) for key in said["keys"]]
     take_in(warehouse, tmp_path, [event("lead_captured", "10:00:00", **one) for one in leads])

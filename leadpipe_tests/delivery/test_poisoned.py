@@ -96,7 +96,7 @@ def test_a_file_in_another_encoding_is_read(partner, at_work, encoding):
 def test_a_poisoned_lead_over_http_harms_itself_alone(partner, at_work, poison, encoding):
     """All of a request is taken, and the page shows what could not be used."""
     app = create_app(load_settings())
-    with TestClient(app, client=("127.0.0.1", 50000)) as client:
+    with TestClient(app, client=("127.0.0.1", 50000), base_url="http://localhost") as client:
         body = f"[{poison}, {GOOD}]".encode(encoding)
         answered = client.post("/api/leads", content=body, headers=_JSON)
         if len(body) > 1_000_000:
@@ -176,7 +176,9 @@ def test_a_poisoned_notice_is_set_aside_with_its_reason(partner, at_work):
     Path("leads.json").write_text(GOOD)
     run("deliver", "leads.json")
     good = json.dumps({"lead_id": "npa-1", "status": "sold", "note": "\ud83d"})
-    with TestClient(create_app(load_settings()), client=("127.0.0.1", 50000)) as client:
+    with TestClient(
+        create_app(load_settings()), client=("127.0.0.1", 50000), base_url="http://localhost"
+    ) as client:
         for body in ('{"lead_id": "npa-1", "status": "won"}', "[" * 4_000, DEEP):
             assert (
                 client.post("/api/webhooks/partner", content=body, headers=_JSON).status_code == 422

@@ -143,7 +143,9 @@ def test_what_was_invalid_once_is_judged_by_todays_rules(partner, at_work, monke
 def test_the_page_settles_too(partner, at_work):
     """With the person's name, in the form beside the lead."""
     lost(partner, 1)
-    with TestClient(create_app(load_settings()), client=("127.0.0.1", 50000)) as client:
+    with TestClient(
+        create_app(load_settings()), client=("127.0.0.1", 50000), base_url="http://localhost"
+    ) as client:
         page = client.get("/admin/delivery").text
         token = page.partition('name="csrf" value="')[2].partition('"')[0]
         form = {

@@ -125,7 +125,7 @@ def test_a_merge_changes_past_unique_counts(sandbox, sync, warehouse):
 
 
 def test_a_sync_without_merges_asks_nothing_more(sandbox, sync):
-    """Who was merged is asked only where a day's persons differ: four queries a sync otherwise."""
+    """Who was merged is asked only where a day's persons differ: three queries a sync otherwise."""
     sandbox.control.insert([view(_DAY, "phone"), view(_DAY, "desk")])
     sync(NOW, "first")
     sandbox.control.clear_requests()
@@ -134,7 +134,6 @@ def test_a_sync_without_merges_asks_nothing_more(sandbox, sync):
         "leadpipe: changed days",
         f"leadpipe: fingerprints from {TODAY - timedelta(days=35)}",
         f"leadpipe: fingerprints from {TODAY}",
-        f"leadpipe: events from {TODAY} 00:00",
     ]
 
 

@@ -213,7 +213,7 @@ def test_a_strange_retry_after_is_none(text):
             "\t1",
         ),
         *(
-            "+1",
+            "+1+1",
             "-1+1",
             "@SUM(A1)",
             "\uff1d1+1",

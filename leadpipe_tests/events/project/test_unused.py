@@ -62,10 +62,10 @@ def test_they_are_told_in_one_sentence(events, sentence):
 
 
 def test_a_sync_looks_once_a_day(synced, sandbox):
-    """A second sync asks four queries, the one a day later five; the ledger has the look's, too."""
+    """A second sync asks three queries, the one a day later four; the ledger has the look's, too."""
     sandbox.control.clear_requests()
     synced("sync")
-    assert len(asked(sandbox)) == 4
+    assert len(asked(sandbox)) == 3
     let_pass(86_400)
     calls = []
     for looks in (1, 0):
