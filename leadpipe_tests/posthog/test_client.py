@@ -96,6 +96,7 @@ def test_the_client_shows_what_it_talks_to():
 def test_the_public_surface():
     """What other modules may use, and nothing by accident."""
     assert leadpipe.posthog.__all__ == [
+        "NO_NAMES",
         "CallCounts",
         "CallStats",
         "Limits",
