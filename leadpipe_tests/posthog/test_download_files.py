@@ -86,8 +86,8 @@ def sent(content: bytes) -> Callable[[httpx.Request], httpx.Response]:
 def said_by_leadpipe_of(error: PostHogError) -> str:
     """The error's texts, with the variables of leadpipe's own functions that it went through."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    package = str(Path(leadpipe.__file__).parent)
-    ours = [frame for frame in frames if frame.f_code.co_filename.startswith(package)]
+    package = Path(leadpipe.__file__).parent
+    ours = [frame for frame in frames if Path(frame.f_code.co_filename).is_relative_to(package)]
     assert ours
     return "\n".join([str(error), repr(error), *(repr(frame.f_locals) for frame in ours)])
 
