@@ -82,12 +82,18 @@ def is_logged_in(request: Request) -> bool:
     return session_of(request, web.logins, web.admin_token, now=web.clock()) is not None
 
 
-def note_act(request: Request, what: str) -> None:
-    """Keep and log who does something that one may have to answer for; `what` has no personal data."""
+def person_of(request: Request) -> str:
+    """Who makes the request, in words, as it is kept beside everything a person does."""
     web = state_of(request)
     token = web.admin_token
     session = session_of(request, web.logins, token, now=web.clock()) if token else None
-    web.logins.note(who(session, client_of(request)), what, now=web.clock())
+    return who(session, client_of(request))
+
+
+def note_act(request: Request, what: str) -> None:
+    """Keep and log who does something that one may have to answer for; `what` has no personal data."""
+    web = state_of(request)
+    web.logins.note(person_of(request), what, now=web.clock())
 
 
 def who(session: Session | None, address: str) -> str:
