@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DBT := .venv-dbt
+DBT_READY := $(DBT)/.ready
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
+.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +33,14 @@ up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (
 programs:  ## Install Chromium, nginx and Caddy for the tests, if they are not there (as root).
 	.ci/programs
 
-test: programs lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
+examples: $(DBT_READY)  ## Make .venv-dbt, an environment of its own for the dbt example.
+
+$(DBT_READY): examples/dbt/requirements.lock
+	$(PYTHON) -m venv $(DBT)
+	$(DBT)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/dbt/requirements.lock
+	@touch $(DBT_READY)
+
+test: programs examples lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
@@ -69,6 +78,9 @@ bench: $(READY)  ## Measure speed and memory side by side with what one would us
 lock:  ## Lock the newest allowed packages, with hashes (needs uv).
 	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra sandbox --group dev \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
+	uv pip compile examples/dbt/requirements.in --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-o examples/dbt/requirements.lock
 
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
 	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \

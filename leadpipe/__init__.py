@@ -1,7 +1,7 @@
 """leadpipe: PostHog events in DuckDB, exactly once, and the tables made of them.
 
 `leadpipe.read("listing_analytics")` gives a published table as a pandas frame, `leadpipe.read("raw_events")`
-the events themselves.
+the events themselves, and `leadpipe.query("SELECT …")` the answer to a question.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["__version__", "read"]
+__all__ = ["__version__", "query", "read"]
 __version__ = "0.2.0"
 
 
@@ -43,3 +43,18 @@ def read(
             f"Days can be chosen of {RAW_EVENTS} alone; of {table} choose rows in the frame."
         )
     return read_frame(load_settings().published_dir, table)
+
+
+def query(sql: str) -> "pd.DataFrame":
+    """The answer to a SELECT over the published tables, all of one publication, as a pandas frame.
+
+    Args:
+        sql: DuckDB's SQL; each published table goes by its name.
+
+    Raises:
+        NotPublished: nothing is there yet, or no such table.
+    """
+    from leadpipe.published.reading import query_frame  # noqa: PLC0415 - importing leadpipe stays cheap
+    from leadpipe.settings import load_settings  # noqa: PLC0415
+
+    return query_frame(load_settings().published_dir, sql)

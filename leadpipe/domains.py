@@ -18,6 +18,7 @@ one domain, and neither Dagster nor a page.
 | `rebuilding.py` | `rebuild()`: its marts, again from the raw events        | `leadpipe.rebuild`       |
 | `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
 | `trial.py`      | `load()` and `show()`: its part in `leadpipe demo`       | `leadpipe.cli.demo`      |
+| `questions/`    | what a team asks of its tables: a SELECT a file          | `leadpipe.published`     |
 
 A domain uses another's tables, never its functions; all may use `events` and `inbox`, where events come in.
 """

@@ -6,7 +6,8 @@
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
-    │   └── NotPublished          nothing has been materialised yet
+    │   ├── NotPublished          nothing has been materialised yet
+    │   └── AnswerTooSlow         a question took longer than a page waits
     ├── DiskFull                  there is no room on the disk; what was written of a file is removed
     ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
     │   └── OtherProject          its events are another project's
@@ -86,6 +87,10 @@ class WarehouseTooNew(WarehouseError):  # noqa: N818
 
 class NotPublished(WarehouseError):  # noqa: N818
     """A mart was asked for that no run has published yet."""
+
+
+class AnswerTooSlow(WarehouseError):  # noqa: N818 - says what is the case
+    """A question to the published tables took longer than its reader waits."""
 
 
 class DiskFull(LeadpipeError):  # noqa: N818

@@ -2,8 +2,8 @@
 
 `python -m leadpipe_tests.deleting` does so with each domain that no other tests take their examples from, or
 with those named, and runs the whole rest of the tests; `leadpipe_tests/test_deleting_a_domain.py` is the
-short form. The pages in `docs/` describe all domains together, and attacks try them together, so
-`leadpipe_tests/docs` and `leadpipe_tests/security` are not of the rest.
+short form. The pages in `docs/` describe all domains together, examples and attacks are about all of them, so
+`leadpipe_tests/docs`, `leadpipe_tests/examples` and `leadpipe_tests/security` are not of the rest.
 """
 
 import os
@@ -28,6 +28,7 @@ _EXAMPLES = ("visitors", "leads", "listings")
 """What tests of events, the page and Dagster look at: leadpipe works without these, those tests do not."""
 _NOT_OF_THE_REST = (
     "--ignore=leadpipe_tests/docs",
+    "--ignore=leadpipe_tests/examples",
     "--ignore=leadpipe_tests/security",
     "--ignore=leadpipe_tests/test_deleting_a_domain.py",
 )

@@ -24,6 +24,7 @@ _FRAME = {
         "backup": "Copy the warehouse and what lies beside it to an archive.",
         "restore": "Bring an archive back to an empty data folder.",
     },
+    "leadpipe.cli.tables": {"tables": "Say which tables are published, and how others read them."},
     "leadpipe.cli.demo": {
         "demo": "Sync invented traffic from a PostHog sandbox, and show what came out.",
         "sandbox": "Run a PostHog to try things on.",

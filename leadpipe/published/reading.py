@@ -8,15 +8,18 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
-from leadpipe.errors import NotPublished
+from leadpipe.errors import AnswerTooSlow, NotPublished
 from leadpipe.published.tables import table_names
-from leadpipe.warehouse import Rows, memory, rows_of, tables_in, view_table
+from leadpipe.warehouse import CURRENT, Rows, files_of, memory, rows_of, tables_in, view_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,16 +60,119 @@ def read_frame(folder: Path, table: str) -> "pd.DataFrame":
     with warnings.catch_warnings():
         # DuckDB 1.5 turns times into frames in a way that pandas 3 deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _read(folder, lambda publication: publication.frame(table))
+        return _read(folder, lambda publication: publication.frame(f"SELECT * FROM {table}"))
+
+
+def query_frame(folder: Path, sql: str) -> "pd.DataFrame":
+    """The answer to a SELECT over the published tables, as a pandas frame.
+
+    Raises:
+        NotPublished: no run has published anything yet, or the publication lacks a table.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as in read_frame
+        return _read(folder, lambda publication: publication.frame(sql))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first rows of an answer.
+
+    Args:
+        publication: which publication was asked; another one may have another answer.
+        rows: at most as many as were wanted.
+        is_cut: whether there are more.
+    """
+
+    publication: str
+    rows: Rows
+    is_cut: bool
+
+
+def first_rows(folder: Path, sql: str, *, most_rows: int, seconds: float) -> Answer:
+    """The first rows of a SELECT over the published tables without personal data.
+
+    Args:
+        folder: of the publications.
+        sql: the SELECT, without parameters.
+        most_rows: how many rows at most.
+        seconds: how long it may take.
+
+    Raises:
+        AnswerTooSlow: it took longer.
+        NotPublished: no run has published anything yet, or the publication lacks a table, or it is personal.
+    """
+
+    def read(publication: _Publication) -> Answer:
+        rows = publication.ask_within(sql, seconds=seconds, most_rows=most_rows + 1)
+        cut = Rows(rows.columns, rows.rows[:most_rows])
+        return Answer(publication.name, cut, is_cut=len(rows.rows) > most_rows)
+
+    return _read(folder, read, with_personal=False)
+
+
+def current_publication(folder: Path) -> tuple[str, datetime]:
+    """Which publication is current: a name that no other one has, and when it was made (UTC).
+
+    Raises:
+        NotPublished: there is none.
+    """
+    current = _current(folder)
+    made = current.stat().st_mtime_ns
+    return _name_of(current), datetime.fromtimestamp(made / 1e9, UTC)
+
+
+def published_tables(folder: Path) -> Rows:
+    """The tables of the current publication: `table`, `rows`, `is_personal` and `files`, a pattern.
+
+    Raises:
+        NotPublished: there is none.
+    """
+
+    def read(publication: _Publication) -> Rows:
+        return Rows(("table", "rows", "is_personal", "files"), tuple(publication.tables()))
+
+    return _read(folder, read)
+
+
+def views_sql(folder: Path, *, with_personal: bool = False) -> str:
+    """Statements that make a view of each published table, for a DuckDB of one's own.
+
+    The views follow `current`, so they have what is published whenever they are read. Tables with personal
+    data have no such link: their views are of the publication that is current now.
+
+    Raises:
+        NotPublished: there is none.
+    """
+    current = _current(folder)
+    shared = tables_in(current, with_personal=False)
+    lines = [
+        f"-- The published tables in {folder}; they are read when they are asked for.",
+        "SET TimeZone = 'UTC';",
+        *(_view(table, files_of(folder / CURRENT, table)) for table in shared),
+    ]
+    if with_personal:
+        personal = sorted({*tables_in(current)} - {*shared})
+        lines += [f"-- With personal data, of publication {current.name} alone."]
+        lines += [_view(table, files_of(current, table)) for table in personal]
+    return "\n".join(lines) + "\n"
+
+
+def _view(table: str, files: str) -> str:
+    path = files.replace("'", "''")
+    return f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM read_parquet('{path}');"
 
 
 class _Publication:
     """The tables of one publication, each opened when a question names it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, *, with_personal: bool
+    ) -> None:
+        self.name = _name_of(folder)
         self._connection = connection
         self._folder = folder
-        self._unopened = set(tables_in(folder))
+        self._unopened = set(tables_in(folder, with_personal=with_personal))
 
     def ask(self, sql: str, parameters: Parameters | None = None) -> Rows:
         self._open(sql)
@@ -74,14 +180,38 @@ class _Publication:
             with _without_pandas():
                 return rows_of(self._connection.execute(sql, parameters or None))
         except duckdb.CatalogException as error:
-            raise NotPublished(
-                f"{self._folder} was published by an older leadpipe ({error}). "
-                "Run `leadpipe sync` once."
-            ) from error
+            raise self._lacking(error) from error
 
-    def frame(self, table: str) -> "pd.DataFrame":
-        self._open(table)
-        return self._connection.execute(f"SELECT * FROM {table}").df()
+    def tables(self) -> Iterator[tuple[object, ...]]:
+        shared = tables_in(self._folder, with_personal=False)
+        for table in tables_in(self._folder):
+            [(rows,)] = self.ask(f"SELECT count(*) FROM {table}").rows
+            where = self._folder.parent / CURRENT if table in shared else self._folder
+            yield table, rows, table not in shared, files_of(where, table)
+
+    def ask_within(self, sql: str, *, seconds: float, most_rows: int) -> Rows:
+        timer = Timer(seconds, self._connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            # Nothing but the rows wanted leaves DuckDB, whatever the SELECT gives.
+            return self.ask(f"SELECT * FROM ({sql}\n) LIMIT {most_rows}")
+        except duckdb.InterruptException as error:
+            raise AnswerTooSlow(f"The answer took longer than {seconds:g} seconds.") from error
+        finally:
+            timer.cancel()
+
+    def frame(self, sql: str) -> "pd.DataFrame":
+        self._open(sql)
+        try:
+            return self._connection.execute(sql).df()
+        except duckdb.CatalogException as error:
+            raise self._lacking(error) from error
+
+    def _lacking(self, error: duckdb.CatalogException) -> NotPublished:
+        return NotPublished(
+            f"{self._folder} was published by an older leadpipe ({error}). Run `leadpipe sync` once."
+        )
 
     def _open(self, sql: str) -> None:
         for table in self._unopened.intersection(_WORD.findall(sql)):
@@ -103,25 +233,32 @@ def _without_pandas() -> Iterator[None]:
         del modules["pandas"]
 
 
-def _read(folder: Path, read: Callable[[_Publication], _Answer]) -> _Answer:
+def _read(
+    folder: Path, read: Callable[[_Publication], _Answer], *, with_personal: bool = True
+) -> _Answer:
     """Read the current publication; once more if it was replaced and removed under our hands."""
+
+    def read_one(current: Path) -> _Answer:
+        with memory() as connection:
+            return read(_Publication(connection, current, with_personal=with_personal))
+
     for _ in range(_TRIES - 1):
         current = _current(folder)
         try:
-            return _read_one(current, read)
+            return read_one(current)
         except (duckdb.IOException, FileNotFoundError):
             if current == _current(folder):
                 raise
-    return _read_one(_current(folder), read)
+    return read_one(_current(folder))
 
 
-def _read_one(current: Path, read: Callable[[_Publication], _Answer]) -> _Answer:
-    with memory() as connection:
-        return read(_Publication(connection, current))
+def _name_of(publication: Path) -> str:
+    """A name that no other publication has: numbers begin anew where the folder was removed."""
+    return f"{publication.name} {publication.stat().st_mtime_ns}"
 
 
 def _current(folder: Path) -> Path:
-    current = folder / "current"
+    current = folder / CURRENT
     if not current.exists():
         raise NotPublished(
             f"Nothing is published in {folder} yet. Run `leadpipe sync` (or `make demo`) first."

@@ -6,17 +6,26 @@ The only package that opens a DuckDB connection. It knows no table: domains brin
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import Warehouse, lock_holder, memory, transaction
-from leadpipe.warehouse.publish import Published, publish, tables_in, view_table
+from leadpipe.warehouse.publish import (
+    CURRENT,
+    Published,
+    files_of,
+    publish,
+    tables_in,
+    view_table,
+)
 from leadpipe.warehouse.rewriting import rewrite
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
 
 __all__ = [
+    "CURRENT",
     "BackupReport",
     "Published",
     "Rows",
     "Warehouse",
     "back_up",
     "differing",
+    "files_of",
     "lock_holder",
     "memory",
     "publish",

@@ -122,11 +122,11 @@ def _forget_all_but(fresh: Path, previous: Path | None) -> None:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def tables_in(publication: Path) -> list[str]:
+def tables_in(publication: Path, *, with_personal: bool = True) -> list[str]:
     """The tables of a publication: `t.parquet`, or `t/*.parquet` for one in parts."""
     return sorted(
         path.name if path.is_dir() else path.name.partition(".")[0]
-        for place in _places(publication)
+        for place in (_places(publication) if with_personal else [publication])
         for path in place.iterdir()
         if path.is_dir() or path.suffix == ".parquet"
     )
@@ -134,11 +134,15 @@ def tables_in(publication: Path) -> list[str]:
 
 def view_table(connection: duckdb.DuckDBPyConnection, publication: Path, table: str) -> None:
     """Let a connection read a published table under its name."""
+    path = files_of(publication, table).replace("'", "''")
+    connection.execute(f"CREATE VIEW IF NOT EXISTS {table} AS SELECT * FROM read_parquet('{path}')")
+
+
+def files_of(publication: Path, table: str) -> str:
+    """The Parquet files of a published table, as a pattern that `read_parquet` takes."""
     found = [place / table for place in _places(publication)]
     parts = next((p for p in found if p.is_dir() or p.with_suffix(".parquet").exists()), found[0])
-    files = f"{glob.escape(str(parts))}{'/*' if parts.is_dir() else ''}.parquet"
-    path = files.replace("'", "''")
-    connection.execute(f"CREATE VIEW IF NOT EXISTS {table} AS SELECT * FROM read_parquet('{path}')")
+    return f"{glob.escape(str(parts))}{'/*' if parts.is_dir() else ''}.parquet"
 
 
 def _places(publication: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import cron, page, status
+from leadpipe.web import cron, page, questions, status
 from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.bodies import SmallForms
@@ -81,6 +81,7 @@ def create_app(
             is_public=is_public,
             clock=clock,
         )
+        web.hold(questions.Answers())
         app.state.web = web
         async with AsyncExitStack() as running:
             for each in pages:
@@ -103,6 +104,7 @@ def create_app(
             Route("/login", login, methods=["GET", "POST"]),
             Route("/logout", logout, methods=["POST"]),
             *page.routes(),
+            *questions.routes(),
             *(route for each in pages for route in each.routes),
             Route("/static/{domain}/{name}.js", script),
             Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(r"^```(\S*)[ ]?(.*)$")
+_EXAMPLES = ("examples/dbt/README.md", "examples/evidence/README.md")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -25,7 +26,7 @@ class Block:
 def pages() -> list[Path]:
     """Every page a person reads."""
     top = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")
-    single = (*top, "data/README.md", "posthog_sandbox/README.md")
+    single = (*top, "data/README.md", "posthog_sandbox/README.md", *_EXAMPLES)
     return [*(ROOT / name for name in single), *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -1,11 +1,15 @@
-"""Write the pages that are made from the code: `docs/settings.md` and `docs/cli.md`.
+"""Write what is made from other sources: pages from the code, dbt's sources from a page.
 
-Run `python -m leadpipe_tests.docs.reference` after changing a setting or a command; a test compares.
+`docs/settings.md`, `docs/cli.md`, `docs/questions.md` and `examples/dbt/models/sources.yml`. Run
+`python -m leadpipe_tests.docs.reference` after changing a setting, a command, a question or `docs/tables.md`;
+a test compares.
 """
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -14,7 +18,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 import leadpipe.cli
+from leadpipe.published.questions import questions
 from leadpipe.settings import Settings, sections
+from leadpipe_tests.docs.dbt_sources import dbt_sources
 from leadpipe_tests.docs.markdown import ROOT
 
 _KINDS = {
@@ -168,10 +174,40 @@ def _options(context: click.Context) -> list[str]:
     return rows
 
 
+def questions_page() -> str:
+    """`docs/questions.md`, from the domains' questions."""
+    lines = [
+        "# Questions and their SQL",
+        "",
+        _MADE,
+        "What a team asks of the [published tables](tables.md#published-tables). The page `/questions` shows",
+        "each of these with the answer of now. To ask one elsewhere, see [BI and notebooks](bi.md). They",
+        "use no table with personal data. Each is a file of its domain, `leadpipe/<domain>/questions/`; add",
+        "yours there.",
+        "",
+    ]
+    for domain, asked in groupby(questions(), lambda question: question.domain):
+        lines += [f"## {domain.capitalize()}", ""]
+        for question in asked:
+            lines += [f"### {question.title}", ""]
+            lines += [*textwrap.wrap(question.note, 110), ""] if question.note else []
+            lines += ["```sql", question.sql, "```", ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+MADE: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "settings.md": settings_page,
+    ROOT / "docs" / "cli.md": cli_page,
+    ROOT / "docs" / "questions.md": questions_page,
+    ROOT / "examples" / "dbt" / "models" / "sources.yml": dbt_sources,
+}
+"""What is made, and of what."""
+
+
 def main() -> None:
-    """Write both pages."""
-    (ROOT / "docs" / "settings.md").write_text(settings_page(), encoding="utf-8")
-    (ROOT / "docs" / "cli.md").write_text(cli_page(), encoding="utf-8")
+    """Write all of them."""
+    for path, make in MADE.items():
+        path.write_text(make(), encoding="utf-8")
 
 
 if __name__ == "__main__":

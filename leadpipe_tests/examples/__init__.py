@@ -1,0 +1,1 @@
+"""The examples for BI tools and notebooks, run on tables that were published from the sandbox."""
