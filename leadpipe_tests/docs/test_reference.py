@@ -24,5 +24,5 @@ def test_every_setting_that_is_named_exists(page):
     known = {field.alias or name.upper() for name, field in fields.items()}
     known |= {"LEADPIPE_CHROMIUM", "LEADPIPE_SCREENSHOTS", "LEADPIPE_DBT"}
     # Of the dbt example, which is no part of leadpipe.
-    known |= {"LEADPIPE_PUBLISHED", "LEADPIPE_PUBLISHED_PERSONAL"}
+    known |= {"LEADPIPE_PUBLISHED", "LEADPIPE_PUBLISHED_PERSONAL", "LEADPIPE_DBT_DATABASE"}
     assert sorted(set(_SETTING.findall(page.read_text(encoding="utf-8"))) - known) == []
