@@ -60,7 +60,7 @@ def read_frame(folder: Path, table: str) -> "pd.DataFrame":
         return _read(folder, lambda publication: publication.frame(table))
 
 
-class _Publication:
+class Publication:
     """The tables of one publication, each opened when a question names it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -69,6 +69,11 @@ class _Publication:
         self._unopened = set(tables_in(folder))
 
     def ask(self, sql: str, parameters: Parameters | None = None) -> Rows:
+        """The rows of a query.
+
+        Raises:
+            NotPublished: the publication lacks a table.
+        """
         self._open(sql)
         try:
             with _without_pandas():
@@ -80,6 +85,7 @@ class _Publication:
             ) from error
 
     def frame(self, table: str) -> "pd.DataFrame":
+        """A whole table."""
         self._open(table)
         return self._connection.execute(f"SELECT * FROM {table}").df()
 
@@ -100,27 +106,32 @@ def _without_pandas() -> Iterator[None]:
     try:
         yield
     finally:
-        del modules["pandas"]
+        modules.pop("pandas", None)  # another thread may have done it
 
 
-def _read(folder: Path, read: Callable[[_Publication], _Answer]) -> _Answer:
+def _read(folder: Path, read: Callable[[Publication], _Answer]) -> _Answer:
     """Read the current publication; once more if it was replaced and removed under our hands."""
     for _ in range(_TRIES - 1):
-        current = _current(folder)
+        current = current_publication(folder)
         try:
             return _read_one(current, read)
         except (duckdb.IOException, FileNotFoundError):
-            if current == _current(folder):
+            if current == current_publication(folder):
                 raise
-    return _read_one(_current(folder), read)
+    return _read_one(current_publication(folder), read)
 
 
-def _read_one(current: Path, read: Callable[[_Publication], _Answer]) -> _Answer:
+def _read_one(current: Path, read: Callable[[Publication], _Answer]) -> _Answer:
     with memory() as connection:
-        return read(_Publication(connection, current))
+        return read(Publication(connection, current))
 
 
-def _current(folder: Path) -> Path:
+def current_publication(folder: Path) -> Path:
+    """The folder of the publication that readers see now.
+
+    Raises:
+        NotPublished: there is none yet.
+    """
     current = folder / "current"
     if not current.exists():
         raise NotPublished(
