@@ -23,6 +23,11 @@ _LISTED = """
     SELECT * EXCLUDE (lead_actions), coalesce(listing_id, 'profile ' || lister_id) AS listing
     FROM grouped_leads
 """
+_SOURCES = """
+    CREATE TABLE lead_sources AS
+    SELECT last_utm_source FROM lead_list WHERE last_utm_source IS NOT NULL
+    GROUP BY ALL ORDER BY count(*) DESC, last_utm_source
+"""
 _FOLDED = "CREATE TABLE folded_edits AS SELECT * FROM lead_edits ORDER BY edited_at, edit_id"
 _PENDING = "CREATE OR REPLACE TABLE pending_edits AS SELECT * FROM folded_edits LIMIT 0"
 _ADD_PENDING = """
@@ -124,8 +129,8 @@ class LeadBook:
             ).as_dicts()
             edits = ask(
                 "SELECT 0 AS number, edit_id, lead_id, kind, value, author, edited_at, previous, "
-                "'' AS replaced, undoes FROM (FROM folded_edits UNION ALL FROM pending_edits) WHERE lead_id = $id "
-                "ORDER BY edited_at, edit_id",
+                "'' AS replaced, undoes FROM (FROM folded_edits UNION ALL FROM pending_edits) "
+                "WHERE lead_id = $id ORDER BY edited_at, edit_id",
                 {"id": lead_id},
             ).rows
         actions: list[dict[str, Any]] = []
@@ -166,8 +171,9 @@ class LeadBook:
         return {str(lead_id): str(version or NEVER) for lead_id, version in rows}
 
     def _prepare(self, ask: Ask) -> None:
+        ask(_FOLDED)  # first: a publication of an older leadpipe has no such table
         ask(_LISTED)
-        ask(_FOLDED)
+        ask(_SOURCES)
         self._folded = frozenset(
             str(edit_id) for (edit_id,) in ask("SELECT edit_id FROM folded_edits").rows
         )

@@ -45,15 +45,15 @@ note_lists AS (
     GROUP BY lead_id
 )
 SELECT
-    lead_id,
-    coalesce(status, 'new') AS status,
-    status_changed_by,
-    status_changed_at,
-    coalesce(status_version, '') AS status_version,
+    touched.lead_id,
+    coalesce(changes.status, 'new') AS status,
+    changes.status_changed_by,
+    changes.status_changed_at,
+    coalesce(versions.status_version, '') AS status_version,
     epoch(first_response_at - first_action_at) AS first_response_seconds,
-    coalesce(notes, '[]'::JSON) AS notes
+    coalesce(note_lists.notes, '[]'::JSON) AS notes
 FROM touched
-JOIN lead_list USING (lead_id)
-LEFT JOIN versions USING (lead_id)
-LEFT JOIN changes USING (lead_id)
-LEFT JOIN note_lists USING (lead_id)
+JOIN lead_list ON lead_list.lead_id = touched.lead_id
+LEFT JOIN versions ON versions.lead_id = touched.lead_id
+LEFT JOIN changes ON changes.lead_id = touched.lead_id
+LEFT JOIN note_lists ON note_lists.lead_id = touched.lead_id

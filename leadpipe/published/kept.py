@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import duckdb
-
-from leadpipe.errors import NotPublished
 from leadpipe.published.reading import Ask, Publication, current_publication
 from leadpipe.warehouse import memory
 
@@ -56,11 +53,6 @@ class KeptPublication:
         ask = Publication(connection, current).ask
         try:
             self._prepare(ask)
-        except (duckdb.BinderException, NotPublished) as error:
-            self.close()
-            raise NotPublished(
-                f"{current} was published by an older leadpipe. Run `leadpipe sync` once."
-            ) from error
         except BaseException:
             self.close()
             raise

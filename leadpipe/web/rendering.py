@@ -21,7 +21,6 @@ from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
 from leadpipe.web.state import state_of
 
-
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _DAYS_AGO = 31
 
@@ -63,7 +62,7 @@ def render(
 
 
 def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
-    """The pages that every page leads to, and whether the request is for one or below it; none before a login."""
+    """The pages that every page leads to, and whether the request is for one or below it; none logged out."""
     if not getattr(request.state, "may_look", False):
         return []
     items = [item for pages in state_of(request).pages for item in pages.nav]
@@ -77,9 +76,7 @@ def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
 async def script(request: Request) -> Response:
     """`GET /static/<domain>/<name>.js`: a script that a domain brings to the page."""
     wanted = "{domain}/{name}.js".format(**request.path_params)
-    if not any(
-        wanted in (pages.script, *pages.page_scripts) for pages in state_of(request).pages
-    ):
+    if not any(wanted in (pages.script, *pages.page_scripts) for pages in state_of(request).pages):
         raise HTTPException(404)
     text, _, _ = _LOADER.get_source(_ENVIRONMENT, wanted)
     return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
@@ -97,6 +94,10 @@ def _moment(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _day(value: datetime) -> str:
+    return f"{value.astimezone(UTC):%Y-%m-%d}"
+
+
 def _ago(value: datetime, now: datetime) -> str:
     """How long ago something was, short: `2 h ago`; the day, of what is more than a month ago."""
     seconds = (now - value).total_seconds()
@@ -105,7 +106,7 @@ def _ago(value: datetime, now: datetime) -> str:
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
         if size <= seconds < _DAY * _DAYS_AGO:
             return f"{seconds // size:.0f} {unit} ago"
-    return f"{value.astimezone(UTC):%Y-%m-%d}"
+    return _day(value)
 
 
 def _duration(seconds: float | None) -> str:
@@ -127,6 +128,7 @@ _ENVIRONMENT.filters |= {
     "number": _number,
     "percent": _percent,
     "moment": _moment,
+    "day": _day,
     "ago": _ago,
     "duration": _duration,
 }

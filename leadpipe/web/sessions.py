@@ -110,7 +110,9 @@ def only_logged_in(route: Route) -> Route:
             return await route(request)
         is_program = "application/json" in request.headers.get("accept", "")
         if not (is_program or request.url.path.startswith("/api/")):
-            return RedirectResponse(f"/login?next={quote(_wanted(request), safe='/')}", status_code=303)
+            return RedirectResponse(
+                f"/login?next={quote(_wanted(request), safe='/')}", status_code=303
+            )
         raise Refusal(401, "log in at /login first")
 
     return guarded
