@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leadpipe.errors import UnknownLead
-from leadpipe.leads.edits import NEVER, Edit, LeadEdits
+from leadpipe.leads.edits import NEVER, OF_THE_WAREHOUSE, Edit, LeadEdits
 from leadpipe.published.kept import KeptPublication
 from leadpipe.published.reading import Ask
 from leadpipe.warehouse import read_sql
@@ -59,6 +59,19 @@ class LeadHistory:
     def undone(self) -> frozenset[str]:
         """The ids of the edits that were taken back."""
         return frozenset(edit.undoes for edit in self.edits if edit.undoes is not None)
+
+    @property
+    def undoable(self) -> frozenset[str]:
+        """The ids of those that can be taken back: notes, and the latest status that stands."""
+        standing = [
+            edit
+            for edit in self.edits
+            if edit.undoes is None
+            and edit.edit_id not in self.undone
+            and not edit.edit_id.startswith(OF_THE_WAREHOUSE)
+        ]
+        latest = [edit.edit_id for edit in standing if edit.kind == "status"][-1:]
+        return frozenset([*latest, *(edit.edit_id for edit in standing if edit.kind == "note")])
 
 
 class LeadBook:

@@ -25,6 +25,8 @@ ERASED = "erased"
 LONGEST_NOTE = 10_000
 NEVER = ""
 """The version of a status that nobody has given yet."""
+OF_THE_WAREHOUSE = "warehouse-"
+"""How ids of edits begin that an older leadpipe kept in the warehouse only."""
 
 _BUSY_SECONDS = 10.0
 _TICK = timedelta(microseconds=1)

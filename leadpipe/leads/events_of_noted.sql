@@ -3,6 +3,6 @@
 -- inputs: leads, lead_edits
 SELECT
     lead_id,
-    unnest(CAST(lead_actions -> '$[*].action_id' AS VARCHAR[])) AS action_id
+    unnest(lead_actions ->> '$[*].action_id') AS action_id
 FROM leads
 WHERE lead_id IN (SELECT lead_id FROM lead_edits WHERE kind = 'note')
