@@ -1,4 +1,4 @@
-"""The pages of leads as people use them: by keyboard, by touch, without JavaScript, in the dark, on a phone."""
+"""The pages of leads as people use them: by keyboard, by touch, without JavaScript, in the dark."""
 
 import re
 
@@ -46,6 +46,7 @@ def test_yesterdays_best_lead_is_answered_by_keyboard_alone(leads_page, open_pag
     assert first.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
     press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("villa-accra-12 ama")
+    expect(page.get_by_role("button", name="Set")).to_be_hidden()  # the script is there
     press("s")
     status = page.get_by_label("Status")
     expect(status).to_be_focused()
@@ -96,6 +97,7 @@ def test_search_answers_while_one_types(leads_page, open_page):
     expect(search).to_be_focused()
     expect(page).to_have_url(re.compile(r"/leads\?q=tema$"))
     page.get_by_label("new").check()
+    expect(page).to_have_url(re.compile(r"q=tema&status=new$"))
     page.reload()
     expect(page.get_by_role("searchbox")).to_have_value("tema")
     expect(page.get_by_label("new")).to_be_checked()
