@@ -40,9 +40,11 @@ _LEADS = """
                '","timestamp":"', strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ'), '","points":', lead_score,
                ',"utm_source":"', CASE n % 3 WHEN 0 THEN 'google' WHEN 1 THEN 'facebook' ELSE 'bing' END,
                '"}]') AS JSON) AS lead_actions,
-           1 AS total_actions, 'built-in' AS score_version, moment AS first_action_at, moment AS last_action_at,
-           CAST(moment AS DATE) AS first_action_date, CAST(moment AS DATE) AS last_action_date, 'new' AS status,
-           '["new"]' AS status_tracker, '[]' AS notes, moment AS created_at, moment AS updated_at
+           1 AS total_actions, 'built-in' AS score_version, moment AS first_action_at,
+           moment AS last_action_at,
+           CAST(moment AS DATE) AS first_action_date, CAST(moment AS DATE) AS last_action_date,
+           'new' AS status, '["new"]' AS status_tracker, '[]' AS notes, moment AS created_at,
+           moment AS updated_at
     FROM (
         SELECT n, run, concat('listing-', n % 5000) AS listing_id, concat('seeker-', n) AS seeker_id,
                concat('agent-', n % 300) AS lister_id,

@@ -435,13 +435,22 @@ def _guarded(route: Any) -> Any:  # noqa: ANN401 - a route
     return only_logged_in(clear)
 
 
+async def _go_back(request: Request) -> Response:
+    """Where somebody comes by GET to what is a button, as after a login: the page with the button."""
+    lead_id = _plain(request.path_params.get("lead_id", ""))
+    return RedirectResponse(f"{LIST}/{lead_id}" if lead_id else LIST, status_code=303)
+
+
 ROUTES = [
     Route(LIST, _guarded(_show_list)),
     Route(f"{LIST}.csv", _guarded(_export)),
     Route(f"{LIST}/status", _guarded(_set_status), methods=["POST"]),
     Route(f"{LIST}/undo", _guarded(_undo), methods=["POST"]),
+    Route(f"{LIST}/status", _guarded(_go_back)),
+    Route(f"{LIST}/undo", _guarded(_go_back)),
     Route(f"{LIST}/{{lead_id}}", _guarded(_show_lead)),
     Route(f"{LIST}/{{lead_id}}/status", _guarded(_set_status_of_lead), methods=["POST"]),
     Route(f"{LIST}/{{lead_id}}/note", _guarded(_add_note), methods=["POST"]),
     Route(f"{LIST}/{{lead_id}}/reveal", _guarded(_reveal), methods=["POST"]),
+    Route(f"{LIST}/{{lead_id}}/{{button}}", _guarded(_go_back)),
 ]

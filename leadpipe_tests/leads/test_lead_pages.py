@@ -307,6 +307,19 @@ def test_a_login_is_wanted_and_leads_back_to_the_view(start):
     assert "Leads" not in page.get("/login").text
 
 
+def test_a_buttons_address_leads_to_its_page(page):
+    """Who comes to it by GET, as after a login, is led to the page with the button."""
+    address = lead_page(page)
+    for path, target in {
+        "/leads/status": "/leads",
+        "/leads/undo": "/leads",
+        f"{address}/note": address,
+        f"{address}/reveal": address,
+    }.items():
+        answer = page.get(path, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, target)
+
+
 def test_another_page_of_many(tmp_path, browsers):
     """Fifty leads a page, each on one of them; a page that is not there leads back."""
     publish_leads(tmp_path, more=60)

@@ -20,8 +20,12 @@ async function swap(address, options, { isSearch = false } = {}) {
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   if (mine !== asked) return;
   const fresh = page.getElementById("main");
-  if (!fresh || new URL(response.url).pathname === "/login") {
-    location.assign(response.url);
+  if (new URL(response.url).pathname === "/login") {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    return;
+  }
+  if (!fresh) { // too old a form: the page as it is now has a new one
+    location.reload();
     return;
   }
   const before = document.activeElement?.id;
