@@ -11,6 +11,7 @@ from benchmarks import (
     interactions,
     lanes,
     mapping,
+    pages,
     proof,
     typing,
     webhook,
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "interactions": interactions.run,
     "draw": draw.run,
     "delivery": delivery.run,
+    "pages": pages.run,
 }
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -16,15 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from leadpipe.csv_cells import csv_cell
 from leadpipe.terminal import is_unicode, unseen_as_json, visible
-from leadpipe.text import whole, without_marks
+from leadpipe.text import whole
 from leadpipe.warehouse import Rows
-
-# A spreadsheet takes these for numbers, and runs nothing.
-_NUMBER = re.compile(r"\+[0-9][0-9 ]*")
-# As spreadsheets take them: also in full width, and after what they skip.
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")
-_CONTROL_STARTS = ("\t", "\r", "\n")
 
 _WIDTH_OF_A_FILE = 180
 
@@ -72,7 +66,7 @@ def emit(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(rows.columns)
         shown = visible if sys.stdout.isatty() else str
-        writer.writerows([_csv_value(value, shown) for value in row] for row in rows.rows)
+        writer.writerows([csv_cell(value, shown) for value in row] for row in rows.rows)
     elif not rows.rows:
         notes.print(empty)
     else:
@@ -135,17 +129,3 @@ def _json_value(value: object) -> object:
     if isinstance(value, Decimal):
         return float(value)
     return str(value)
-
-
-def _csv_value(value: object, shown: Callable[[str], str]) -> object:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, str):
-        is_formula = _is_formula(value) and not _NUMBER.fullmatch(value)
-        return shown(f"'{value}" if is_formula else value)
-    return value
-
-
-def _is_formula(text: str) -> bool:
-    """Whether a spreadsheet might take a text for a formula, blanks and marks that nobody sees aside."""
-    return text.startswith(_CONTROL_STARTS) or without_marks(text).startswith(_FORMULA_STARTS)

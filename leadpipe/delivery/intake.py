@@ -64,7 +64,14 @@ def take_in_events(
         item = _item(properties or "{}")
         lead = _lead(item, fallback_id=str(event_uuid), region=region, sent=sent)
         leads.append((lead, str(event_uuid), captured_at))
-    return _add(connection, leads, source="event", now=now)
+    report = _add(connection, leads, source="event", now=now)
+    # Whose lead it is, by the name that a person has in the table of leads.
+    connection.execute("""
+        UPDATE lead_deliveries SET seeker_id = captured.seeker_id
+        FROM (SELECT uuid, seeker_id FROM raw_events WHERE meaning = 'captured_lead') AS captured
+        WHERE lead_deliveries.event_uuid = captured.uuid AND lead_deliveries.seeker_id IS NULL
+    """)
+    return report
 
 
 def take_in_leads(

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
+from leadpipe.delivery.reading import UnreadableJson, decoded
+
 PERSONAL_FIELDS = ("full_name", "phone", "email", "zip_code")
 _HARMLESS_FIELDS = ("vehicle_make", "vehicle_model", "vehicle_year")
 _PHONE_ENDS = 4
@@ -51,6 +53,19 @@ def masked(lead: Mapping[str, object]) -> dict[str, object]:
         for field, value in lead.items()
         if value is not None and (field in PERSONAL_FIELDS or field in _HARMLESS_FIELDS)
     }
+
+
+def contact_data(lead_data: object, *, is_revealed: bool) -> dict[str, str]:
+    """Name, phone, email and zip code of a lead as it is stored, covered unless they are revealed."""
+    try:
+        lead = decoded(str(lead_data)) if lead_data is not None else {}
+    except UnreadableJson:
+        lead = {}
+    if not isinstance(lead, dict):
+        return {}
+    given = {field: lead[field] for field in PERSONAL_FIELDS if lead.get(field) is not None}
+    shown = given if is_revealed else masked(given)
+    return {field: str(value)[:200] for field, value in shown.items() if value is not None}
 
 
 def scrubbed(text: str, lead: Mapping[str, object]) -> str:

@@ -1,5 +1,6 @@
 """Delivery over HTTP: leads handed over, the partner's notices, and the panel people look at."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from leadpipe.delivery.fields import checked_fields, sent_fields
 from leadpipe.delivery.handovers import HandOvers, Kind
 from leadpipe.delivery.intake import kept_text, read_items
 from leadpipe.delivery.listing import checked_query_names
-from leadpipe.delivery.masking import scrubbed
+from leadpipe.delivery.masking import contact_data, scrubbed
 from leadpipe.delivery.partner_events import read_partner_event
 from leadpipe.delivery.periods import BEGINNING
 from leadpipe.delivery.reading import UnreadableJson, decoded, items_of, written
@@ -27,7 +28,7 @@ from leadpipe.settings import Settings
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
-from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.web.parts import Detail, Look, Pages, Panel
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import note_act, only_logged_in
 from leadpipe.web.signing import check_signing_secret
@@ -36,6 +37,7 @@ from leadpipe.web.state import Web, state_of
 PANEL = "/admin/delivery"
 _MOST_LEADS = 1_000
 _SHOWN = 200
+_MOST_OF_A_LEAD = 20
 _STATES = ("succeeded", "pending", "sent", "retrying", "unknown", "failed")
 
 
@@ -228,6 +230,24 @@ def _by_state(look: Look) -> dict[str, Any] | None:
     return {"counts": [(name, counts[name]) for name in _STATES if name in counts]}
 
 
+def _of_lead(look: Look, lead: Mapping[str, Any], is_revealed: bool) -> Mapping[str, Any] | None:  # noqa: FBT001 - the frame's
+    """Deliveries of what a lead's seeker said in conversations, with the contact data in them."""
+    rows = look.query(
+        """
+        SELECT d.id, d.state, d.channel, d.captured_at, d.finished_at, d.attempts, d.partner_status,
+               coalesce(s.lead_data, f.lead_data) AS lead_data
+        FROM lead_deliveries d LEFT JOIN succeeded_leads s USING (id) LEFT JOIN failed_leads f USING (id)
+        WHERE d.seeker_id = $seeker ORDER BY d.id DESC LIMIT $most
+        """,
+        {"seeker": lead["seeker_id"], "most": _MOST_OF_A_LEAD},
+    )
+    if not rows:
+        return None
+    for row in rows:
+        row["contact"] = contact_data(row.pop("lead_data"), is_revealed=is_revealed)
+    return {"rows": rows, "can_reveal": any(row["contact"] for row in rows)}
+
+
 def _check(settings: Settings, now: datetime) -> None:
     del now
     own = settings.of(DeliverySettings)
@@ -247,5 +267,6 @@ PAGES = Pages(
         Route(f"{PANEL}/settle", only_logged_in(_settle_lead), methods=["POST"]),
     ],
     panels=[Panel("section", "delivery/panel.html", _by_state)],
+    details=[Detail("lead", "delivery/of_lead.html", _of_lead)],
     check=_check,
 )

@@ -134,4 +134,9 @@ def keep_decisions(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, keep_decisions)
+def keep_seekers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Whose lead it is, where an event brought it: the seeker in the table of leads."""
+    connection.execute("ALTER TABLE lead_deliveries ADD COLUMN seeker_id VARCHAR")
+
+
+MIGRATIONS = (create_tables, keep_decisions, keep_seekers)

@@ -1,15 +1,17 @@
 """Dagster's rim around the leads domain: the asset `leads` and its check."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import duckdb
 
 from leadpipe.automation import SYNC_TAG
 from leadpipe.charts import bar_chart, markdown_image
-from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.edits import LeadEdits
+from leadpipe.leads.folding import update_leads
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
-from leadpipe.warehouse import transaction
 
 _MOST_STEPS = 15
 
@@ -28,19 +30,24 @@ def leads(
     """Lead records with scores: one row per run, listing (or profile) and seeker.
 
     Source: the events each run was the first to load, so every lead event is in exactly one record.
-    Running it again builds only the records of runs whose events changed. Status and notes are kept
-    apart and survive everything.
+    Running it again builds only the records of runs whose events or edits changed. Status and notes are
+    kept apart, in `data/lead_edits.sqlite`, come in here, each once, and survive everything but the erasure
+    of their person.
     """
     with failing_clearly(), warehouse.get_connection() as connection:
         rules = load_rules(settings.scores_path)
-        with transaction(connection):
-            report = build_leads(connection, stale_runs(connection), rules=rules)
+        update = update_leads(
+            connection, LeadEdits(settings.edits_path), rules=rules, now=datetime.now(UTC)
+        )
+        report = update.built
         total = connection.execute("SELECT count(*) FROM leads").fetchone()
         return dg.MaterializeResult(
             metadata={
                 "runs built": report.runs,
                 "records built": report.records,
                 "actions in them": report.actions,
+                "edits taken in": update.folded,
+                "notes erased with their person": update.erased,
                 "score rules": rules.version,
                 "dagster/row_count": int(total[0]) if total else 0,
                 "records by score": dg.MetadataValue.md(_plot(connection)),

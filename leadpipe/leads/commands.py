@@ -1,22 +1,23 @@
-"""`leadpipe leads`: list, show, status, note, try-scores."""
+"""`leadpipe leads`: list, show, status, note, undo, try-scores."""
 
 import getpass
 import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options, print_json, print_table
-from leadpipe.connections import open_warehouse
-from leadpipe.leads.leads import STATUSES, LeadStatus, add_edit, find_lead
+from leadpipe.cli.output import console, emit, format_options, notes, print_json, print_table
+from leadpipe.errors import LeadpipeError
+from leadpipe.leads.book import LeadBook, LeadHistory
+from leadpipe.leads.edits import STATUSES, Change, Edit, Kind, LeadEdits, LeadStatus
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.published import reading
-from leadpipe.published.tables import publish_tables
 from leadpipe.settings import load_settings
-from leadpipe.warehouse import transaction
 
 
 @click.group()
@@ -40,15 +41,14 @@ def list_leads(
       leadpipe leads list --status new --min-score 50
       leadpipe leads list --listing listing-123 --csv
     """
-    rows = reading.query(
-        load_settings(LeadsSettings).published_dir,
-        "SELECT lead_id, coalesce(listing_id, 'profile ' || lister_id) AS listing, seeker_id, "
-        "lead_score, total_actions, status, last_action_type, first_action_at, last_action_at, "
-        "last_utm_source FROM grouped_leads "
-        "WHERE ($status IS NULL OR status = $status) AND ($listing IS NULL OR listing_id = $listing) "
-        "AND lead_score >= $min_score ORDER BY last_action_at DESC, lead_id LIMIT $limit",
-        {"status": status, "listing": listing, "min_score": min_score, "limit": limit},
-    )
+    with _book() as book, book.reading() as ask:
+        rows = ask(
+            "SELECT lead_id, listing, seeker_id, lead_score, total_actions, status, last_action_type, "
+            "first_action_at, last_action_at, last_utm_source FROM leads_now "
+            "WHERE ($status IS NULL OR status = $status) AND ($listing IS NULL OR listing_id = $listing) "
+            "AND lead_score >= $min_score ORDER BY last_action_at DESC, lead_id LIMIT $limit",
+            {"status": status, "listing": listing, "min_score": min_score, "limit": limit},
+        )
     emit(rows, output, title="Leads", empty="No such lead.", without=("first_action_at",))
 
 
@@ -65,13 +65,13 @@ def show_lead(*, lead: str, as_json: bool) -> None:
       leadpipe leads show 1f0c
       leadpipe leads show listing-123_seeker-456
     """
-    folder = load_settings(LeadsSettings).published_dir
-    lead_id = find_lead(lambda sql, values: reading.query(folder, sql, values).rows, lead)
-    found = reading.query(
-        folder, "SELECT * FROM grouped_leads WHERE lead_id = $id", {"id": lead_id}
-    )
-    record = found.as_dicts()[0]
-    actions = json.loads(str(record.pop("lead_actions")))
+    with _book() as book:
+        history = book.history(book.find(lead))
+    record = {name: value for name, value in history.lead.items() if name != "listing"}
+    actions = [
+        {name: value for name, value in action.items() if name not in ("at", "run_id")}
+        for action in history.actions
+    ]
     comments = json.loads(str(record.pop("notes")))
     if as_json:
         whole = {**record, "lead_actions": actions, "notes": comments}
@@ -85,6 +85,9 @@ def show_lead(*, lead: str, as_json: bool) -> None:
         console.print()
         notes_table = [[note["at"], note["author"], note["text"]] for note in comments]
         print_table(("at", "author", "note"), notes_table, title="Notes")
+    if history.edits:
+        console.print()
+        print_table(("at", "author", "change"), _changes(history), title="Changes")
 
 
 _AUTHOR = click.option("--author", default=getpass.getuser, help="Who says so. Default: you.")
@@ -97,12 +100,14 @@ _AUTHOR = click.option("--author", default=getpass.getuser, help="Who says so. D
 def change_status(*, lead: str, status: LeadStatus, author: str) -> None:
     """Change a lead's status; no later run, backfill or rebuild loses it.
 
+    It is kept at once, also while a sync has the warehouse, and in the tables after the next sync.
+
     \b
     Example:
       leadpipe leads status listing-123_seeker-456 contacted
     """
-    lead_id = _edit(lead, "status", status, author)
-    console.print(f"{lead_id} is {status}")
+    edit = _change(lead, "status", status, author)
+    console.print(f"{edit.lead_id} is {edit.value}")
 
 
 @leads.command("note")
@@ -116,27 +121,80 @@ def add_note(*, lead: str, text: str, author: str) -> None:
     Example:
       leadpipe leads note 1f0c "Wants to see the house on Saturday"
     """
-    lead_id = _edit(lead, "note", text, author)
-    console.print(f"Noted on {lead_id}")
+    edit = _change(lead, "note", text, author)
+    console.print(f"Noted on {edit.lead_id}")
 
 
-def _edit(lead: str, kind: Literal["status", "note"], value: str, author: str) -> str:
+@leads.command("undo")
+@click.argument("lead")
+@_AUTHOR
+def undo_change(*, lead: str, author: str) -> None:
+    """Take back the last change of a lead, status or note, as if it had not been made.
+
+    \b
+    Example:
+      leadpipe leads undo listing-123_seeker-456
+    """
+    with _book() as book:
+        history = book.history(book.find(lead))
+        last = next(
+            (
+                edit
+                for edit in reversed(book.edits.of(str(history.lead["lead_id"])))
+                if edit.undoes is None and edit.edit_id not in history.undone
+            ),
+            None,
+        )
+        if last is None:
+            raise LeadpipeError(f"Nobody has changed {history.lead['lead_id']} yet")
+        [outcome] = book.edits.undo(author=author, now=datetime.now(UTC), edit_id=last.edit_id)
+        if outcome.edit is None:
+            raise LeadpipeError(f"The last change of {last.lead_id} was taken back meanwhile")
+    what = f"is {outcome.edit.value} again" if last.kind == "status" else "has lost its last note"
+    console.print(f"{last.lead_id} {what}")
+
+
+@contextmanager
+def _book() -> Iterator[LeadBook]:
     settings = load_settings(LeadsSettings)
-    rules = load_rules(settings.scores_path)
-    with open_warehouse(settings).connect() as connection:
-        lead_id = find_lead(lambda sql, values: connection.execute(sql, values).fetchall(), lead)
-        with transaction(connection):
-            add_edit(
-                connection,
-                lead_id,
-                kind=kind,
-                value=value,
-                author=author,
-                now=datetime.now(UTC),
-                rules=rules,
-            )
-        publish_tables(connection, settings.published_dir)
-    return lead_id
+    book = LeadBook(settings.published_dir, LeadEdits(settings.edits_path))
+    try:
+        yield book
+    finally:
+        book.close()
+
+
+def _change(lead: str, kind: Kind, value: str, author: str) -> Edit:
+    """Whoever types a command has seen no version: the change is made on whatever is there."""
+    with _book() as book:
+        lead_id = book.find(lead)
+        published = book.published_status([lead_id]).get(lead_id)
+        change = Change(str(uuid.uuid4()), lead_id, kind, value, published=published)
+        [outcome] = book.edits.change([change], author=author, now=datetime.now(UTC))
+    if outcome.edit is None:
+        raise LeadpipeError(f"{lead_id} was not changed")
+    if outcome.edit.replaced not in ("", "new"):
+        notes.print(f"It was {outcome.edit.replaced}.")
+    return outcome.edit
+
+
+def _changes(history: LeadHistory) -> list[list[object]]:
+    words = {
+        "status": "called it {}",
+        "note": "wrote a note",
+        "erased": "wrote a note, erased since",
+    }
+    return [
+        [
+            edit.edited_at,
+            edit.author,
+            "took a change back"
+            if edit.undoes
+            else words[edit.kind].format(edit.value)
+            + (" (taken back)" if edit.edit_id in history.undone else ""),
+        ]
+        for edit in history.edits
+    ]
 
 
 @leads.command("try-scores")

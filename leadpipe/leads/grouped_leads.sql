@@ -2,6 +2,8 @@
 -- grain: one lead; key: lead_id
 -- inputs: leads, lead_edits
 -- first_response_seconds: from the first action to the first change of status away from new.
+-- What was taken back (undoes) counts for nothing, and makes a new version all the same.
+-- lead_types: the kinds of its actions, in the order of the alphabet.
 -- The actions of a record are sorted already: only leads of several records are taken apart and put together.
 WITH repeated AS (
     SELECT lead_id FROM leads GROUP BY lead_id HAVING count(*) > 1
@@ -25,8 +27,24 @@ touches AS (
         lead_id,
         lead_actions,
         lead_actions -> 0 AS first_action,
-        lead_actions -> -1 AS last_action
+        lead_actions -> -1 AS last_action,
+        array_to_string(list_sort(list_distinct(list_transform(
+            from_json(lead_actions, '[{"action_type": "VARCHAR", "message_type": "VARCHAR"}]'),
+            lambda each: coalesce(each.message_type, replace(each.action_type, 'lead_', ''))
+        ))), ', ') AS lead_types
     FROM action_arrays
+),
+versions AS (
+    SELECT lead_id, last(edit_id ORDER BY edited_at, value) AS status_version
+    FROM lead_edits
+    WHERE kind = 'status'
+    GROUP BY lead_id
+),
+standing_edits AS (
+    SELECT lead_id, kind, value, author, edited_at
+    FROM lead_edits
+    WHERE undoes IS NULL
+      AND edit_id NOT IN (SELECT undoes FROM lead_edits WHERE undoes IS NOT NULL)
 ),
 changes AS (
     SELECT
@@ -35,7 +53,7 @@ changes AS (
         last(author ORDER BY edited_at, value) AS status_changed_by,
         max(edited_at) AS status_changed_at,
         min(edited_at) FILTER (value <> 'new') AS first_response_at
-    FROM lead_edits
+    FROM standing_edits
     WHERE kind = 'status'
     GROUP BY lead_id
 ),
@@ -46,7 +64,7 @@ note_lists AS (
             {'text': value, 'author': author, 'at': strftime(edited_at, '%Y-%m-%dT%H:%M:%S.%fZ')}
             ORDER BY edited_at, value
         )) AS notes
-    FROM lead_edits
+    FROM standing_edits
     WHERE kind = 'note'
     GROUP BY lead_id
 ),
@@ -88,11 +106,14 @@ SELECT
     coalesce(changes.status, 'new') AS status,
     status_changed_by,
     status_changed_at,
+    coalesce(status_version, '') AS status_version,
     epoch(first_response_at - first_action_at) AS first_response_seconds,
+    lead_types,
     lead_actions,
     coalesce(notes, '[]'::JSON) AS notes
 FROM grouped
 JOIN touches USING (lead_id)
 LEFT JOIN changes USING (lead_id)
+LEFT JOIN versions USING (lead_id)
 LEFT JOIN note_lists USING (lead_id)
 ORDER BY last_action_at DESC, lead_id

@@ -3,7 +3,8 @@
 -- inputs: raw_events, runs, lead_edits, score_rules
 -- $runs: the ids of the runs to build; $score_version: the rules to score them by
 -- lead_id is made of the texts a|b|c; where an id has the separator in it, its length tells the parts apart.
--- created_at is when the run began; a status or note given to the lead later is shown on the record.
+-- created_at is when the run began; a status or note given to the lead later is shown on the record, unless it
+-- was taken back.
 WITH actions AS (
     SELECT
         substr(md5(concat_ws(
@@ -68,20 +69,26 @@ records AS (
     FROM actions
     GROUP BY lead_id, run_id
 ),
+standing_edits AS (
+    SELECT lead_id, kind, value, author, edited_at
+    FROM lead_edits
+    WHERE undoes IS NULL
+      AND edit_id NOT IN (SELECT undoes FROM lead_edits WHERE undoes IS NOT NULL)
+),
 edits AS (
     SELECT
         run_id,
         lead_id,
-        list(value ORDER BY edited_at, value) FILTER (lead_edits.kind = 'status') AS statuses,
+        list(value ORDER BY edited_at, value) FILTER (standing_edits.kind = 'status') AS statuses,
         list(
             {'text': value, 'author': author, 'at': strftime(edited_at, '%Y-%m-%dT%H:%M:%S.%fZ')}
             ORDER BY edited_at, value
-        ) FILTER (lead_edits.kind = 'note') AS notes,
+        ) FILTER (standing_edits.kind = 'note') AS notes,
         max(edited_at) AS edited_at
     FROM records
     JOIN runs USING (run_id)
-    JOIN lead_edits USING (lead_id)
-    WHERE lead_edits.edited_at >= runs.started_at
+    JOIN standing_edits USING (lead_id)
+    WHERE standing_edits.edited_at >= runs.started_at
     GROUP BY run_id, lead_id
 )
 SELECT

@@ -1,23 +1,17 @@
-"""Build lead records from events, and keep what people say about leads.
+"""Build lead records from events.
 
 Records are a pure function of `raw_events`, the score rules and `lead_edits`; only the edits are
-typed in by people, so everything else can be dropped and built again.
+typed in by people (`edits.py`, `folding.py`), so everything else can be dropped and built again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 import duckdb
 
-from leadpipe.errors import ConfigurationError, UnknownLead
+from leadpipe.errors import ConfigurationError
 from leadpipe.leads.scores import ScoreRules
 from leadpipe.warehouse import read_sql
-
-LeadStatus = Literal["new", "contacted", "qualified", "converted", "lost"]
-STATUSES: tuple[LeadStatus, ...] = ("new", "contacted", "qualified", "converted", "lost")
-_LONGEST_NOTE = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,58 +90,3 @@ def _register_rules(connection: duckdb.DuckDBPyConnection, rules: ScoreRules) ->
             f"The score rules of version {rules.version!r} were changed after records were scored "
             "by them. Give the changed rules a new version."
         )
-
-
-def find_lead(
-    query: Callable[[str, dict[str, object]], Sequence[tuple[object, ...]]], lead: str
-) -> str:
-    """The id of a lead given by id, by the start of an id, or as `listing_seeker`.
-
-    Args:
-        query: runs a SELECT with parameters, on the warehouse or on the published tables.
-        lead: what a person typed.
-
-    Raises:
-        UnknownLead: none or several fit.
-    """
-    found = query(
-        """
-        SELECT DISTINCT lead_id FROM leads
-        WHERE starts_with(lead_id, $lead)
-           OR concat_ws('_', coalesce(listing_id, lister_id), seeker_id) = $lead
-        ORDER BY lead_id
-        """,
-        {"lead": lead},
-    )
-    if len(found) == 1:
-        return str(found[0][0])
-    what = f"{len(found)} leads fit" if found else "No lead fits"
-    raise UnknownLead(f"{what} {lead!r}. `leadpipe leads list` shows the ids.")
-
-
-def add_edit(
-    connection: duckdb.DuckDBPyConnection,
-    lead_id: str,
-    *,
-    kind: Literal["status", "note"],
-    value: str,
-    author: str,
-    now: datetime,
-    rules: ScoreRules,
-) -> None:
-    """Give a lead a status or a note, and show it on the lead's records; in a transaction.
-
-    Raises:
-        ConfigurationError: an unknown status, or a note that is empty or too long.
-    """
-    if kind == "status" and value not in STATUSES:
-        raise ConfigurationError(f"{value!r} is no status; choose one of {', '.join(STATUSES)}")
-    if kind == "note" and not 0 < len(value.strip()) <= _LONGEST_NOTE:
-        raise ConfigurationError(f"A note has 1 to {_LONGEST_NOTE} characters")
-    connection.execute(
-        "INSERT INTO lead_edits VALUES (?, ?, ?, ?, ?)", [lead_id, kind, value.strip(), author, now]
-    )
-    runs = connection.execute(
-        "SELECT DISTINCT run_id FROM leads WHERE lead_id = ?", [lead_id]
-    ).fetchall()
-    build_leads(connection, [run_id for (run_id,) in runs], rules=rules)

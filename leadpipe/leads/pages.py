@@ -1,11 +1,12 @@
-"""What the page shows of leads: how many came in on each day, by type."""
+"""What leads bring to the web application: their pages, and a panel with how many came in on each day."""
 
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from leadpipe.charts import bar_chart
-from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.leads.lead_pages import LIST, ROUTES, running
+from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
 _DAYS = 30
 _LEAD_TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "website")
@@ -54,4 +55,10 @@ def _leads_by_day(look: Look) -> dict[str, Any] | None:
     }
 
 
-PAGES = Pages(panels=[Panel("section", "leads/panel.html", _leads_by_day)])
+PAGES = Pages(
+    routes=ROUTES,
+    nav=[NavItem("Leads", LIST, 10)],
+    panels=[Panel("section", "leads/panel.html", _leads_by_day)],
+    page_scripts=["leads/leads.js"],
+    running=running,
+)

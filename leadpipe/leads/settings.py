@@ -21,9 +21,14 @@ class LeadsSettings(Settings):
         """The file with the lead score rules, which need not exist."""
         return self.scores_file or self.data_dir / "scores.toml"
 
+    @property
+    def edits_path(self) -> Path:
+        """Where what people say about leads is kept."""
+        return self.data_dir / "lead_edits.sqlite"
+
     def kept_files(self) -> tuple[Path, ...]:
         """What a backup keeps beside the warehouse."""
-        return (*super().kept_files(), self.data_dir / "scores.toml")
+        return (*super().kept_files(), self.data_dir / "scores.toml", self.edits_path)
 
 
 SECTION = LeadsSettings

@@ -56,4 +56,16 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+def number_edits(connection: duckdb.DuckDBPyConnection) -> None:
+    """Edits get an id of their own, and what they were made on; those of then, an id of what they say."""
+    connection.execute("""
+        ALTER TABLE lead_edits ADD COLUMN edit_id VARCHAR;
+        ALTER TABLE lead_edits ADD COLUMN previous VARCHAR;
+        ALTER TABLE lead_edits ADD COLUMN undoes VARCHAR;
+        UPDATE lead_edits SET
+            edit_id = 'warehouse-' || md5(concat_ws('|', lead_id, kind, author, epoch_us(edited_at), value)),
+            previous = '';
+    """)
+
+
+MIGRATIONS = (create_tables, number_edits)

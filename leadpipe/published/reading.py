@@ -103,7 +103,7 @@ def first_rows(folder: Path, sql: str, *, most_rows: int, seconds: float) -> Ans
         NotPublished: no run has published anything yet, or the publication lacks a table, or it is personal.
     """
 
-    def read(publication: _Publication) -> Answer:
+    def read(publication: Publication) -> Answer:
         rows = publication.ask_within(sql, seconds=seconds, most_rows=most_rows + 1)
         cut = Rows(rows.columns, rows.rows[:most_rows])
         return Answer(publication.name, cut, is_cut=len(rows.rows) > most_rows)
@@ -117,7 +117,7 @@ def current_publication(folder: Path) -> tuple[str, datetime]:
     Raises:
         NotPublished: there is none.
     """
-    current = _current(folder)
+    current = publication_folder(folder)
     made = current.stat().st_mtime_ns
     return _name_of(current), datetime.fromtimestamp(made / 1e9, UTC)
 
@@ -129,7 +129,7 @@ def published_tables(folder: Path) -> Rows:
         NotPublished: there is none.
     """
 
-    def read(publication: _Publication) -> Rows:
+    def read(publication: Publication) -> Rows:
         return Rows(("table", "rows", "is_personal", "files"), tuple(publication.tables()))
 
     return _read(folder, read)
@@ -144,7 +144,7 @@ def views_sql(folder: Path, *, with_personal: bool = False) -> str:
     Raises:
         NotPublished: there is none.
     """
-    current = _current(folder)
+    current = publication_folder(folder)
     shared = tables_in(current, with_personal=False)
     lines = [
         f"-- The published tables in {folder}; they are read when they are asked for.",
@@ -163,11 +163,11 @@ def _view(table: str, files: str) -> str:
     return f"CREATE OR REPLACE VIEW {table} AS SELECT * FROM read_parquet('{path}');"
 
 
-class _Publication:
+class Publication:
     """The tables of one publication, each opened when a question names it."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, folder: Path, *, with_personal: bool
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, *, with_personal: bool = True
     ) -> None:
         self.name = _name_of(folder)
         self._connection = connection
@@ -175,6 +175,11 @@ class _Publication:
         self._unopened = set(tables_in(folder, with_personal=with_personal))
 
     def ask(self, sql: str, parameters: Parameters | None = None) -> Rows:
+        """The rows of a query.
+
+        Raises:
+            NotPublished: the publication lacks a table.
+        """
         self._open(sql)
         try:
             with _without_pandas():
@@ -183,6 +188,7 @@ class _Publication:
             raise self._lacking(error) from error
 
     def tables(self) -> Iterator[tuple[object, ...]]:
+        """Name, rows, whether it is personal, and files of each table."""
         shared = tables_in(self._folder, with_personal=False)
         for table in tables_in(self._folder):
             [(rows,)] = self.ask(f"SELECT count(*) FROM {table}").rows
@@ -190,6 +196,11 @@ class _Publication:
             yield table, rows, table not in shared, files_of(where, table)
 
     def ask_within(self, sql: str, *, seconds: float, most_rows: int) -> Rows:
+        """The first rows of a query that may take so long.
+
+        Raises:
+            AnswerTooSlow: it took longer.
+        """
         timer = Timer(seconds, self._connection.interrupt)
         timer.daemon = True
         timer.start()
@@ -202,6 +213,7 @@ class _Publication:
             timer.cancel()
 
     def frame(self, sql: str) -> "pd.DataFrame":
+        """The answer to a query as a frame."""
         self._open(sql)
         try:
             return self._connection.execute(sql).df()
@@ -230,26 +242,26 @@ def _without_pandas() -> Iterator[None]:
     try:
         yield
     finally:
-        del modules["pandas"]
+        modules.pop("pandas", None)  # another thread may have done it
 
 
 def _read(
-    folder: Path, read: Callable[[_Publication], _Answer], *, with_personal: bool = True
+    folder: Path, read: Callable[[Publication], _Answer], *, with_personal: bool = True
 ) -> _Answer:
     """Read the current publication; once more if it was replaced and removed under our hands."""
 
     def read_one(current: Path) -> _Answer:
         with memory() as connection:
-            return read(_Publication(connection, current, with_personal=with_personal))
+            return read(Publication(connection, current, with_personal=with_personal))
 
     for _ in range(_TRIES - 1):
-        current = _current(folder)
+        current = publication_folder(folder)
         try:
             return read_one(current)
         except (duckdb.IOException, FileNotFoundError):
-            if current == _current(folder):
+            if current == publication_folder(folder):
                 raise
-    return read_one(_current(folder))
+    return read_one(publication_folder(folder))
 
 
 def _name_of(publication: Path) -> str:
@@ -257,7 +269,12 @@ def _name_of(publication: Path) -> str:
     return f"{publication.name} {publication.stat().st_mtime_ns}"
 
 
-def _current(folder: Path) -> Path:
+def publication_folder(folder: Path) -> Path:
+    """The folder of the publication that readers see now.
+
+    Raises:
+        NotPublished: there is none yet.
+    """
     current = folder / CURRENT
     if not current.exists():
         raise NotPublished(

@@ -21,13 +21,13 @@ def csrf_token(request: Request) -> str:
     return token
 
 
-async def check_csrf(request: Request) -> None:
-    """Refuse a request that no page of this session has sent.
+async def check_csrf(request: Request, *, most_fields: int = _MOST_FIELDS) -> None:
+    """Refuse a request that no page of this session has sent, or one with more fields than its form has.
 
     Raises:
         Refusal: 403.
     """
-    form = await request.form(max_fields=_MOST_FIELDS, max_files=0)
+    form = await request.form(max_fields=most_fields, max_files=0)
     given = form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER) or ""
     expected = request.session.get(CSRF_FIELD)
     if (

@@ -40,9 +40,14 @@ def read_panels(web: Web, places: Sequence[str]) -> dict[str, list[Shown]]:
 def read_published(settings: Settings, read: Callable[[Query], _Found]) -> _Found:
     """Read from one publication; nothing published yet is the same as all tables empty."""
     try:
-        return reading.read_together(settings.published_dir, lambda ask: read(partial(_query, ask)))
+        return reading.read_together(settings.published_dir, lambda ask: read(query_of(ask)))
     except NotPublished:
         return read(lambda *_: [])
+
+
+def query_of(ask: Ask) -> Query:
+    """Questions to a publication as panels ask them: dicts, and none of what is not published yet."""
+    return partial(_query, ask)
 
 
 def _query(

@@ -49,6 +49,38 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class NavItem:
+    """A page that every page leads to.
+
+    Args:
+        label: in people's words.
+        path: of the page; pages below it belong to it.
+        place: its order, the least first.
+    """
+
+    label: str
+    path: str
+    place: int
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What a domain knows about a thing of another domain, as a part of that thing's page.
+
+    Args:
+        subject: what kind of thing (`lead`).
+        template: in the domain's `templates/`, as `domain/name.html`; it shows `panel`.
+        content: what it shows about a thing, or None for nothing: of the look, the thing's columns that name
+            it (`lead_id`, `listing_id`, `seeker_id`), and whether personal data is to be shown in full; runs
+            in a thread. What it gives has `can_reveal` where there is personal data to show.
+    """
+
+    subject: str
+    template: str
+    content: Callable[[Look, Mapping[str, Any], bool], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
 class Sync:
     """A job that people start on the page, and an external cron over HTTP.
 
@@ -83,9 +115,12 @@ class Pages:
 
     Args:
         routes: its paths.
+        nav: its pages that every page leads to.
+        details: its parts of the pages of other domains' things.
         panels: its parts of the page.
         syncs: what can be started there.
         script: a JavaScript file of its `templates/` folder that the page loads, as `domain/name.js`.
+        page_scripts: further ones, which its own pages load.
         first_step: what to do while there is nothing to see yet; HTML.
         check: looks at the settings before the application starts; raises `ConfigurationError`.
         running: entered while the application runs, to hold what its routes share (`web.hold`).
@@ -94,9 +129,12 @@ class Pages:
     """
 
     routes: Sequence[BaseRoute] = ()
+    nav: Sequence[NavItem] = ()
+    details: Sequence[Detail] = ()
     panels: Sequence[Panel] = ()
     syncs: Sequence[Sync] = ()
     script: str | None = None
+    page_scripts: Sequence[str] = ()
     first_step: str | None = None
     check: Callable[[Settings, datetime], None] | None = None
     running: Callable[[Web], AbstractAsyncContextManager[None]] | None = None

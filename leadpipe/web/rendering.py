@@ -18,12 +18,18 @@ from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
 from leadpipe.web.csrf import csrf_token
+from leadpipe.web.parts import NavItem
 from leadpipe.web.state import state_of
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_DAYS_AGO = 31
 
 
 def _templates(package: str) -> FileSystemLoader:
     return FileSystemLoader(str(files(package) / "templates"))
 
+
+_FRAME = (NavItem("Questions", "/questions", 80), NavItem("System", "/admin/sync", 90))
 
 # The frame's by their names, a domain's with its name before: `leads/panel.html`.
 _LOADER = ChoiceLoader(
@@ -49,15 +55,28 @@ _ENVIRONMENT = Environment(
 def render(
     request: Request, name: str, content: Mapping[str, object], *, status: int = 200
 ) -> Response:
-    """A page; `csrf` is the token for its forms."""
-    text = _ENVIRONMENT.get_template(name).render(csrf=csrf_token(request), **content)
+    """A page; `csrf` is the token for its forms, `nav` what leads to the other pages."""
+    shared = {"csrf": csrf_token(request), "nav": nav_of(request)}
+    text = _ENVIRONMENT.get_template(name).render(shared | dict(content))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
+    """The pages that every page leads to, and whether the request is for one or below it; none logged out."""
+    if not getattr(request.state, "may_look", False):
+        return []
+    items = [item for pages in state_of(request).pages for item in pages.nav]
+    path = request.url.path
+    return [
+        (item, path == item.path or path.startswith(f"{item.path}/"))
+        for item in sorted([*items, *_FRAME], key=lambda item: (item.place, item.label))
+    ]
 
 
 async def script(request: Request) -> Response:
     """`GET /static/<domain>/<name>.js`: a script that a domain brings to the page."""
     wanted = "{domain}/{name}.js".format(**request.path_params)
-    if wanted not in {pages.script for pages in state_of(request).pages}:
+    if not any(wanted in (pages.script, *pages.page_scripts) for pages in state_of(request).pages):
         raise HTTPException(404)
     text, _, _ = _LOADER.get_source(_ENVIRONMENT, wanted)
     return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
@@ -75,4 +94,41 @@ def _moment(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-_ENVIRONMENT.filters |= {"number": _number, "percent": _percent, "moment": _moment}
+def _day(value: datetime) -> str:
+    return f"{value.astimezone(UTC):%Y-%m-%d}"
+
+
+def _ago(value: datetime, now: datetime) -> str:
+    """How long ago something was, short: `2 h ago`; the day, of what is more than a month ago."""
+    seconds = (now - value).total_seconds()
+    if seconds < _MINUTE:
+        return "just now"
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if size <= seconds < _DAY * _DAYS_AGO:
+            return f"{seconds // size:.0f} {unit} ago"
+    return _day(value)
+
+
+def _duration(seconds: float | None) -> str:
+    """How long something took, short: `2 h`, `3 d 4 h`."""
+    if seconds is None:
+        return "–"
+    if seconds < _MINUTE:
+        return f"{max(seconds, 0):.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min"
+    hours = int(seconds // _HOUR)
+    days, hours = divmod(hours, _DAY // _HOUR)
+    if not days:
+        return f"{hours} h"
+    return f"{days:,} d" + (f" {hours} h" if hours and days < _DAYS_AGO else "")
+
+
+_ENVIRONMENT.filters |= {
+    "number": _number,
+    "percent": _percent,
+    "moment": _moment,
+    "day": _day,
+    "ago": _ago,
+    "duration": _duration,
+}

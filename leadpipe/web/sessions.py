@@ -106,13 +106,22 @@ def only_logged_in(route: Route) -> Route:
 
     async def guarded(request: Request) -> Response:
         if is_logged_in(request):
+            request.state.may_look = True
             return await route(request)
         is_program = "application/json" in request.headers.get("accept", "")
         if not (is_program or request.url.path.startswith("/api/")):
-            return RedirectResponse(f"/login?next={quote(request.url.path)}", status_code=303)
+            return RedirectResponse(
+                f"/login?next={quote(_wanted(request), safe='/')}", status_code=303
+            )
         raise Refusal(401, "log in at /login first")
 
     return guarded
+
+
+def _wanted(request: Request) -> str:
+    """The address that somebody asked for, to be led to after the login: a view is an address."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
 
 
 async def login(request: Request) -> Response:

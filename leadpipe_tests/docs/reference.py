@@ -122,8 +122,9 @@ def cli_page() -> str:
             when they have findings. `-h` explains any command.
 
             Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`,
-            `draws show`) use the published tables: they never wait for a sync. The others (`sync`,
-            `rebuild`, `leads status`, `leads note`, `draws`) open the warehouse, and wait for it up to
+            `draws show`) use the published tables, and what is said about leads (`leads status`,
+            `leads note`, `leads undo`) is kept beside the warehouse: none of them waits for a sync. The
+            others (`sync`, `rebuild`, `draws`) open the warehouse, and wait for it up to
             `LEADPIPE_LOCK_TIMEOUT_SECONDS`.
             """),
     ]

@@ -218,7 +218,8 @@ def test_notes_of_people_outlive_the_lead(sandbox, deliver, sync, warehouse, set
     sync(1)
     with warehouse.transaction() as connection:
         connection.execute(
-            "INSERT INTO lead_edits SELECT lead_id, 'note', 'called', 'ama', created_at "
+            "INSERT INTO lead_edits BY NAME SELECT lead_id, 'note' AS kind, 'called' AS value, "
+            "'ama' AS author, created_at AS edited_at, 'edit-1' AS edit_id "
             "FROM leads WHERE seeker_id = 'person-2'"
         )
     sync(25)

@@ -10,7 +10,9 @@ import pytest
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
 from leadpipe.events.versions import mark_changed
-from leadpipe.leads.leads import add_edit, build_leads, stale_runs
+from leadpipe.leads.edits import Change, LeadEdits
+from leadpipe.leads.folding import update_leads
+from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import ScoreRules
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.published.reading import query
@@ -81,9 +83,11 @@ def events_are_deleted(warehouse, folder):
 
 
 def a_lead_is_edited(warehouse, folder):
-    with warehouse.transaction() as connection:
+    edits = LeadEdits(folder / "lead_edits.sqlite")
+    with warehouse.connect() as connection:
         ((lead,),) = connection.execute("SELECT lead_id FROM leads").fetchall()
-        add_edit(connection, lead, kind="status", value="lost", author="a", now=NOW, rules=RULES)
+        edits.change([Change("e-1", lead, "status", "lost")], author="a", now=NOW)
+        update_leads(connection, edits, rules=RULES, now=NOW)
 
 
 def a_person_is_merged(warehouse, folder):

@@ -27,6 +27,13 @@ def table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name in found if name != "migrations"]
 
 
+# What tables of then have got since.
+_SINCE = {
+    "lead_edits": ("edit_id", "previous", "undoes"),
+    "lead_deliveries": ("seeker_id",),
+}
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> tuple[Warehouse, dict[str, list[tuple[object, ...]]]]:
     """The file as 0.2.0 left it, and every row of its tables."""
@@ -78,7 +85,10 @@ def test_a_rebuild_gives_the_same_marts(old):
         "lead_deliveries",
         "blacklist",
     ):
-        assert rows(warehouse, f"SELECT * FROM {table} ORDER BY ALL") == before[table], table
+        since = f"EXCLUDE ({', '.join(_SINCE[table])})" if table in _SINCE else ""
+        assert rows(warehouse, f"SELECT * {since} FROM {table} ORDER BY ALL") == before[table], (
+            table
+        )
 
 
 def test_events_have_their_meaning_and_nothing_is_typed_or_read_again(old):

@@ -1,0 +1,71 @@
+"""`leadpipe leads`: what people say on the command line is what pages show, at once."""
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from leadpipe.cli import main
+from leadpipe_tests.leads.builders import edits_of, publish_leads, warehouse_of
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run `leadpipe leads …` over seven published leads."""
+    publish_leads(tmp_path)
+    monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / "data"))
+    return lambda *words: CliRunner().invoke(main, ["leads", *words])
+
+
+def test_a_status_shows_at_once_while_a_sync_has_the_warehouse(run, tmp_path):
+    """Status and note are kept in the file that pages use, and listed before any sync."""
+    with warehouse_of(tmp_path).transaction() as connection:
+        connection.execute("CREATE TABLE held (n INTEGER)")
+        assert run("status", "villa-accra-12_ama", "contacted", "--author", "ada").exit_code == 0
+        assert run("note", "villa-accra-12_ama", "call again", "--author", "ada").exit_code == 0
+    [lead] = csv.DictReader(run("list", "--status", "contacted", "--csv").stdout.splitlines())
+    assert lead["seeker_id"] == "ama"
+    shown = json.loads(run("show", lead["lead_id"], "--json").stdout)
+    assert (shown["status"], shown["status_changed_by"]) == ("contacted", "ada")
+    assert [note["text"] for note in shown["notes"]] == ["call again"]
+    assert [action["points"] for action in shown["lead_actions"]] == [15, 30, 40]
+    assert [edit.author for edit in edits_of(tmp_path).edits()] == ["ada", "ada"]
+
+
+def test_what_a_status_replaced_is_said(run):
+    """Whoever types a command has seen no version: it says what was there."""
+    run("status", "villa-accra-12_ama", "contacted")
+    again = run("status", "villa-accra-12_ama", "lost")
+    assert "It was contacted." in again.stderr
+    assert again.stdout.endswith("is lost\n")
+
+
+def test_the_last_change_is_taken_back(run):
+    """Undo takes back one change after another, and says when there is none left."""
+    run("status", "villa-accra-12_ama", "contacted")
+    run("note", "villa-accra-12_ama", "call again")
+    assert "has lost its last note" in run("undo", "villa-accra-12_ama").stdout
+    assert "is new again" in run("undo", "villa-accra-12_ama").stdout
+    nothing = run("undo", "villa-accra-12_ama")
+    assert (nothing.exit_code, "Nobody has changed" in nothing.stderr) == (1, True)
+    assert "took a change back" in run("show", "villa-accra-12_ama").stdout
+
+
+@pytest.mark.parametrize(
+    ("lead", "message"), [("nobody", "No lead fits 'nobody'"), ("", "7 leads fit ''")]
+)
+def test_an_unknown_lead_is_named(run, lead, message):
+    """A lead nobody has, or several, is an error that says where ids come from."""
+    result = run("status", lead, "lost")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "leads list" in result.stderr
+
+
+def test_a_note_is_printed_without_playing_tricks(run):
+    """A note with control characters moves no cursor when it is shown."""
+    run("note", "villa-accra-12_ama", "a\x1b[31mb")
+    shown = run("show", "villa-accra-12_ama").stdout
+    assert "\x1b[31m" not in shown
+    assert "b" in shown
