@@ -5,6 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DBT := .venv-dbt
 DBT_READY := $(DBT)/.ready
+# Tests wait for each other's processes more than they compute: two at a time even on one core. A worker that has
+# nothing left takes over tests of the other, so modules mostly stay together with their fixtures.
+WORKERS ?= 2
+PARALLEL := --numprocesses=$(WORKERS) --dist=worksteal
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
@@ -41,10 +45,10 @@ $(DBT_READY): examples/dbt/requirements.lock
 	@touch $(DBT_READY)
 
 test: programs examples lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
-	$(BIN)/python -m leadpipe_tests.calendar
+	$(BIN)/python -m leadpipe_tests.calendar -- $(PARALLEL)
 
 test-walks: $(READY)  ## Let 200 random walks happen in PostHog, and compare the warehouse event by event (slow).
 	$(BIN)/python -m leadpipe_tests.events.walks
@@ -59,7 +63,7 @@ test-installed: $(READY)  ## Install the wheel with pipx and everything it needs
 	$(BIN)/python -m leadpipe_tests.installed
 
 test-domains: programs $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
-	$(BIN)/python -m leadpipe_tests.deleting
+	$(BIN)/python -m leadpipe_tests.deleting $(PARALLEL)
 
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
 	$(BIN)/ruff format --check --quiet .

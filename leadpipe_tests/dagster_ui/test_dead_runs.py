@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.processes import (
+    REPOSITORY,
     DagsterUi,
     dagster_ui,
     environment,
@@ -137,6 +139,15 @@ def ledger(home: Path) -> dict[str, str]:
     """The status of each run in leadpipe's own ledger."""
     warehouse = Warehouse(home / "data" / "leadpipe.duckdb", lock_timeout_seconds=10.0)
     return dict(rows(warehouse, "SELECT run_id, status FROM runs"))
+
+
+def test_the_looks_at_runs_keep_the_promise():
+    """A run that never began, or never ended its cancelling, is given up within two minutes."""
+    monitoring = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())["run_monitoring"]
+    every = monitoring.pop("poll_interval_seconds")
+    assert monitoring.pop("enabled")
+    assert {*monitoring} == {"start_timeout_seconds", "cancel_timeout_seconds"}
+    assert max(monitoring.values()) + 2 * every <= SOON
 
 
 def test_after_a_power_loss_the_pool_is_free_soon(sandbox, env, tmp_path):

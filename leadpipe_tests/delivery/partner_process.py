@@ -24,7 +24,7 @@ class PartnerProcess:
         self._process = process
         self.url = url
         self.api_key = "npa_test"
-        self._http = httpx.Client(base_url=url, trust_env=False, timeout=10.0)
+        self._http = httpx.Client(base_url=url, trust_env=False, timeout=60.0)
 
     @classmethod
     def start(cls, *, port: int = 0) -> Self:

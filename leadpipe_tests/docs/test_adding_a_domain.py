@@ -1,5 +1,7 @@
 """The worked example of docs/adding-a-domain.md, made in a copy of the packages and used there."""
 
+import shutil
+
 import pytest
 
 from leadpipe_tests.deleting import copy_without, run, run_tests
@@ -51,10 +53,13 @@ def test_it_is_a_folder_and_a_line():
 
 def test_it_keeps_the_rules(copy):
     """Format, lint and types are right, and no wall is crossed."""
+    known = ROOT / ".mypy_cache"  # of `make lint`: only what the domain adds is looked at
+    if known.is_dir():
+        shutil.copytree(known, copy / ".mypy_cache", dirs_exist_ok=True)
     for words in (
         ("ruff", "format", "--check", *_FOLDERS),
         ("ruff", "check", *_FOLDERS),
-        ("mypy", "--cache-dir", str(ROOT / ".mypy_cache" / "example"), "-p", "leadpipe.listers"),
+        ("mypy", "-p", "leadpipe.listers"),
     ):
         done = run(copy, *words)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -42,8 +42,8 @@ def traffic(sandbox, settings) -> Settings:
     return small_pages
 
 
-@examples(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+@examples(  # `make test-walks` is the long form
+    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     loads=st.lists(

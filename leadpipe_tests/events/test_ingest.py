@@ -228,7 +228,7 @@ def outcome(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15)  # `make test-walks` is the long form
 @given(
     deliveries=st.lists(copies, min_size=1, max_size=12),
     data=st.data(),

@@ -61,7 +61,7 @@ def test_what_it_prints_is_on_the_page() -> None:
     assert process.stdout is not None
     ready, *keys = [process.stdout.readline() for _ in range(4)]
     process.terminate()
-    process.communicate(timeout=15)
+    process.communicate(timeout=60)
     [text] = blocks(_PAGE, "text")
     shown = text.text.splitlines(keepends=True)
     assert (ready.rpartition(":")[0], keys) == (shown[0].rpartition(":")[0], shown[1:])

@@ -59,7 +59,7 @@ def test_a_page_view_is_posted_with_its_person(machine_clock):
                 for name in ("$pageview", "lead_phone")
             ]
         )
-        body = taken.get(timeout=20)
+        body = taken.get(timeout=60)
         with pytest.raises(Empty):  # the next looks find it again
             taken.get(timeout=1.5)
     assert body["event"].keys() == {

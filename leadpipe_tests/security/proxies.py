@@ -179,7 +179,7 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[Front]:
         )
     front = Front(port)
     try:
-        wait_for(f"{command[0]}: {log}", lambda: _answers(front, process), seconds=20)
+        wait_for(f"{command[0]}: {log}", lambda: _answers(front, process), seconds=120)
         yield front
     finally:
         process.terminate()

@@ -11,6 +11,7 @@ import leadpipe.cli
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings
 from leadpipe.web.settings import WebSettings
+from leadpipe_tests.clocks import HELD_AT, NOW
 from leadpipe_tests.security.proxies import (
     NAME,
     bare_nginx,
@@ -20,6 +21,7 @@ from leadpipe_tests.security.proxies import (
 from leadpipe_tests.web.fixtures import CRON_SECRET, SECRET, TOKEN
 from leadpipe_tests.web.page_process import serving
 
+_AT_NOW = {HELD_AT: NOW.isoformat()}  # a module's page stands where its tests do
 _REVEALED = "/admin/delivery?reveal=1"
 _HEADERS = {
     "none": "",
@@ -45,27 +47,36 @@ def log_in(client):
     return client.post("/login", data={"csrf": form[1], "token": TOKEN})
 
 
+@pytest.fixture(scope="module")
+def open_url(tmp_path_factory):
+    """The address of a page without a login, for tests that leave nothing in it."""
+    with serving(tmp_path_factory.mktemp("open"), **_AT_NOW) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def public_url(tmp_path_factory):
+    """That of one with a login and no other secret, for the same."""
+    settings = {"LEADPIPE_WEB_NAMES": NAME, "LEADPIPE_ADMIN_TOKEN": TOKEN}
+    with serving(tmp_path_factory.mktemp("public"), **settings, **_AT_NOW) as (_, url):
+        yield url
+
+
 @pytest.mark.parametrize("lines", _HEADERS.values(), ids=_HEADERS)
-def test_the_open_page_is_closed_behind_a_proxy(tmp_path, lines):
+def test_the_open_page_is_closed_behind_a_proxy(tmp_path, open_url, lines):
     """Whatever header a proxy adds, and if it adds none, it gets 403 with the setting to set."""
-    with (
-        serving(tmp_path) as (_, url),
-        bare_nginx(tmp_path, page=port_of(url), lines=lines) as front,
-    ):
+    with bare_nginx(tmp_path, page=port_of(open_url), lines=lines) as front:
         for path in ("/admin/sync", _REVEALED, "/api/sync"):
             answer = front.ask("GET", path)
             assert (answer.status_code, "LEADPIPE_WEB_NAMES" in answer.text) == (403, True)
         assert front.ask("POST", "/api/leads", json={}).status_code == 403
-        assert httpx.get(f"{url}/admin/sync", trust_env=False).status_code == 200
+        assert httpx.get(f"{open_url}/admin/sync", trust_env=False).status_code == 200
 
 
 @pytest.mark.parametrize("lines", _HEADERS.values(), ids=_HEADERS)
-def test_an_unset_secret_is_closed_in_public_mode(tmp_path, lines):
+def test_an_unset_secret_is_closed_in_public_mode(tmp_path, public_url, lines):
     """Nobody may call what has no secret, also when the proxy says nothing of who calls."""
-    with (
-        serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
-        bare_nginx(tmp_path, page=port_of(url), lines=lines) as front,
-    ):
+    with bare_nginx(tmp_path, page=port_of(public_url), lines=lines) as front:
         paths = (
             "/api/leads",
             "/api/webhooks/partner",
@@ -76,17 +87,15 @@ def test_an_unset_secret_is_closed_in_public_mode(tmp_path, lines):
         assert front.ask("GET", "/api/sync").status_code == 403
         assert front.ask("GET", _REVEALED).status_code in {303, 403}
         direct = [
-            httpx.post(f"{url}{path}", json={}, trust_env=False).status_code for path in paths
+            httpx.post(f"{public_url}{path}", json={}, trust_env=False).status_code
+            for path in paths
         ]
         assert direct == [403] * 4
 
 
-def test_a_proxy_without_the_headers_is_told_so(tmp_path):
+def test_a_proxy_without_the_headers_is_told_so(tmp_path, public_url):
     """Under the page's name nothing is answered as long as nobody knows who calls, and whether over https."""
-    with (
-        serving(tmp_path, LEADPIPE_WEB_NAMES=NAME, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
-        bare_nginx(tmp_path, page=port_of(url), lines=_HEADERS["the name"]) as front,
-    ):
+    with bare_nginx(tmp_path, page=port_of(public_url), lines=_HEADERS["the name"]) as front:
         answer = front.ask("GET", "/login")
     assert answer.status_code == 403
     assert "the proxy sends no x-forwarded-for and no x-forwarded-proto" in answer.json()["error"]

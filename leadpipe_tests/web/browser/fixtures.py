@@ -22,7 +22,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 60_000
 
 Serve = Callable[..., Site]
 Open = Callable[..., Page]

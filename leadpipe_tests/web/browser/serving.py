@@ -67,12 +67,12 @@ class Site:
         serving = self._server.serve(sockets=[listener])
         self._thread = threading.Thread(target=asyncio.run, args=(serving,), daemon=True)
         self._thread.start()
-        wait_for("the page", lambda: self._server.started or None, seconds=20)
+        wait_for("the page", lambda: self._server.started or None, seconds=60)
 
     def stop(self) -> None:
         """Stop serving and wait for it; safe to call twice."""
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def post_webhook(self, body: bytes) -> None:

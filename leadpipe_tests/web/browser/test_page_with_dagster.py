@@ -63,7 +63,8 @@ def site(machine_clock, dagster, sandbox_process):
 
 
 def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
-    """Weeks are counted and drawn; a key without its scope is named; events become leads, drawn too."""
+    """Weeks are counted and drawn; a key without its scope is named; events become leads, drawn in both."""
+    _, ui, _ = dagster
     page = open_page(site.page)
     progress = page.locator("#progress")
     expect(page.locator(".facts .good").first).to_have_text("reachable")
@@ -96,12 +97,12 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     assert counts == {"new": "30", "duplicate": "0", "rejected": "0", "lead records": "1"}
     expect(page.get_by_role("img", name="Leads per day by type")).to_be_visible()
     expect(page.get_by_role("row", name="listing-1")).to_contain_text("100.0 %")
+    asset = f"{ui.url}/assets/leads?view=overview"
+    shows_the_plot(open_page(asset, complaints="Apollo DevTools"))
 
 
-def test_the_dagster_ui_shows_the_plots(dagster, site, open_page):
+def shows_the_plot(page):
     """The picture in an asset's metadata is drawn when it is opened, and nothing outside is asked for."""
-    _, ui, _ = dagster
-    page = open_page(f"{ui.url}/assets/leads?view=overview", complaints="Apollo DevTools")
     page.get_by_text("[Show Markdown]").first.click()
     plot = page.get_by_role("img", name="lead records by score")
     expect(plot).to_be_visible()
