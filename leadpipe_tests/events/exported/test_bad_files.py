@@ -89,7 +89,7 @@ _BAD = {
     "not a byte": ("x.parquet", lambda _: b"", "is empty"),
     "a picture": ("x.parquet", lambda _: b"\x89PNG\r\n", "neither Parquet nor JSON Lines"),
     "a list": ("x.json", lambda _: b'[{"uuid": 1}]', "neither Parquet nor JSON Lines"),
-    "brotli": ("x.jsonl.br", lambda _: b"\x8b\x03\x80{}\x03", "Unpack it (`brotli -d`)"),
+    "no brotli": ("x.jsonl.br", lambda _: b"\xff\xfe no brotli", "damaged or was cut off"),
     "packed twice": (
         "x.parquet.gz",
         lambda folder: gzip.compress(_whole(folder)),
@@ -98,7 +98,7 @@ _BAD = {
     "persons": (
         "x.parquet",
         lambda folder: _persons(folder / "p"),
-        "has persons in it, not events",
+        "has persons in it, and lacks one of the columns",
     ),
     "sessions": (
         "x.parquet",
@@ -108,7 +108,7 @@ _BAD = {
     "persons, lines": (
         "x.jsonl",
         lambda _: b'{"distinct_id": "a", "person_version": 1}\n',
-        "has persons in it, not events",
+        "has persons in it, and lacks one of the columns",
     ),
     "no uuid": ("x.parquet", lambda folder: _without("uuid")(folder / "u"), "has no column uuid"),
     "no time, no name": (
