@@ -16,20 +16,31 @@ from leadpipe.events.ledger import Run
 from leadpipe.events.planning import plan_sync
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.events.builders import event, load, rows
+from leadpipe_tests.s3_server import secret_of
 
 _DAY = TODAY - timedelta(days=1)
 _TEN = NOW - timedelta(hours=26)  # 10:00 of yesterday
 _LATER = NOW + timedelta(minutes=10)
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "s3 by role", "gcs", "gcs by role"])
 def place(request, tmp_path):
-    """A folder, then a real S3 server: where the sandbox exports to, and the settings that read it."""
+    """Every kind of store: where the sandbox exports to, and the settings that read it."""
+    if request.param.startswith("gcs"):
+        of_machine = request.param.endswith("role")
+        cloud = request.getfixturevalue("machine_on_google" if of_machine else "cloud")
+        key = {} if of_machine else {"bucket_secret": cloud.account()}
+        where = {"bucket": "gs://exports", "bucket_endpoint": cloud.url}
+        return {"folder": str(cloud.root / "exports")}, where | key
     if request.param == "folder":
         (tmp_path / "exports").mkdir(exist_ok=True)
         return {"folder": str(tmp_path / "exports")}, {"bucket": str(tmp_path / "exports")}
     bucket = request.getfixturevalue("s3_bucket")
-    return bucket.destination, bucket.settings()
+    if request.param == "s3":
+        return bucket.destination, bucket.settings()
+    request.getfixturevalue("machine_on_amazon").role = ("reader", secret_of("reader"))
+    where = bucket.settings()
+    return bucket.destination, {name: where[name] for name in ("bucket", "bucket_endpoint")}
 
 
 @pytest.fixture
@@ -97,7 +108,7 @@ def stored(warehouse):
 
 
 def test_new_files_are_taken_once(sandbox, settings, warehouse, take, place):
-    """From a folder as from a bucket: all events are there, the day is proved, the next run takes nothing."""
+    """From whatever store, by key or role: all events come, the day is proved, the next run takes nothing."""
     destination, where = place
     events = [view(_TEN + timedelta(minutes=50 * n), listing_id=f"L{n}") for n in range(5)]
     sandbox.control.insert(events)
