@@ -7,7 +7,7 @@ requests. What the files are and which of them to take is not this module's busi
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,8 +31,9 @@ from leadpipe.errors import (
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSConfig, RetryConfig
 
+LISTED_AT_ONCE = 1_000
+"""So many objects are a page of a listing, one request to a store."""
 _MOST_OBJECTS = 2_000_000
-_LISTED_AT_ONCE = 1_000
 _CHUNK_BYTES = 4_000_000
 _FRUITLESS_TRIES = 3
 _SPARE_BYTES = 200_000_000  # of the disk, for the warehouse to write in meanwhile
@@ -73,6 +74,19 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a listing.
+
+    Args:
+        folder: below which its keys lie; empty for all.
+        after: its keys come after this one in the order of their texts; empty for all.
+    """
+
+    folder: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A place with exported files; nothing is asked of it before it is used.
 
@@ -100,29 +114,36 @@ class Bucket:
             return Path(unquote(parts.path))
         return None if parts.scheme in {"s3", "gs"} else Path(self.address)
 
-    def listing(self) -> list[StoredObject]:
-        """All objects below the address.
+    def listing(self, stretches: Sequence[Stretch] = (Stretch(),)) -> list[StoredObject]:
+        """The objects below the address, each once: all, or those of some stretches.
+
+        A store is asked once for each 1,000 objects of a stretch.
 
         Raises:
             BucketRefused, BucketUnavailable.
         """
-        found: list[StoredObject] = []
+        found: dict[str, StoredObject] = {}
         with self._explaining("list it"):
-            for chunk in obstore.list(self._store(), chunk_size=_LISTED_AT_ONCE):
-                found += [
-                    StoredObject(
-                        one["path"],
-                        (one["e_tag"] or f"{one['last_modified']:%Y%m%dT%H%M%S%f}").strip('"'),
-                        one["size"],
-                    )
-                    for one in chunk
-                ]
-                if len(found) > _MOST_OBJECTS:
-                    raise BucketRefused(
-                        f"{self.address} holds more than {_MOST_OBJECTS:,} objects. Let LEADPIPE_BUCKET name "
-                        "the prefix of the export, and let a lifecycle rule of the bucket remove old files."
-                    )
-        return found
+            store = self._store()
+            for stretch in stretches:
+                for chunk in obstore.list(
+                    store,
+                    stretch.folder or None,
+                    offset=stretch.after or None,
+                    chunk_size=LISTED_AT_ONCE,
+                ):
+                    for one in chunk:
+                        e_tag = one["e_tag"] or f"{one['last_modified']:%Y%m%dT%H%M%S%f}"
+                        found[one["path"]] = StoredObject(
+                            one["path"], e_tag.strip('"'), one["size"]
+                        )
+                    if len(found) > _MOST_OBJECTS:
+                        raise BucketRefused(
+                            f"{self.address} holds more than {_MOST_OBJECTS:,} objects. Let LEADPIPE_BUCKET "
+                            "name the prefix of the export, and let a lifecycle rule of the bucket remove "
+                            "old files."
+                        )
+        return [*found.values()]
 
     def read(self, stored: StoredObject, *, most_bytes: int) -> bytes:
         """A small object whole.
