@@ -172,7 +172,7 @@ def test_one_run_takes_files_proves_their_days_and_builds_the_marts(
     }
     assert [dict(record.data) for record in metadata["files"].records] == [
         {
-            "file": key[:79] + "…" if len(key) > 80 else key,
+            "file": key,
             "state": "taken",
             "model": "events",
             "rows": 2,
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read_makes_the_check_red(
 ):
     """It is named; the run goes on with the others; it is green again once the file is another one."""
     posthog.control.insert([on(today - timedelta(days=n)) for n in (2, 1)])
-    broken, _ = export()
+    broken, _ = export(prefix="posthog/{table}/{year}/{month}/of-our-company")
     content = (folder / broken).read_bytes()
     (folder / broken).write_bytes(content[:-20])
     result = run_files(bucketed, instance, today)
@@ -229,6 +229,7 @@ def test_a_file_that_cannot_be_read_makes_the_check_red(
         dg.AssetCheckSeverity.ERROR,
     )
     assert (record.data["file"], record.data["state"]) == (broken, "unreadable")
+    assert str(record.data["reason"]).endswith("Fetch it again from where it came.")
     assert rows(stored, "SELECT count(*) FROM raw_events") == [(1,)]
     (folder / broken).write_bytes(content)
     result = run_files(bucketed, instance, today)
