@@ -53,8 +53,9 @@ test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day,
 test-walks: $(READY)  ## Let 200 random walks happen in PostHog, and compare the warehouse event by event (slow).
 	$(BIN)/python -m leadpipe_tests.events.walks
 
-test-kills: $(READY)  ## Kill 60 syncs in all their phases, and compare with one that nobody disturbed (slow).
+test-kills: $(READY)  ## Kill 60 syncs and 30 loads by downloads in all phases, and compare with undisturbed ones (slow).
 	$(BIN)/python -m leadpipe_tests.dagster_ui.kills
+	$(BIN)/python -m leadpipe_tests.events.exported.kills
 
 test-deliveries: $(READY)  ## Prove that no lead is lost or sent twice: 10,000 to nasty partners, 200 kills, 500,000 fuzzed (slow).
 	$(BIN)/python -m leadpipe_tests.delivery.proof

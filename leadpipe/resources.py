@@ -96,21 +96,28 @@ def preview(
     return table([str(column[0]) for column in result.description], result.fetchall())
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.TableMetadataValue:
-    """Rows as a table for the Dagster UI; long cells are cut."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, longest: int = _LONGEST_CELL
+) -> dg.TableMetadataValue:
+    """Rows as a table for the Dagster UI; cells that are longer are cut."""
     return dg.TableMetadataValue(
-        records=[dg.TableRecord(dict(zip(columns, map(_cell, row), strict=True))) for row in rows],
+        records=[
+            dg.TableRecord(
+                dict(zip(columns, (_cell(value, longest) for value in row), strict=True))
+            )
+            for row in rows
+        ],
         schema=dg.TableSchema(columns=[dg.TableColumn(name, "string") for name in columns]),
     )
 
 
-def _cell(value: object) -> str | int | float | bool | None:
+def _cell(value: object, longest: int) -> str | int | float | bool | None:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return round(value, 2)
     text = str(value)
-    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def column_schema(connection: duckdb.DuckDBPyConnection, table: str) -> dg.TableSchema:

@@ -44,6 +44,10 @@ os.environ |= {
     "LEADPIPE_WAREHOUSE": "",
     "LEADPIPE_ALERT_TO": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
+    # Nobody's role: what this machine would find in a cloud is not asked for.
+    "AWS_METADATA_ENDPOINT": "http://127.0.0.1:1",
+    "GCE_METADATA_HOST": "127.0.0.1:1",
+    "GCE_METADATA_IP": "127.0.0.1:1",
     # Whatever Python a test starts has the test's clock.
     "PYTHONPATH": os.pathsep.join(
         filter(None, (str(Path(__file__).parent / "calendar"), os.environ.get("PYTHONPATH")))
@@ -67,6 +71,7 @@ pytest_plugins = [
     "leadpipe_tests.web.browser.fixtures",
     "leadpipe_tests.dagster_ui.fixtures",
     "leadpipe_tests.s3_server",
+    "leadpipe_tests.cloud",
 ]
 
 

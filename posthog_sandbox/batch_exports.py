@@ -124,6 +124,7 @@ class BatchExport:
         include: names of events; empty for all.
         exclude: names of events.
         extra_columns: columns of a text that a later PostHog exports, too; Parquet only.
+        team_id: the project's number, which persons have in a column.
     """
 
     destination: Destination
@@ -136,6 +137,7 @@ class BatchExport:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     extra_columns: tuple[tuple[str, str], ...] = ()
+    team_id: int = 1
 
     def spans(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
         """The runs' spans of which the end lies after `start`, and not after `end`, in the zone."""
@@ -218,6 +220,7 @@ def export_span(
         include=export.include,
         exclude=export.exclude,
         reading=reading,
+        team_id=export.team_id,
     )
     folder = export.folder_of(start, end)
     written: list[str] = []
@@ -316,8 +319,8 @@ def export_spans(
     return keys
 
 
-def export_of(body: Mapping[str, Any]) -> BatchExport:
-    """An export from what the lever was given."""
+def export_of(body: Mapping[str, Any], *, team_id: int) -> BatchExport:
+    """An export of a project from what the lever was given."""
     kind = FileKind(
         format=body["format"],
         compression=body["compression"],
@@ -338,6 +341,7 @@ def export_of(body: Mapping[str, Any]) -> BatchExport:
         include=tuple(body["include"]),
         exclude=tuple(body["exclude"]),
         extra_columns=tuple(body["extra_columns"].items()),
+        team_id=body["team_id"] or team_id,
     )
 
 

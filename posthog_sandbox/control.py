@@ -390,7 +390,8 @@ class SandboxControl:
             dies_after: the worker dies after so many files of each interval, before the manifest.
             **export: `interval` (`hour`, `day`, `week`, `every 5 minutes`, `every 15 minutes`), `zone`,
                 `offset_hours`, `prefix`, `model` (`events`, `persons`), `format` (`Parquet`, `JSONLines`),
-                `compression`, `max_size_mb`, `batch_rows`, `include`, `exclude`, `extra_columns`.
+                `compression`, `max_size_mb`, `batch_rows`, `include`, `exclude`, `extra_columns`, `team_id`
+                (of another project, for its persons).
         """
         found = self._post(
             "exports/run",
@@ -512,6 +513,7 @@ def _export_body(destination: Mapping[str, str], export: Mapping[str, object]) -
         "compression": "zstd",
         "max_size_mb": None,
         "batch_rows": None,
+        "team_id": None,
         "include": [],
         "exclude": [],
         "extra_columns": {},

@@ -213,7 +213,7 @@ def _deliveries(world: World, body: dict[str, Any]) -> dict[str, Any]:
 def _export(world: World, body: dict[str, Any]) -> dict[str, Any]:
     keys = export_spans(
         world.storage,
-        export_of(body),
+        export_of(body, team_id=world.context(in_utc=True).team_id),
         read_moment(body["start"]) if body["start"] else None,
         read_moment(body["end"]),
         now=world.clock.now(),
@@ -224,7 +224,8 @@ def _export(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_export(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    world.batch_exports.add(export_of(body), world.clock.now())
+    export = export_of(body, team_id=world.context(in_utc=True).team_id)
+    world.batch_exports.add(export, world.clock.now())
     return {}
 
 

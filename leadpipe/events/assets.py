@@ -42,6 +42,8 @@ from leadpipe.resources import (
 _MOST_VERDICTS = 31
 _MOST_FILES = 100
 _MOST_GAPS = 20
+LONGEST_TEXT = 600
+"""Of a file's key, which is needed whole to take it by hand, and of why it was not taken."""
 _BACKFILL_TAG = "dagster/backfill"
 _PARENT_TAG = "dagster/parent_run_id"
 
@@ -175,6 +177,7 @@ def _taken(report: TakeReport) -> dict[str, dg.MetadataValue]:
                     :_MOST_FILES
                 ]
             ),
+            longest=LONGEST_TEXT,
         ),
         "events fetched": dg.MetadataValue.int(report.ingested.fetched),
         "events new": dg.MetadataValue.int(report.ingested.new),
@@ -371,6 +374,7 @@ def _counts(report: LoadReport, days: Sequence[date]) -> dict[str, dg.MetadataVa
         ),
         "exports": dg.MetadataValue.int(report.brought.spans),
         "files": dg.MetadataValue.int(report.brought.files),
+        "exports that failed": dg.MetadataValue.json([*report.brought.failed]),
         "windows": dg.MetadataValue.int(report.windows),
         "API calls": dg.MetadataValue.int(report.calls.api_calls),
         "seconds of API calls": dg.MetadataValue.float(round(report.calls.seconds, 3)),

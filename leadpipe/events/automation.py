@@ -3,9 +3,9 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -24,8 +24,9 @@ from leadpipe.automation import (
 from leadpipe.errors import LeadpipeError, NotPublished
 from leadpipe.events import ledger
 from leadpipe.events.connecting import open_bucket, sync_config
-from leadpipe.events.exported.bucket import StoredObject
+from leadpipe.events.exported.bucket import LISTED_AT_ONCE, Bucket, StoredObject, Stretch
 from leadpipe.events.exported.choosing import KnownFile, State, unseen
+from leadpipe.events.exported.recent import recent_stretches
 from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.settings import EventsSettings
 from leadpipe.living import is_living, remove_dead
@@ -35,6 +36,10 @@ from leadpipe.ranges import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 
 _AGAIN = timedelta(minutes=10)  # the same files are not asked for more often
+_WHOLE = timedelta(
+    hours=1
+)  # the whole bucket is listed so often; what is new at its end, at every tick
+_RECENT_DAYS = 45  # an export that wrote nothing for so long is looked at with the whole
 _TELL_AGAIN = timedelta(hours=6)  # nor is a run started more often that can only fail
 _SOON = timedelta(minutes=5)  # time for Dagster to start what was requested, and what was killed
 _TICKS = uuid.UUID("6d1c5c0e-3a53-4c0f-9b0c-4f1d5f6f2a11")  # whose names are moments of ticks
@@ -177,29 +182,59 @@ def take_exported_files(
 ) -> dg.RunRequest | dg.SkipReason:
     """A run when something is there that no run has decided on, and none is under way.
 
-    One listing a tick. The cursor remembers what was asked for: what a run does not settle is tried again
-    after 10 minutes, and a bucket that cannot be listed fails a run every 6 hours, so that it is told.
+    A tick lists where new files turn up; the whole bucket once an hour, until nothing in it is new, and
+    always where that is one request. The cursor remembers what was asked for: what a run does not settle is
+    tried again after 10 minutes, and a bucket that cannot be listed fails a run every 6 hours, so that it is
+    told.
     """
     now = datetime.now(UTC)
     bucket = open_bucket(settings, patience_seconds=TICK_SECONDS / 3)
     if bucket is None:
         return dg.SkipReason("LEADPIPE_BUCKET is not set")
+    cursor = json.loads(context.cursor) if context.cursor else {}
     try:
-        new = unseen(bucket.listing(), _known_files(settings))
+        stretches = _stretches(bucket, settings, cursor, now)
+        listing = bucket.listing(stretches) if stretches else bucket.listing()
+        new = unseen(listing, _known_files(settings))
     except LeadpipeError as error:
         what, patience, nothing = f"error: {type(error).__name__}", _TELL_AGAIN, str(error)
     else:
+        if not new and not stretches:
+            whole = {"at": now.isoformat(), "objects": len(listing), "bucket": bucket.address}
+            context.update_cursor(json.dumps({**cursor, "whole": whole}))
         if not new:
             return dg.SkipReason("nothing new in the bucket")
         what, patience = _digest(new), _AGAIN
         nothing = f"{len(new)} new files were asked for less than 10 minutes ago"
-    if _was_asked(context.cursor, what, now - patience):
+    if _was_asked(cursor, what, now - patience):
         return dg.SkipReason(nothing)
     if reason := hindrance(context.instance, files_job.name, now):
         return dg.SkipReason(reason)
-    context.update_cursor(json.dumps({"asked": what, "at": now.isoformat()}))
+    context.update_cursor(json.dumps({**cursor, "asked": what, "at": now.isoformat()}))
     today = now.date().isoformat()
     return dg.RunRequest(tags=range_tags(today, today, "bucket"))
+
+
+def _stretches(
+    bucket: Bucket, settings: EventsSettings, cursor: Mapping[str, Any], now: datetime
+) -> tuple[Stretch, ...]:
+    """Where a tick looks; nowhere in particular if it is time for the whole bucket, or that is as cheap."""
+    whole = cursor.get("whole")
+    if (
+        whole is None
+        or bucket.folder is not None
+        or whole["bucket"] != bucket.address
+        or whole["objects"] <= LISTED_AT_ONCE
+        or datetime.fromisoformat(whole["at"]) <= now - _WHOLE
+    ):
+        return ()
+    found = reading.query(
+        settings.published_dir,
+        "SELECT key FROM exported_files WHERE state <> 'superseded' AND interval_end > "
+        "(SELECT max(interval_end) FROM exported_files) - to_days($days::INTEGER)",
+        {"days": _RECENT_DAYS},
+    ).rows
+    return recent_stretches([str(key) for (key,) in found])
 
 
 def _known_files(settings: EventsSettings) -> dict[str, KnownFile]:
@@ -222,12 +257,9 @@ def _digest(files: list[StoredObject]) -> str:
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
-def _was_asked(cursor: str | None, what: str, since: datetime) -> bool:
+def _was_asked(cursor: Mapping[str, Any], what: str, since: datetime) -> bool:
     """Whether the same was asked for since then."""
-    if not cursor:
-        return False
-    before = json.loads(cursor)
-    return bool(before["asked"] == what and datetime.fromisoformat(before["at"]) > since)
+    return cursor.get("asked") == what and datetime.fromisoformat(cursor["at"]) > since
 
 
 JOBS = (sync_job, audit_job, files_job)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from leadpipe.events import ledger
-from leadpipe.events.assets import exported_files, raw_events, run_of
+from leadpipe.events.assets import LONGEST_TEXT, exported_files, raw_events, run_of
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
@@ -209,6 +209,6 @@ def every_exported_file_was_taken(warehouse: WarehouseResource) -> dg.AssetCheck
         severity=dg.AssetCheckSeverity.ERROR if is_wrong else dg.AssetCheckSeverity.WARN,
         metadata={
             "files that were not taken": len(found),
-            "files": table(("file", "state", "reason"), found[:_MOST_SHOWN]),
+            "files": table(("file", "state", "reason"), found[:_MOST_SHOWN], longest=LONGEST_TEXT),
         },
     )

@@ -87,11 +87,17 @@ def _lane(settings: EventsSettings, posthog: PostHog) -> Finding:
         return Finding("wrong", "lane", str(error))
     if lane.lane == "query" and settings.lane == "auto":
         return Finding("ok", "lane", f"queries; {lane.why} (Settings → Personal API keys)")
+    if settings.lane != "auto":
+        why = f"as LEADPIPE_LANE={settings.lane} says"
+    elif lane.lane == "bucket":
+        why = "as LEADPIPE_BUCKET is set"
+    else:
+        why = "as the key has the scope batch_export:write"
     much = f"from {MUCH:,} events on" if settings.lane == "auto" else "always"
     text = {
-        "query": "queries, as configured",
-        "download": f"file downloads {much}, else queries",
-        "bucket": f"batch exports in {settings.bucket}; queries bring what is not in files",
+        "query": f"queries, {why}",
+        "download": f"file downloads {much}, else queries, {why}",
+        "bucket": f"batch exports in {settings.bucket}, {why}; queries bring what is not in files",
     }
     return Finding("ok", "lane", text[lane.lane])
 

@@ -127,7 +127,8 @@ class EventsSettings(Settings):
     bucket_endpoint: Annotated[str | None, AfterValidator(_endpoint)] = Field(
         None,
         alias="LEADPIPE_BUCKET_ENDPOINT",
-        description="The address of a store that speaks S3 and is not Amazon's: R2, MinIO and others.",
+        description="The address of a store that is not Amazon's or Google's own: R2, MinIO and others that "
+        "speak S3, or for gs:// what speaks as Google's.",
     )
     lane: Lane = Field(
         "auto",

@@ -7,7 +7,7 @@ requests. What the files are and which of them to take is not this module's busi
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,18 +29,28 @@ from leadpipe.errors import (
 )
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ClientConfig, GCSConfig, RetryConfig
 
+LISTED_AT_ONCE = 1_000
+"""So many objects are a page of a listing, one request to a store."""
 _MOST_OBJECTS = 2_000_000
-_LISTED_AT_ONCE = 1_000
 _CHUNK_BYTES = 4_000_000
 _FRUITLESS_TRIES = 3
 _SPARE_BYTES = 200_000_000  # of the disk, for the warehouse to write in meanwhile
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _ANSWER = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]+)</Code>")
+_METADATA = re.compile(
+    r"computeMetadata|/latest/(?:api|meta-data)/|169\.254\.\d|security-credentials"
+)
 _SECRETS = ("SignatureDoesNotMatch", "InvalidSecretAccessKey", "AuthFailure")
-_KEYS = ("InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "Unauthenticated")
+_KEYS = (
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "ExpiredToken",
+    "Unauthenticated",
+    "AuthenticationRequired",
+)
 _REGIONS = (
     "PermanentRedirect",
     "AuthorizationHeaderMalformed",
@@ -64,6 +74,19 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a listing.
+
+    Args:
+        folder: below which its keys lie; empty for all.
+        after: its keys come after this one in the order of their texts; empty for all.
+    """
+
+    folder: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class Bucket:
     """A place with exported files; nothing is asked of it before it is used.
 
@@ -72,7 +95,7 @@ class Bucket:
         key_id: the id of the access key; without it the machine's own role is used.
         secret: the access key's secret, or Google's service account key as JSON.
         region: of the bucket.
-        endpoint: of a store that is not Amazon's.
+        endpoint: of a store that is neither Amazon's nor Google's own.
         patience: how long a listing or small read may take.
     """
 
@@ -91,29 +114,36 @@ class Bucket:
             return Path(unquote(parts.path))
         return None if parts.scheme in {"s3", "gs"} else Path(self.address)
 
-    def listing(self) -> list[StoredObject]:
-        """All objects below the address.
+    def listing(self, stretches: Sequence[Stretch] = (Stretch(),)) -> list[StoredObject]:
+        """The objects below the address, each once: all, or those of some stretches.
+
+        A store is asked once for each 1,000 objects of a stretch.
 
         Raises:
             BucketRefused, BucketUnavailable.
         """
-        found: list[StoredObject] = []
+        found: dict[str, StoredObject] = {}
         with self._explaining("list it"):
-            for chunk in obstore.list(self._store(), chunk_size=_LISTED_AT_ONCE):
-                found += [
-                    StoredObject(
-                        one["path"],
-                        (one["e_tag"] or f"{one['last_modified']:%Y%m%dT%H%M%S%f}").strip('"'),
-                        one["size"],
-                    )
-                    for one in chunk
-                ]
-                if len(found) > _MOST_OBJECTS:
-                    raise BucketRefused(
-                        f"{self.address} holds more than {_MOST_OBJECTS:,} objects. Let LEADPIPE_BUCKET name "
-                        "the prefix of the export, and let a lifecycle rule of the bucket remove old files."
-                    )
-        return found
+            store = self._store()
+            for stretch in stretches:
+                for chunk in obstore.list(
+                    store,
+                    stretch.folder or None,
+                    offset=stretch.after or None,
+                    chunk_size=LISTED_AT_ONCE,
+                ):
+                    for one in chunk:
+                        e_tag = one["e_tag"] or f"{one['last_modified']:%Y%m%dT%H%M%S%f}"
+                        found[one["path"]] = StoredObject(
+                            one["path"], e_tag.strip('"'), one["size"]
+                        )
+                    if len(found) > _MOST_OBJECTS:
+                        raise BucketRefused(
+                            f"{self.address} holds more than {_MOST_OBJECTS:,} objects. Let LEADPIPE_BUCKET "
+                            "name the prefix of the export, and let a lifecycle rule of the bucket remove "
+                            "old files."
+                        )
+        return [*found.values()]
 
     def read(self, stored: StoredObject, *, most_bytes: int) -> bytes:
         """A small object whole.
@@ -206,12 +236,15 @@ class Bucket:
         prefix = parts.path.strip("/") or None
         secret = self.secret.get_secret_value() if self.secret else None
         if parts.scheme == "gs":
+            google: GCSConfig = {"service_account_key": secret} if secret else {}
+            if self.endpoint:
+                google["base_url"] = self.endpoint
             return GCSStore(
                 parts.netloc,
                 prefix=prefix,
                 client_options=client,
                 retry_config=retry,
-                config={"service_account_key": secret} if secret else None,
+                config=google,
             )
         given = {
             "access_key_id": self.key_id,
@@ -249,7 +282,7 @@ class Bucket:
         code = found[1] if (found := _CODE.search(text)) else ""
         status = int(found[1]) if (found := _ANSWER.search(text)) else None
         problem = f"{self.address}: could not {what}"
-        if reason := _reason(text, code, status):
+        if reason := self._reason(text, code, status):
             return BucketRefused(f"{problem}: {reason}")
         if (
             status is not None
@@ -267,47 +300,80 @@ class Bucket:
             "waits there is taken by a later run."
         )
 
+    @property
+    def _is_google(self) -> bool:
+        return urlsplit(self.address).scheme == "gs"
 
-def _reason(text: str, code: str, status: int | None) -> str | None:
-    """Why a store refuses for good; None if it may be passing."""
-    reasons = (
-        (
-            code == "AccessDenied"
-            or (status == HTTPStatus.FORBIDDEN and not code)
-            or "Permission" in text[:60],
+    def _who(self) -> tuple[str, str, str]:
+        """Who reads, which rights that one needs, and by which settings a person names that one."""
+        google = (
+            "storage.objects.list, storage.objects.get: the role Storage Object Viewer has both"
+        )
+        rights = google if self._is_google else "s3:ListBucket, s3:GetObject"
+        if self.folder is not None:
+            return "the user that runs leadpipe", "r and x on the folder", "LEADPIPE_BUCKET"
+        if self._is_google:
+            settings = "LEADPIPE_BUCKET_SECRET (the service account's key, as JSON)"
+        else:
+            settings = "LEADPIPE_BUCKET_KEY_ID and LEADPIPE_BUCKET_SECRET"
+        return "its key" if self.secret else "the machine's role", rights, settings
+
+    def _reason(self, text: str, code: str, status: int | None) -> str | None:
+        """Why a store refuses for good; None if it may be passing."""
+        who, rights, settings = self._who()
+        if self.secret is None and _METADATA.search(text):
+            return (
+                "no key is set, and the machine's metadata service gives it no role. Set "
+                f"{settings}, or give the machine a role that may read the bucket."
+            )
+        if self.secret is None:
+            unknown = "the machine's role"
+        elif self._is_google:
+            unknown = "the service account of LEADPIPE_BUCKET_SECRET"
+        else:
+            unknown = "LEADPIPE_BUCKET_KEY_ID"
+        scheme = "gs" if self._is_google else "s3"
+        reasons = (
             (
-                "its key lacks the permission. It needs to list the bucket and to read its objects "
-                "(s3:ListBucket, s3:GetObject)."
+                code == "AccessDenied"
+                or (status == HTTPStatus.FORBIDDEN and not code)
+                or "Permission" in text[:60],
+                (
+                    f"{who} lacks the permission. It needs to list the bucket and to read its objects "
+                    f"({rights})."
+                ),
             ),
-        ),
-        (
-            code in _SECRETS,
-            "LEADPIPE_BUCKET_SECRET is not the secret of LEADPIPE_BUCKET_KEY_ID. Copy both again.",
-        ),
-        (
-            code in _KEYS or status == HTTPStatus.UNAUTHORIZED,
-            "the store does not know LEADPIPE_BUCKET_KEY_ID. Copy the key again, or make a new one.",
-        ),
-        (
-            code in _REGIONS
-            or "incorrectly configured region" in text
-            or status == HTTPStatus.MOVED_PERMANENTLY,
-            "the bucket is in another region. Set LEADPIPE_BUCKET_REGION to the bucket's.",
-        ),
-        (
-            code == "NoSuchBucket",
-            "there is no such bucket. Correct LEADPIPE_BUCKET (s3://bucket/prefix).",
-        ),
-        (
-            "credential error" in text.lower() or "decode service account" in text.lower(),
-            "its key cannot be used. For gs:// LEADPIPE_BUCKET_SECRET is the service account's key, as JSON.",
-        ),
-        (
-            "empty path segment" in text,
             (
-                "a key there has an empty part (`//`), which no store but S3 knows. Let LEADPIPE_BUCKET name "
-                "the export's own prefix, without such keys."
+                code in _SECRETS,
+                "LEADPIPE_BUCKET_SECRET is not the secret of LEADPIPE_BUCKET_KEY_ID. Copy both again.",
             ),
-        ),
-    )
-    return next((reason for is_it, reason in reasons if is_it), None)
+            (
+                code in _KEYS or status == HTTPStatus.UNAUTHORIZED,
+                f"the store does not know {unknown}. Copy the key again, or make a new one.",
+            ),
+            (
+                code in _REGIONS
+                or "incorrectly configured region" in text
+                or status == HTTPStatus.MOVED_PERMANENTLY,
+                "the bucket is in another region. Set LEADPIPE_BUCKET_REGION to the bucket's.",
+            ),
+            (
+                code == "NoSuchBucket",
+                f"there is no such bucket. Correct LEADPIPE_BUCKET ({scheme}://bucket/prefix).",
+            ),
+            (
+                "credential error" in text.lower() or "decode service account" in text.lower(),
+                (
+                    "its key cannot be used. For gs:// LEADPIPE_BUCKET_SECRET is the service account's "
+                    "key, as JSON."
+                ),
+            ),
+            (
+                "empty path segment" in text,
+                (
+                    "a key there has an empty part (`//`), which no store but S3 knows. Let "
+                    "LEADPIPE_BUCKET name the export's own prefix, without such keys."
+                ),
+            ),
+        )
+        return next((reason for is_it, reason in reasons if is_it), None)

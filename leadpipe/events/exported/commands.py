@@ -11,10 +11,10 @@ import click
 
 from leadpipe.cli.output import emit, notes
 from leadpipe.connections import connect_posthog, open_warehouse
-from leadpipe.errors import ConfigurationError, ExportedFileError
+from leadpipe.errors import ConfigurationError
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.exported.folding import TakenIn
-from leadpipe.events.exported.importing import ImportReport, import_files
+from leadpipe.events.exported.importing import ImportReport, Outcome, PersonsTaken, import_files
 from leadpipe.events.ledger import Run
 from leadpipe.events.settings import EventsSettings
 from leadpipe.posthog import PostHog
@@ -37,10 +37,11 @@ _MOST_RANGES = 5
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_exported(*, files: tuple[Path, ...], unproved: bool, as_json: bool) -> None:
-    """Take files of PostHog's events model, from a download, a batch export or anywhere.
+    """Take files of PostHog's events or persons, from a download, a batch export or anywhere.
 
-    Parquet with any compression inside, and JSON Lines plain, gzip or zstd. Events that are here already
-    count once, in whatever order files and syncs come. PostHog is asked whether a file is of this project,
+    Parquet with any compression inside, and JSON Lines plain, gzip, brotli or zstd; what is in a file is told
+    by its columns. Events that are here already count once, in whatever order files and syncs come; persons
+    say whose they are, below what PostHog's queries say. PostHog is asked whether a file is of this project,
     and afterwards whether the days it touched are complete. Ends with 1 if a file could not be taken; the
     others are in all the same.
 
@@ -91,9 +92,19 @@ def _asked(settings: EventsSettings) -> PostHog:
         ) from None
 
 
-def _tell(name: str, outcome: TakenIn | ExportedFileError, *, as_json: bool) -> None:
-    if not as_json and isinstance(outcome, TakenIn):
+def _tell(name: str, outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        return
+    if isinstance(outcome, TakenIn):
         notes.print(f"{name}: {outcome.new:,} of {outcome.rows:,} rows are new", markup=False)
+    if isinstance(outcome, PersonsTaken):
+        days = len(outcome.changed_days)
+        notes.print(
+            f"{name}: {outcome.rows:,} rows of persons; on {days:,} {'day' if days == 1 else 'days'} events "
+            "have another person now",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _row(name: str, taken: TakenIn) -> dict[str, object]:
@@ -115,6 +126,10 @@ def _row(name: str, taken: TakenIn) -> dict[str, object]:
 def _content(report: ImportReport, rows: Sequence[dict[str, object]]) -> dict[str, object]:
     return {
         "files": rows,
+        "persons_files": [
+            {"file": name, "rows": persons.rows, "days_changed": persons.changed_days}
+            for name, persons in report.persons.items()
+        ],
         "bad_files": report.bad,
         "days_equal": report.equal,
         "days_differing": report.differing,

@@ -4,6 +4,7 @@ Whether a file can be read to its end is found out by who reads its rows: what c
 taken for events here, and told there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from leadpipe.warehouse import memory
 
 _EVENTS = {"uuid", "event", "timestamp"}
 _PERSONS = {"distinct_id", "person_id", "person_distinct_id_version"}
+_PERSON_TYPES = {
+    "distinct_id": "VARCHAR",
+    "person_id": "VARCHAR",
+    "person_distinct_id_version": "BIGINT",
+    "is_deleted": "BOOLEAN",
+    "team_id": "BIGINT",
+}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -44,7 +52,7 @@ def contents_of(path: Path) -> Contents:
     if columns <= {"json"}:  # not a line of JSON in it, or none that is whole
         return Contents("events", frozenset(), "")
     if columns >= _PERSONS:
-        return Contents("persons", columns, relation)
+        return Contents("persons", columns, _relation(path, _PERSON_TYPES))
     if columns >= _EVENTS:
         return Contents("events", columns, relation)
     return Contents(
@@ -52,7 +60,8 @@ def contents_of(path: Path) -> Contents:
     )
 
 
-def _relation(path: Path) -> str:
+def _relation(path: Path, types: Mapping[str, str] | None = None) -> str:
+    """For a FROM; of JSON Lines with the columns given, as a guess would make dates and UUIDs of ids."""
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"PAR1":
@@ -60,7 +69,8 @@ def _relation(path: Path) -> str:
     packed = next(
         (kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "uncompressed"
     )
+    listed = ", ".join(f"{column}: '{kind}'" for column, kind in (types or {}).items())
     return (
         f"read_json({file_name(path)}, format = 'newline_delimited', compression = '{packed}', "
-        "maximum_object_size = 64000000)"
+        f"maximum_object_size = 64000000{f', columns = {{{listed}}}' if listed else ''})"
     )

@@ -117,10 +117,7 @@ def _head(path: Path, name: str) -> bytes:
 
 def _unknown(name: str) -> ExportedFileError:
     if name.endswith(".br"):
-        return ExportedFileError(
-            f"{name} is packed with brotli, which is read inside Parquet only. Unpack it (`brotli -d`), "
-            "or export as Parquet, or with gzip."
-        )
+        return damaged(name)
     return ExportedFileError(
         f"{name} is neither Parquet nor JSON Lines. Export the events model in one of these formats."
     )
@@ -159,6 +156,11 @@ def _checked(name: str, found: Mapping[str, str]) -> Mapping[str, str]:
             if "session_id" in found
             else None
         )
+        if model == "persons":  # with all its columns it would not have been taken for events
+            raise ExportedFileError(
+                f"{name} has persons in it, and lacks one of the columns distinct_id, person_id and "
+                "person_distinct_id_version. Export the persons model with all its columns."
+            )
         if model:
             raise ExportedFileError(
                 f"{name} has {model} in it, not events. Export the events model, and take its files."

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.errors import DiskFull
+from leadpipe.errors import DiskFull, ExportedFileError
 from leadpipe.events.exported.files import ExportedFile, damaged, examine
 from leadpipe.events.exported.rows import LoadedDays, counted, prepare, wire_rows
 from leadpipe.events.ingest import IngestResult, ingest, keep_rejected
@@ -25,8 +25,14 @@ from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged, copy, file_name, write_pieces
 from leadpipe.warehouse import Warehouse, memory
 
-_MEMORY_LIMIT = "500MB"
-_NO_SPACE = ("no space left", "max_temp_directory_size", "disk quota exceeded")
+_ROOMS = (("500MB", None), ("1GB", 1))
+"""Memory and threads with which a file is typed: large row groups, of other writers, take the second."""
+_NO_SPACE = (
+    "no space left",
+    "max_temp_directory_size",
+    "disk quota exceeded",
+    "file too large",
+)
 Note = Callable[[duckdb.DuckDBPyConnection, "TakenIn"], None]
 
 
@@ -90,14 +96,29 @@ def take_in(
     waiting = folder / f"exported-{file.stat().st_ino}" if file.exists() else folder / "exported"
     try:
         with _telling_a_full_disk(folder):
-            with memory(spill=waiting, memory_limit=_MEMORY_LIMIT) as connection:
-                prepare(connection)
-                exported = examine(connection, file, name=name)
-                days = LoadedDays(first_day, clock().astimezone(UTC).date())
-                typed = _type(connection, exported, mapping, days, waiting)
+            days = LoadedDays(first_day, clock().astimezone(UTC).date())
+            typed = _typed(file, name, mapping, days, waiting)
             return _merge(warehouse, typed, days, run_id, clock, note)
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
+
+
+def _typed(file: Path, name: str, mapping: EventMapping, days: LoadedDays, waiting: Path) -> _Typed:
+    """Type a file's rows in as little memory as will do."""
+    for limit, threads in _ROOMS:
+        with memory(spill=waiting, memory_limit=limit, threads=threads) as connection:
+            prepare(connection)
+            exported = examine(connection, file, name=name)
+            try:
+                return _type(connection, exported, mapping, days, waiting)
+            except duckdb.OutOfMemoryException as error:
+                if _is_full(error):
+                    raise
+                shutil.rmtree(waiting / "pieces", ignore_errors=True)
+    raise ExportedFileError(
+        f"{name} cannot be read in {_ROOMS[-1][0]} of memory: its row groups, or some of its events, are too "
+        "large. Nothing of it was loaded. Export shorter spans, or write it anew with smaller row groups."
+    )
 
 
 def _type(
@@ -122,7 +143,9 @@ def _type(
                 exported, mapping, f"{days.are_left} AND {days.are_history} IS NOT TRUE"
             )
             copy(connection, f"SELECT to_json(fields)::VARCHAR AS content FROM {left}", misdated)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.IOException as error:
         if _is_full(error):
             raise
         raise damaged(exported.name) from error
@@ -187,6 +210,6 @@ def _telling_a_full_disk(folder: Path) -> Iterator[None]:
 
 
 def _is_full(error: BaseException) -> bool:
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return True
     return any(text in str(error).lower() for text in _NO_SPACE)

@@ -9,13 +9,21 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
+
 from leadpipe.errors import ExportedFileError
 from leadpipe.events import hidden_days, retention
 from leadpipe.events.days import DayState, record_proof
-from leadpipe.events.exported.files import examine
+from leadpipe.events.exported.contents import Contents, contents_of
+from leadpipe.events.exported.files import damaged, examine
 from leadpipe.events.exported.folding import TakenIn, take_in
-from leadpipe.events.exported.provenance import refuse_other_project
+from leadpipe.events.exported.person_files import take_persons
+from leadpipe.events.exported.provenance import (
+    refuse_other_project,
+    refuse_other_projects_persons,
+)
 from leadpipe.events.exported.rows import prepare
+from leadpipe.events.exported.unpacking import unpacked
 from leadpipe.events.ledger import Run
 from leadpipe.events.mapping.retyping import retype_stale
 from leadpipe.events.persons import compare_days
@@ -30,11 +38,23 @@ _NO_CALLS = CallCounts(0, 0, 0)
 
 
 @dataclass(frozen=True)
+class PersonsTaken:
+    """What a file of persons said: how many rows, and on which days events have other persons now."""
+
+    rows: int
+    changed_days: tuple[date, ...]
+
+
+Outcome = TakenIn | PersonsTaken | ExportedFileError
+
+
+@dataclass(frozen=True)
 class ImportReport:
     """What an import did.
 
     Args:
-        files: by name, what each file brought that could be read, in the order they were named.
+        files: by name, what each file of events brought that could be read, in the order they were named.
+        persons: by name, what each file of persons said, in the same order.
         bad: by name, why a file could not be taken.
         equal: days that the files touched, and that have PostHog's events now.
         differing: those that have not.
@@ -42,6 +62,7 @@ class ImportReport:
     """
 
     files: dict[str, TakenIn] = field(default_factory=dict)
+    persons: dict[str, PersonsTaken] = field(default_factory=dict)
     bad: dict[str, str] = field(default_factory=dict)
     equal: tuple[date, ...] = ()
     differing: tuple[date, ...] = ()
@@ -57,14 +78,14 @@ def import_files(
     config: SyncConfig,
     first_day: date,
     clock: Callable[[], datetime],
-    told: Callable[[str, TakenIn | ExportedFileError], None] = lambda _, __: None,
+    told: Callable[[str, Outcome], None] = lambda _, __: None,
 ) -> ImportReport:
-    """Take files of PostHog's events model in, whichever lane wrote them, and prove the days they touch.
+    """Take files of events and persons in, whichever lane wrote them, and prove the days they touch.
 
     Args:
         posthog: asked whether it knows the files' events, and then to prove the days; None to do neither.
         warehouse: filled.
-        files: Parquet or JSON Lines, each by itself.
+        files: Parquet or JSON Lines, each by itself; their columns say whether they are events or persons.
         run: entered in the ledger; new rows are stamped with it.
         config: which events, what they mean, and where rows wait.
         first_day: the first day that is loaded.
@@ -78,6 +99,7 @@ def import_files(
     with on_record(posthog, warehouse, run, config=config, clock=clock) as record:
         retype_stale(warehouse, config.mapping)
         taken: dict[str, TakenIn] = {}
+        persons: dict[str, PersonsTaken] = {}
         bad: dict[str, str] = {}
         for file, outcome in _fold_each(
             posthog,
@@ -92,14 +114,18 @@ def import_files(
             told(str(file), outcome)
             if isinstance(outcome, TakenIn):
                 taken[str(file)] = outcome
+            elif isinstance(outcome, PersonsTaken):
+                persons[str(file)] = outcome
             else:
                 bad[str(file)] = str(outcome)
-        days = sorted({day for one in taken.values() for day in one.changed_days})
-        report = ImportReport(taken, bad, unproved=tuple(days))
+        days = {day for one in taken.values() for day in one.changed_days}
+        days |= {day for one in persons.values() for day in one.changed_days}
+        report = ImportReport(taken, persons, bad, unproved=tuple(sorted(days)))
         if posthog is not None:
             report = _prove(posthog, warehouse, report, config, clock())
         if bad:
-            record.error = f"{len(bad)} of {len(bad) + len(taken)} files could not be taken"
+            whole = len(bad) + len(taken) + len(persons)
+            record.error = f"{len(bad)} of {whole} files could not be taken"
     return report
 
 
@@ -113,37 +139,57 @@ def _fold_each(
     first_day: date,
     landing: Path,
     clock: Callable[[], datetime],
-) -> Iterator[tuple[Path, TakenIn | ExportedFileError]]:
+) -> Iterator[tuple[Path, Outcome]]:
     """Each file and what became of it."""
     floor = retention.current_floor(posthog, warehouse, now=clock()) if posthog else None
     for file in dict.fromkeys(files):
+        outcome: Outcome
         try:
-            if posthog is not None:
-                with memory(spill=landing) as connection:
-                    prepare(connection)
-                    refuse_other_project(
-                        posthog,
-                        connection,
-                        examine(connection, file, name=str(file)),
+            with unpacked(file, name=str(file), folder=landing) as path:
+                contents = contents_of(path)
+                if contents.model == "persons":
+                    outcome = _take_persons(posthog, warehouse, contents, name=str(file))
+                else:
+                    if posthog is not None:
+                        with memory(spill=landing) as connection:
+                            prepare(connection)
+                            refuse_other_project(
+                                posthog,
+                                connection,
+                                examine(connection, path, name=str(file)),
+                                mapping=config.mapping,
+                                shown_from=floor.moment if floor else None,
+                                until=settled_until(posthog, clock(), config.settle),
+                            )
+                    outcome = take_in(
+                        warehouse,
+                        path,
+                        name=str(file),
+                        run_id=run.run_id,
                         mapping=config.mapping,
-                        shown_from=floor.moment if floor else None,
-                        until=settled_until(posthog, clock(), config.settle),
+                        first_day=first_day,
+                        folder=landing,
+                        clock=clock,
                     )
-            yield (
-                file,
-                take_in(
-                    warehouse,
-                    file,
-                    name=str(file),
-                    run_id=run.run_id,
-                    mapping=config.mapping,
-                    first_day=first_day,
-                    folder=landing,
-                    clock=clock,
-                ),
-            )
         except ExportedFileError as error:
-            yield file, error
+            outcome = error
+        yield file, outcome
+
+
+def _take_persons(
+    posthog: PostHog | None, warehouse: Warehouse, contents: Contents, *, name: str
+) -> PersonsTaken:
+    """Give distinct ids to the persons that a file names, if they are this project's."""
+    if posthog is not None:
+        refuse_other_projects_persons(posthog, contents, name=name)
+    try:
+        with warehouse.transaction() as connection:
+            rows, days = take_persons(
+                connection, contents.relation, has_deleted="is_deleted" in contents.columns
+            )
+    except (duckdb.DataError, duckdb.InvalidInputException, duckdb.IOException):
+        raise damaged(name) from None
+    return PersonsTaken(rows, tuple(sorted(days)))
 
 
 def _prove(

@@ -8,6 +8,7 @@ What is in a file is not this module's business.
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate, takewhile
 
 _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)"
 _SPAN = rf"(?P<start>None|{_MOMENT})-(?P<end>{_MOMENT})"
@@ -39,10 +40,39 @@ class Interval:
         folder = self.folder
         for moment in self.span_texts:
             folder = folder.replace(moment, "*")
-        parts = {f"{self.end:{code}}" for code in ("%Y", "%m", "%d", "%H", "%M", "%S")}
+        times = self._times
         return re.sub(
-            r"\d+", lambda found: "*" if found.group() in parts else found.group(), folder
+            r"\d+", lambda found: "*" if found.group() in times else found.group(), folder
         )
+
+    @property
+    def _parts(self) -> list[str]:
+        """Year, month, day, hour, minute and second of its end, as a key has them."""
+        return [f"{self.end:{code}}" for code in ("%Y", "%m", "%d", "%H", "%M", "%S")]
+
+    @property
+    def _times(self) -> set[str]:
+        """The digits that change with time: these parts, or the first of them in a row (`{year}{month}`)."""
+        return {*self._parts, *accumulate(self._parts)}
+
+    @property
+    def fixed_folder(self) -> str:
+        """The folders at the beginning of the key that all intervals of its export share."""
+        parts = self.export.split("/")
+        return "/".join(takewhile(lambda part: "*" not in part, parts))
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether keys of its export sort as their times do, as far as one key can tell.
+
+        So they do below `{year}/{month}`, and not below `{month}/{year}`.
+        """
+        moments = "|".join(map(re.escape, self.span_texts))
+        changing = takewhile(
+            lambda text: text not in self.span_texts, re.findall(rf"{moments}|\d+", self.folder)
+        )
+        times = self._times
+        return "".join(self._parts).startswith("".join(one for one in changing if one in times))
 
     @property
     def span_texts(self) -> tuple[str, str]:

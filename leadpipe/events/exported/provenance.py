@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from leadpipe.errors import OtherProject
+from leadpipe.events.exported.contents import Contents
 from leadpipe.events.exported.files import ExportedFile, damaged
 from leadpipe.events.exported.rows import is_asked_for
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.windows import EPOCH, start_of
 from leadpipe.posthog import PostHog, utc_text
-from leadpipe.warehouse import read_sql
+from leadpipe.warehouse import memory, read_sql
 
 _DAY = timedelta(days=1)
 _MOST_SAMPLES = 50
@@ -86,4 +87,33 @@ def refuse_other_project(
             f"{file.name} is of another project: project {posthog.project_id} of {posthog.host} has none of "
             f"{len(uuids)} of its events of {day}. Nothing of it was loaded. If they were all deleted there, "
             "and you want them all the same, say `--unproved`."
+        )
+
+
+def refuse_other_projects_persons(posthog: PostHog, contents: Contents, *, name: str) -> None:
+    """Refuse a file whose persons are all of another project: they, unlike events, name theirs.
+
+    Where the project is configured without its number (`@current`), nothing is known. Asks PostHog nothing.
+
+    Raises:
+        OtherProject: there are rows, and none is of this project.
+        ExportedFileError: the file cannot be read.
+    """
+    if "team_id" not in contents.columns or not posthog.project_id.isdigit():
+        return
+    try:
+        with memory() as connection:
+            rows, other = connection.execute(
+                "SELECT count(*) FILTER (WHERE team_id::BIGINT = $project), "
+                "any_value(team_id::BIGINT) FILTER (WHERE team_id::BIGINT <> $project) "
+                f"FROM {contents.relation}",
+                {"project": int(posthog.project_id)},
+            ).fetchone() or (0, None)
+    except duckdb.Error as error:
+        raise damaged(name) from error
+    if rows == 0 and other is not None:
+        raise OtherProject(
+            f"{name} is of another project: its persons are of project {other}, not of project "
+            f"{posthog.project_id}. Nothing of it was loaded. If you want them all the same, say "
+            "`--unproved`."
         )

@@ -37,9 +37,13 @@ from leadpipe.events.exported.files import damaged, examine
 from leadpipe.events.exported.folding import TakenIn, take_in
 from leadpipe.events.exported.manifests import MOST_BYTES, listed
 from leadpipe.events.exported.person_files import take_persons
-from leadpipe.events.exported.provenance import refuse_other_project
+from leadpipe.events.exported.provenance import (
+    refuse_other_project,
+    refuse_other_projects_persons,
+)
 from leadpipe.events.exported.proving import Proof, prove_exported_days
 from leadpipe.events.exported.rows import is_asked_for, prepare
+from leadpipe.events.exported.unpacking import unpacked
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
@@ -235,22 +239,8 @@ class _Taker:
             return
         self.failed_in_a_row = 0
         try:
-            contents = contents_of(path)
-            if contents.model == "events":
-                if not is_by_hand:
-                    self._refuse_other_project(one, path)
-                self._merge_events(stored, path)
-            elif contents.model == "persons":
-                self._merge_persons(stored, contents)
-            else:
-                reason = f"its rows are {contents.model}, which leadpipe does not take"
-                self._settle(stored, Outcome(stored.key, "ignored", contents.model, reason=reason))
-        except OtherProject:
-            reason = (
-                f"it is of another project: {self.posthog.host} knows none of its events. `leadpipe files "
-                "take` with its key takes it all the same"
-            )
-            self._settle(stored, Outcome(stored.key, "foreign", "events", reason=reason))
+            with unpacked(path, name=stored.key, folder=self.landing) as file:
+                self._take_contents(one, file, is_by_hand=is_by_hand)
         except ExportedFileError as error:
             self._settle(stored, Outcome(stored.key, "unreadable", reason=str(error)))
         except DiskFull as error:
@@ -259,6 +249,35 @@ class _Taker:
             if path.is_relative_to(self.landing):
                 with suppress(FileNotFoundError):
                     path.unlink()
+
+    def _take_contents(self, one: FoundFile, path: Path, *, is_by_hand: bool) -> None:
+        """Take a file's rows, if they are of a model that is taken, and this project's."""
+        stored = one.stored
+        contents = contents_of(path)
+        model = contents.model
+        try:
+            if model == "events":
+                if not is_by_hand:
+                    self._refuse_other_project(one, path)
+                self._merge_events(stored, path)
+            elif model == "persons":
+                if not is_by_hand:
+                    refuse_other_projects_persons(self.posthog, contents, name=stored.key)
+                self._merge_persons(stored, contents)
+            else:
+                reason = f"its rows are {model}, which leadpipe does not take"
+                self._settle(stored, Outcome(stored.key, "ignored", model, reason=reason))
+        except OtherProject:
+            why = (
+                f"{self.posthog.host} knows none of its events"
+                if model == "events"
+                else f"none of its persons is of project {self.posthog.project_id}"
+            )
+            reason = (
+                f"it is of another project: {why}. `leadpipe files take` with its key takes it all "
+                "the same"
+            )
+            self._settle(stored, Outcome(stored.key, "foreign", model, reason=reason))
 
     def _refuse_other_project(self, one: FoundFile, path: Path) -> None:
         """Ask PostHog whether it knows the events of the first file of an export; once a run."""

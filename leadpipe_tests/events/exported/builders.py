@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -68,10 +69,12 @@ def json_lines(events: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def write_json_lines(path: Path, events: Sequence[Mapping[str, Any]]) -> Path:
-    """JSON Lines, packed as the name ends: `.gz` a stream for each line, as PostHog does."""
+    """JSON Lines, packed as the name ends: `.gz` a stream for each line, `.br` one, as PostHog does."""
     lines = json_lines(events)
     if path.suffix == ".gz":
         lines = b"".join(gzip.compress(line) for line in lines.splitlines(keepends=True))
+    elif path.suffix == ".br":
+        lines = brotli.compress(lines, quality=5)
     elif path.suffix == ".zst":
         lines = pa.compress(lines, codec="zstd", asbytes=True)
     path.write_bytes(lines)

@@ -2,7 +2,10 @@
 
 import gzip
 import os
+import random
 import re
+import resource
+import signal
 from datetime import UTC, datetime
 
 import duckdb
@@ -11,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from leadpipe.errors import DiskFull, ExportedFileError
+from leadpipe.events import staging
 from leadpipe.events.exported import folding
+from leadpipe.events.ingest import IngestResult
 from leadpipe_tests.events.builders import event, rows
 from leadpipe_tests.events.exported.builders import SCHEMA, json_lines, take, write_parquet
 
@@ -89,7 +94,7 @@ _BAD = {
     "not a byte": ("x.parquet", lambda _: b"", "is empty"),
     "a picture": ("x.parquet", lambda _: b"\x89PNG\r\n", "neither Parquet nor JSON Lines"),
     "a list": ("x.json", lambda _: b'[{"uuid": 1}]', "neither Parquet nor JSON Lines"),
-    "brotli": ("x.jsonl.br", lambda _: b"\x8b\x03\x80{}\x03", "Unpack it (`brotli -d`)"),
+    "no brotli": ("x.jsonl.br", lambda _: b"\xff\xfe no brotli", "damaged or was cut off"),
     "packed twice": (
         "x.parquet.gz",
         lambda folder: gzip.compress(_whole(folder)),
@@ -98,7 +103,7 @@ _BAD = {
     "persons": (
         "x.parquet",
         lambda folder: _persons(folder / "p"),
-        "has persons in it, not events",
+        "has persons in it, and lacks one of the columns",
     ),
     "sessions": (
         "x.parquet",
@@ -108,7 +113,7 @@ _BAD = {
     "persons, lines": (
         "x.jsonl",
         lambda _: b'{"distinct_id": "a", "person_version": 1}\n',
-        "has persons in it, not events",
+        "has persons in it, and lacks one of the columns",
     ),
     "no uuid": ("x.parquet", lambda folder: _without("uuid")(folder / "u"), "has no column uuid"),
     "no time, no name": (
@@ -187,3 +192,62 @@ def test_a_full_disk_is_no_fault_of_the_file(warehouse, tmp_path, monkeypatch, e
     with pytest.raises(DiskFull, match="landing is full"):
         take(warehouse, write_parquet(tmp_path / "x.parquet", _events(2)))
     assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(0,)]
+
+
+def test_a_file_size_limit_is_a_full_disk(warehouse, tmp_path):
+    """What the system does not let us write is told as the disk's, whoever sets the limit."""
+    noise = random.Random(1)
+    many = [event("recharge", _AT, note=noise.randbytes(500).hex()) for _ in range(400)]
+    path = write_parquet(tmp_path / "x.parquet", many)
+    with warehouse.transaction():
+        pass  # the limit is not the warehouse's
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(DiskFull, match="landing is full"):
+            take(warehouse, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(0,)]
+    assert not list((warehouse.path.parent / "landing").iterdir())
+
+
+def large(tmp_path, **options):
+    """A file of 120,000 events of 1.5 KB."""
+    path = tmp_path / "large.parquet"
+    duckdb.sql(
+        "COPY (SELECT uuid()::VARCHAR AS uuid, 'recharge' AS event, 'someone' AS distinct_id, "
+        f"TIMESTAMPTZ '{_AT.isoformat()}' AS timestamp, TIMESTAMPTZ '{_AT.isoformat()}' AS created_at, "
+        "'{\"note\":\"' || i || repeat('x', 1500) || '\"}' AS properties FROM range(120_000) AS t(i)) "
+        f"TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 2048)"
+    )
+    return path
+
+
+def test_a_large_file_is_taken_in_pieces_in_little_memory(warehouse, tmp_path, monkeypatch):
+    """180 MB of rows in 120 MB; a transaction for each piece, which is gone then."""
+    monkeypatch.setattr(folding, "_ROOMS", (("20MB", None), ("120MB", 1)))
+    monkeypatch.setattr(staging, "_PIECES", ", ROW_GROUP_SIZE 10240, ROW_GROUPS_PER_FILE 1")
+    pieces = []
+
+    def merge(connection, staged, **options):
+        rows_of_piece = connection.execute(f"SELECT count(*) FROM {staged.relation}").fetchone()[0]
+        pieces.append((len([*staged.file.parent.glob("*.parquet")]), rows_of_piece))
+        return IngestResult()
+
+    monkeypatch.setattr(folding, "ingest", merge)
+    assert take(warehouse, large(tmp_path)).rows == 120_000
+    assert [left for left, _ in pieces] == [*range(len(pieces), 0, -1)]
+    assert sum(count for _, count in pieces) == 120_000
+    assert max(count for _, count in pieces) <= 20_480
+
+
+def test_a_file_that_needs_too_much_memory_is_not_called_damaged(warehouse, tmp_path, monkeypatch):
+    """It is told what is too large in it; nothing of it is loaded, nothing waits."""
+    monkeypatch.setattr(folding, "_ROOMS", (("20MB", None), ("21MB", 1)))
+    with pytest.raises(ExportedFileError, match=r"^large.parquet cannot be read in 21MB of memory"):
+        take(warehouse, large(tmp_path))
+    assert rows(warehouse, "SELECT count(*) FROM raw_events") == [(0,)]
+    assert not list((warehouse.path.parent / "landing").iterdir())

@@ -148,6 +148,89 @@ def test_a_key_that_may_list_and_not_read_is_told_at_the_first_file(s3_bucket, t
             reading()
 
 
+def on_google(cloud, **settings):
+    """The bucket `exports` there, with an object."""
+    path = cloud.root / "exports" / "posthog" / _NAME
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(bytes(range(256)) * 40)
+    where = {"bucket": "gs://exports/posthog", "bucket_endpoint": cloud.url}
+    return opened(**{**where, "bucket_secret": cloud.account(), **settings})
+
+
+def test_google_s_store_is_a_bucket(cloud, tmp_path):
+    """Listed in pages below its prefix, read in pieces, and a version that changed is told."""
+    bucket = on_google(cloud)
+    (cloud.root / "exports" / "other.parquet").write_bytes(b"1")
+    for name in ("a", "b", "c"):
+        (cloud.root / "exports" / "posthog" / name).write_bytes(name.encode())
+    cloud.page = 2
+    found = bucket.listing()
+    assert [one.key for one in found] == [_NAME, "a", "b", "c"]
+    assert len(cloud.requests) == 2
+    assert bucket.read(found[1], most_bytes=1) == b"a"
+    assert bucket.fetch(found[0], tmp_path / "run").read_bytes() == bytes(range(256)) * 40
+    (cloud.root / "exports" / "posthog" / _NAME).write_bytes(b"anew")
+    with pytest.raises(BucketFileChanged, match="written anew"):
+        bucket.fetch(found[0], tmp_path / "run")
+    (cloud.root / "exports" / "posthog" / "a").unlink()
+    with pytest.raises(BucketFileChanged, match="it is gone"):
+        bucket.fetch(found[1], tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bucket_secret": "{}"}, "LEADPIPE_BUCKET_SECRET is the service account's key, as JSON."),
+        ({"bucket": "gs://nowhere"}, "Correct LEADPIPE_BUCKET (gs://bucket/prefix)"),
+        ({"bucket_secret": None}, "no key is set, and the machine's metadata service gives it no"),
+    ],
+)
+def test_every_refusal_of_google_s_is_one_line(cloud, change, said):
+    """As of the others: with its own settings' and rights' names, and no word of the key."""
+    error = refusal(on_google(cloud, **change))
+    assert isinstance(error, BucketRefused)
+    assert said in str(error)
+    assert "\n" not in str(error)
+
+
+def test_google_s_service_account_is_told_when_it_is_unknown_or_lacks_rights(cloud, tmp_path):
+    """By the names that Google has for them."""
+    unknown = refusal(on_google(cloud, bucket_secret=cloud.account(is_known=False)))
+    assert "does not know the service account of LEADPIPE_BUCKET_SECRET" in str(unknown)
+    bucket = on_google(cloud)
+    (stored,) = bucket.listing()
+    cloud.rights -= {"get"}
+    with pytest.raises(
+        BucketRefused, match=r"storage\.objects\.get: the role Storage Object Viewer"
+    ):
+        bucket.fetch(stored, tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", ["machine_on_amazon", "container_on_amazon"])
+def test_without_a_key_the_role_of_the_machine_or_container_is_used(request, s3_bucket, kind):
+    """Its metadata service is asked for keys; one that may not read is told as a role, not as a key."""
+    cloud = request.getfixturevalue(kind)
+    s3_bucket.put(_NAME, b"content")
+    where = s3_bucket.settings()
+    bucket = opened(bucket=where["bucket"], bucket_endpoint=where["bucket_endpoint"])
+    cloud.role = ("reader", secret_of("reader"))
+    (stored,) = bucket.listing()
+    assert bucket.read(stored, most_bytes=100) == b"content"
+    cloud.role = ("nobody", secret_of("nobody"))
+    assert "the machine's role lacks the permission" in str(refusal(bucket))
+
+
+def test_a_machine_without_key_and_role_is_told_both(s3_bucket, machine_on_amazon):
+    """Which settings name a key, or what to give the machine; no metadata service's address."""
+    where = s3_bucket.settings()
+    bucket = opened(bucket=where["bucket"], bucket_endpoint=where["bucket_endpoint"])
+    assert str(refusal(bucket)) == (
+        f"{where['bucket']}: could not list it: no key is set, and the machine's metadata service gives it "
+        "no role. Set LEADPIPE_BUCKET_KEY_ID and LEADPIPE_BUCKET_SECRET, or give the machine a role that may "
+        "read the bucket."
+    )
+
+
 class _Answering(BaseHTTPRequestHandler):
     """Answers everything with one status and body."""
 

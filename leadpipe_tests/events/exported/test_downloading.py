@@ -1,7 +1,5 @@
 """The download lane against the sandbox: what the query lane brings, whatever happens on the way."""
 
-import itertools
-import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,7 +9,6 @@ from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, ExportUnpaid
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.exported import downloading
-from leadpipe.events.exported.folding import take_in
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.settings import EventsSettings
@@ -134,36 +131,6 @@ def test_one_export_at_once_is_enough(sandbox, settings, warehouse, traffic, mon
     report = load(settings, warehouse)
     assert (report.incomplete_days, report.brought.failed) == ((), ())
     assert report.brought.spans > 3
-
-
-def test_a_killed_load_is_gone_on_with(sandbox, settings, warehouse, traffic, monkeypatch):
-    """Exports that were asked for before a kill are fetched after it, and none is made anew."""
-    original, taken = take_in, threading.Event()
-
-    class Killed(BaseException):
-        """As if the process ended."""
-
-    def kill_after_one(*args, **given):
-        if taken.is_set():
-            raise Killed
-        taken.set()
-        return original(*args, **given)
-
-    monkeypatch.setattr(downloading, "take_in", kill_after_one)
-    with pytest.raises(Killed):
-        load(settings, warehouse)
-    asked = rows(warehouse, "SELECT export_id, state FROM file_downloads ORDER BY ALL")
-    assert {state for _, state in asked} == {"asked", "taken in"}
-    monkeypatch.setattr(downloading, "take_in", original)
-    report = load(settings, warehouse, run_id="run-2")
-    assert report.incomplete_days == ()
-    made = {one["id"] for one in sandbox.control.export_runs()}
-    assert {export_id for export_id, _ in asked} <= made
-    states = dict(rows(warehouse, "SELECT state, count(*) FROM file_downloads GROUP BY 1"))
-    assert states == {"taken in": len(made)}
-    spans = rows(warehouse, "SELECT span_start, span_end FROM file_downloads ORDER BY 1")
-    assert len(spans) == len(set(spans))
-    assert all(one[1] <= other[0] for one, other in itertools.pairwise(spans))
 
 
 def test_what_nobody_wants_any_more_is_cancelled(

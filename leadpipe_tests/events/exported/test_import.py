@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import leadpipe.cli
+from leadpipe.events.persons import PersonRank
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.events.builders import event, load, rows
 from leadpipe_tests.events.exported.builders import write_json_lines, write_parquet
@@ -72,6 +73,7 @@ def test_a_day_that_files_brought_is_proved(sandbox, settings, warehouse, run, t
                 "rejected": "",
             }
         ],
+        "persons_files": [],
         "bad_files": {},
         "days_equal": ["2026-11-20"],
         "days_differing": [],
@@ -166,3 +168,72 @@ def test_what_is_left_out_is_told_by_count(sandbox, settings, run, tmp_path, mon
     )
     assert "To take them, set LEADPIPE_START_DATE" in result.stderr
     assert json.loads(result.stdout)["days_differing"] == [str(TODAY)]
+
+
+@pytest.mark.parametrize(
+    ("format_", "compression"),
+    [("Parquet", "zstd"), ("JSONLines", None), ("JSONLines", "gzip"), ("JSONLines", "brotli")],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_persons_are_taken_by_their_columns(
+    sandbox, warehouse, run, tmp_path, format_, compression, is_first
+):
+    """A file of persons beside one of events, in any order: a line says so, and the events get theirs."""
+    ingested = write_parquet(
+        tmp_path / "events", [{**row, "person_id": _UUID.format(99)} for row in events()]
+    )
+    persons = persons_file(sandbox, tmp_path, format=format_, compression=compression)
+    result = run("--unproved", *((persons, ingested) if is_first else (ingested, persons)))
+    assert result.exit_code == 0, result.output
+    days = "0 days" if is_first else "1 day"
+    assert (
+        f"{persons}: 1 rows of persons; on {days} events have another person now" in result.stderr
+    )
+    (found,) = rows(warehouse, "SELECT DISTINCT person_id, person_rank FROM raw_events")
+    assert found[1] == PersonRank.EXPORT
+    assert found[0] != _UUID.format(99)
+    assert rows(warehouse, "SELECT status, events_new FROM runs") == [("succeeded", 12)]
+
+
+def test_persons_of_another_project_are_refused(sandbox, warehouse, run, tmp_path):
+    """Their rows name the project; nothing is taken of them, unless one says that nobody is to be asked."""
+    path = persons_file(sandbox, tmp_path, team_id=77)
+    result = run(path)
+    assert result.exit_code == 1
+    assert (
+        f"✗ {path} is of another project: its persons are of project 77, not of project 1. Nothing of it was "
+        "loaded." in result.stderr
+    )
+    assert rows(warehouse, "SELECT count(*) FROM person_overrides") == [(0,)]
+    assert run("--unproved", path).exit_code == 0
+    assert rows(warehouse, "SELECT count(*) FROM person_overrides") == [(1,)]
+
+
+def test_brotli_is_unpacked_and_proved(sandbox, warehouse, run, tmp_path):
+    """A batch export's JSON Lines in brotli, whatever the file is called; nothing unpacked is left."""
+    sandbox.control.insert(events())
+    (key,) = export_to(sandbox, tmp_path, format="JSONLines", compression="brotli")
+    path = (tmp_path / key).rename(tmp_path / "download")
+    result = run(path)
+    assert result.exit_code == 0, result.output
+    assert "Proved: 2026-11-20 has exactly PostHog's events." in result.stderr
+    assert list((warehouse.path.parent / "landing").iterdir()) == []
+
+
+def persons_file(sandbox, folder, **kind):
+    """An export of the persons of the events."""
+    sandbox.control.insert(events())
+    (key,) = export_to(sandbox, folder, model="persons", **kind)
+    return folder / key
+
+
+def export_to(sandbox, folder, **kind):
+    """The keys of a batch export of the day to a folder."""
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+    return sandbox.control.export_to(
+        {"folder": str(folder)},
+        start=start,
+        end=start + timedelta(days=1),
+        interval="day",
+        **kind,
+    )

@@ -1,12 +1,14 @@
 """The job that takes files, the sensor that starts it, the check that names what cannot be read."""
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import pytest
 
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
+from leadpipe.events import automation
 from leadpipe.published import reading
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.dagster_ui.builders import QUIET, a_lead, metadata_of, on, run_job
@@ -97,6 +99,51 @@ def test_a_new_file_starts_one_run(posthog, bucketed, instance, today, export):
     assert tick(bucketed, instance, cursor)[0] == "nothing new in the bucket"
 
 
+def test_a_tick_looks_at_the_end_of_a_large_bucket_and_each_hour_at_all_of_it(
+    posthog, live, instance, today, cloud, monkeypatch
+):
+    """A later file is found at once for one request, one among older ones within the hour."""
+    monkeypatch.setattr(automation, "LISTED_AT_ONCE", 0)
+    where = {
+        "bucket": "gs://exports",
+        "bucket_endpoint": cloud.url,
+        "bucket_secret": cloud.account(),
+    }
+    bucketed = type(live)(**{**live.model_dump(), **where}, _env_file=None)
+    folder = cloud.root / "exports"
+    start = datetime(today.year, today.month, today.day, tzinfo=UTC) - timedelta(days=6)
+    posthog.control.insert([on(today - timedelta(days=n)) for n in range(1, 7)])
+    late, *keys, new = posthog.control.export_to(
+        {"folder": str(folder)},
+        start=start,
+        end=start + timedelta(days=6),
+        interval="day",
+        prefix="{table}/{year}/{month}",
+    )
+    held = {key: (folder / key).read_bytes() for key in (late, new)}
+    for key in held:
+        (folder / key).unlink()
+    assert run_files(bucketed, instance, today).success
+    said, cursor = tick(bucketed, instance)
+    assert said == "nothing new in the bucket"
+
+    cloud.requests.clear()
+    assert tick(bucketed, instance, cursor) == (said, cursor)
+    (asked,) = cloud.requests
+    assert parse_qs(urlsplit(asked).query) == {
+        "list-type": ["2"],
+        "prefix": ["events/"],
+        "start-after": [keys[1]],
+    }
+    (folder / late).write_bytes(held[late])
+    assert tick(bucketed, instance, cursor)[0] == said
+    (folder / new).write_bytes(held[new])
+    assert isinstance(tick(bucketed, instance, cursor)[0], list)
+    (folder / new).unlink()
+    let_pass(3_601)
+    assert isinstance(tick(bucketed, instance, cursor)[0], list)
+
+
 def test_a_run_that_took_nothing_is_repeated_after_a_while(
     posthog, bucketed, instance, today, export
 ):
@@ -125,7 +172,7 @@ def test_one_run_takes_files_proves_their_days_and_builds_the_marts(
     }
     assert [dict(record.data) for record in metadata["files"].records] == [
         {
-            "file": key[:79] + "…" if len(key) > 80 else key,
+            "file": key,
             "state": "taken",
             "model": "events",
             "rows": 2,
@@ -170,7 +217,7 @@ def test_a_file_that_cannot_be_read_makes_the_check_red(
 ):
     """It is named; the run goes on with the others; it is green again once the file is another one."""
     posthog.control.insert([on(today - timedelta(days=n)) for n in (2, 1)])
-    broken, _ = export()
+    broken, _ = export(prefix="posthog/{table}/{year}/{month}/of-our-company")
     content = (folder / broken).read_bytes()
     (folder / broken).write_bytes(content[:-20])
     result = run_files(bucketed, instance, today)
@@ -182,6 +229,7 @@ def test_a_file_that_cannot_be_read_makes_the_check_red(
         dg.AssetCheckSeverity.ERROR,
     )
     assert (record.data["file"], record.data["state"]) == (broken, "unreadable")
+    assert str(record.data["reason"]).endswith("Fetch it again from where it came.")
     assert rows(stored, "SELECT count(*) FROM raw_events") == [(1,)]
     (folder / broken).write_bytes(content)
     result = run_files(bucketed, instance, today)
