@@ -93,6 +93,13 @@ class HandOvers:
             connection.execute("COMMIT")
         return new
 
+    def check_writable(self) -> None:
+        """Write to the file, and change nothing."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("PRAGMA user_version = 0")
+            connection.execute("COMMIT")
+
     def waiting(self) -> list[HandOver]:
         """Everything that waits, the oldest first; it stays until `remove`."""
         if not self.path.exists():

@@ -248,4 +248,5 @@ PAGES = Pages(
     ],
     panels=[Panel("section", "delivery/panel.html", _by_state)],
     check=_check,
+    needs={"hand-overs": lambda web: HandOvers(_own(web).hand_overs_path).check_writable()},
 )

@@ -98,6 +98,7 @@ def create_app(
     return Starlette(
         routes=[
             Route("/healthz", status.show_health),
+            Route("/readyz", status.show_readiness),
             Route("/api/sync", status.show_sync_status),
             *cron.routes([sync for each in pages for sync in each.syncs]),
             Route("/login", login, methods=["GET", "POST"]),
