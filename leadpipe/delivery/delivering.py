@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from leadpipe import tracing
 from leadpipe.delivery import breaker as breakers
 from leadpipe.delivery import outbox
 from leadpipe.delivery.answers import Verdict
@@ -155,7 +156,7 @@ class _Delivery:
             if self.is_stopped() or self.clock() >= self.until:
                 return
             part = asked[start : start + size]
-            answers = list(pool.map(self._ask, part))
+            answers = list(pool.map(tracing.carried(self._ask), part))
             outcomes = [
                 self._resolved(lead, found, taken)
                 for lead, found in zip(part, answers, strict=True)
@@ -251,7 +252,9 @@ class _Delivery:
                 claimed = self._exchanged(done, unsent, tried, wanted)
                 is_more = is_more and (wanted <= 0 or bool(claimed))
                 tried.update(lead.id for lead in claimed)
-                running |= {pool.submit(self._send, lead): lead for lead in claimed}
+                running |= {
+                    pool.submit(tracing.carried(self._send), lead): lead for lead in claimed
+                }
                 self._collect(running, done, unsent, window=window)
         except BaseException:
             self._keep_what_is_known(running, done)

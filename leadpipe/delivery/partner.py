@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from leadpipe import tracing
 from leadpipe.delivery.answer_rules import AnswerRules
 from leadpipe.delivery.answers import Verdict, read_answer
 from leadpipe.delivery.fields import KEY_FIELD, from_partner, to_partner
@@ -259,6 +260,17 @@ class Partner:
         **request: Any,  # noqa: ANN401 - httpx's own
     ) -> Answer:
         self._pace.wait()
+        with tracing.span("partner", kind="client", http__request__method=method) as span:
+            answer = self._answered(method, path, **request)
+            span.note(http__response__status_code=answer.status)
+            return answer
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        **request: Any,  # noqa: ANN401 - httpx's own
+    ) -> Answer:
         deadline = self._clock() + self.settings.deadline_seconds
         chunks: list[bytes] = []
         try:
