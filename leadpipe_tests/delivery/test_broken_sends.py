@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from leadpipe.delivery import delivering
+from leadpipe.delivery import delivering, outbox
 from leadpipe.delivery import partner as client
 from leadpipe.delivery.breaker import Breaker
 from leadpipe.errors import WarehouseLocked
@@ -133,7 +133,7 @@ def test_what_stops_a_delivery_keeps_what_is_known(partner, warehouse, monkeypat
         (delivering, "wait")
         if isinstance(error, KeyboardInterrupt)
         else (
-            delivering.outbox,
+            outbox,
             "release",
         )
     )

@@ -44,7 +44,7 @@ def test_with_something_published_it_is_ready(start, tmp_path):
     assert start().get("/readyz").json() == {"status": "ready"}
 
 
-@pytest.mark.parametrize("path", ["listings", "leads"])
+@pytest.mark.parametrize("path", ["runs", "event_days"])
 def test_a_damaged_table_is_not_ready(start, tmp_path, path):
     """Whichever published file is cut off: 503, by name, and the page still lives."""
     publish_some(tmp_path)
