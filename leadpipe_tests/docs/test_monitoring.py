@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
 from leadpipe.delivery.outbox import State
 from leadpipe.events.verdicts import Word
@@ -192,6 +194,20 @@ def test_the_page_lists_every_metric(known):
     rows = table_rows(sections(ROOT / "docs" / "operations.md", level=2)["Monitoring"])
     listed = {re.sub(r"\{.*", "", row[0]) for row in rows if row[0].startswith("leadpipe_")}
     assert listed == names_of(known)
+
+
+def test_the_commands_on_the_page_get_an_answer(start):
+    """Each curl of the section, with the secret that it names."""
+    secret = "s3cret-of-prometheus-alone"
+    client = start(metrics_secret=SecretStr(secret))
+    section = sections(ROOT / "docs" / "operations.md", level=2)["Monitoring"]
+    asked = [shlex.split(line) for line in section.splitlines() if line.startswith("curl ")]
+    assert len(asked) == 3
+    for words in asked:
+        given = [words[at + 1] for at, word in enumerate(words) if word == "-H"]
+        headers = dict(one.replace("$LEADPIPE_METRICS_SECRET", secret).split(": ") for one in given)
+        path = words[-1].removeprefix("http://localhost:3002")
+        assert client.get(path, headers=headers).status_code == 200, words
 
 
 def test_prometheus_reads_the_rules_and_the_config(tmp_path):
