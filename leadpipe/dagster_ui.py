@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 
@@ -31,6 +32,7 @@ from dagster_shared.ipc import (
 from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.types import ASGIApp
 
+from leadpipe.errors import ConfigurationError
 from leadpipe.settings import Settings, prepare_dagster
 from leadpipe.web.access import admin_token
 from leadpipe.web.dagster_access import dagster_key
@@ -43,6 +45,7 @@ from leadpipe.web.server import address_of, listen, run_until_signal
 from leadpipe.web.sessions import SignedSessions, signing_key
 from leadpipe.web.settings import PREFIX, WebSettings
 from leadpipe.web.signing import check_length
+from leadpipe.web.status import Needs
 
 _DEFINITIONS = "leadpipe.definitions"
 _POLL_MS = 2_000
@@ -99,19 +102,33 @@ def serve_dagster(
     ):
         say(f"Dagster UI: {address_of(host, listener)}{prefix}")
         app = create_app_from_workspace_process_context(context, prefix, _POLL_MS)
-        run_until_signal(guarded(app), listener, own, is_ending=has_ended)
+        door = guarded(app, _needs(instance, context))
+        run_until_signal(door, listener, own, is_ending=has_ended)
 
 
-def _guard(settings: WebSettings, *, is_public: bool) -> Callable[[ASGIApp], ASGIApp]:
+def _needs(instance: dg.DagsterInstance, context: WorkspaceProcessContext) -> Needs:
+    """What Dagster's web server cannot work without: its own storage, and leadpipe's definitions loaded."""
+
+    def definitions() -> None:
+        entries = context.create_request_context().get_code_location_entries().values()
+        if not entries or any(entry.load_error for entry in entries):
+            raise ConfigurationError(
+                "the definitions could not be loaded; see Deployment in the UI"
+            )
+
+    return {"runs": partial(instance.get_runs, limit=1), "definitions": definitions}
+
+
+def _guard(settings: WebSettings, *, is_public: bool) -> Callable[[ASGIApp, Needs], ASGIApp]:
     """What is put before Dagster's application, the outermost last."""
     token = admin_token(settings, is_public=is_public)
     key = dagster_key(settings.data_dir) if token else None
     signing = signing_key(settings.data_dir, token)
     logins = Logins(settings.data_dir / "logins.sqlite")
 
-    def guarded(app: ASGIApp) -> ASGIApp:
+    def guarded(app: ASGIApp, needs: Needs) -> ASGIApp:
         inner: ASGIApp = OnlyItsOwnPage(app)
-        inner = WithLogin(inner, logins, token, key, lambda: datetime.now(UTC))
+        inner = WithLogin(inner, logins, token, key, lambda: datetime.now(UTC), needs)
         inner = SignedSessions(inner, key=signing)
         inner = SecureHeaders(inner, UI_HEADERS)
         return Door(inner, is_public=is_public, names=settings.names, proxies=settings.proxies)

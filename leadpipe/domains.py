@@ -17,6 +17,7 @@ one domain, and neither Dagster nor a page.
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
 | `rebuilding.py` | `rebuild()`: its marts, again from the raw events        | `leadpipe.rebuild`       |
 | `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
+| `monitoring.py` | METRICS: names and help texts, `metrics()`: their values | `leadpipe.web.metrics`   |
 | `trial.py`      | `load()` and `show()`: its part in `leadpipe demo`       | `leadpipe.cli.demo`      |
 | `questions/`    | what a team asks of its tables: a SELECT a file          | `leadpipe.published`     |
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from leadpipe.posthog import PostHog
     from leadpipe.settings import Settings
     from leadpipe.warehouse import Published
+    from leadpipe.web.metrics import Sample, Scrape
     from leadpipe.web.parts import Pages
 
 DOMAINS = (
@@ -133,6 +135,16 @@ class HasFindings(Protocol):
 
 
 @runtime_checkable
+class HasMetrics(Protocol):
+    """`monitoring.py`; names as Prometheus has them, those that end in `_total` only ever grow."""
+
+    METRICS: Mapping[str, str]
+
+    def metrics(self, scrape: "Scrape") -> "Iterator[Sample]":
+        """Their values, of published tables and files beside the warehouse, in milliseconds."""
+
+
+@runtime_checkable
 class HasTrial(Protocol):
     """`trial.py`."""
 
@@ -153,6 +165,7 @@ _PARTS: Mapping[type, str] = {
     HasPages: "pages",
     HasRebuild: "rebuilding",
     HasFindings: "findings",
+    HasMetrics: "monitoring",
     HasTrial: "trial",
 }
 

@@ -11,10 +11,11 @@ from datetime import date
 
 import dagster as dg
 
+from leadpipe import tracing
 from leadpipe.automation import part_tags, range_tags
 from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.definitions import build_defs
-from leadpipe.launcher import holding_lock
+from leadpipe.launcher import holding_lock, trace_tags
 from leadpipe.progress import Progress
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
@@ -57,7 +58,12 @@ def run_job(
     prepare_dagster()
     definitions = build_defs(settings=settings, resources={"progress": ProgressSink(progress)})
     run_id = run_id or str(uuid.uuid4())
-    with dagster_instance(settings) as instance, holding_lock(instance, run_id) as lock:
+    tracing.begin(settings.otlp_endpoint)
+    with (
+        tracing.span(f"run {job}", leadpipe__run_id=run_id),
+        dagster_instance(settings) as instance,
+        holding_lock(instance, run_id) as lock,
+    ):
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -65,6 +71,7 @@ def run_job(
                 **range_tags(first.isoformat(), last.isoformat(), "manual"),
                 **(part_tags(*part_of) if part_of else {}),
                 **lock,
+                **trace_tags(),
             },
             run_config={"loggers": _QUIET, **(config or {})},
             raise_on_error=False,

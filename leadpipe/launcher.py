@@ -19,10 +19,13 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
+from leadpipe import tracing
 from leadpipe.living import hold, is_living, living, remove_dead
+from leadpipe.settings import Settings, load_settings
 
 # Its value is the run's id, because a retry inherits the tags of the run before.
 _TAG = "leadpipe/lock"
+_TRACE_TAG = "leadpipe/trace"
 _SILENT_SECONDS = 60.0
 _held: list[IO[str]] = []
 
@@ -60,6 +63,12 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         return False
 
 
+def trace_tags() -> dict[str, str]:
+    """The tag that leads from a run to its trace, where there is one."""
+    found = tracing.trace_id()
+    return {_TRACE_TAG: found} if found else {}
+
+
 @contextmanager
 def holding_lock(instance: dg.DagsterInstance, run_id: str) -> Iterator[dict[str, str]]:
     """Hold the lock of a run that is executed inside; gives the tags the run needs."""
@@ -88,8 +97,13 @@ class _InProcess(dg.Executor):
         remove_dead(_locks(instance))
         # To the end of the process: the run's last events come after its steps.
         _held.append(hold(_locks(instance), run_id))
-        instance.add_run_tags(run_id, {_TAG: run_id})
-        yield from self._executor.execute(plan_context, execution_plan)
+        tracing.begin(load_settings(Settings).otlp_endpoint)
+        try:
+            with tracing.span(f"run {plan_context.job_name}", leadpipe__run_id=run_id):
+                instance.add_run_tags(run_id, {_TAG: run_id, **trace_tags()})
+                yield from self._executor.execute(plan_context, execution_plan)
+        finally:
+            tracing.flush()
 
 
 def _in_process(init_context: dg.InitExecutorContext) -> dg.Executor:

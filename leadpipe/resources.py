@@ -13,6 +13,7 @@ import dagster as dg
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from leadpipe import tracing
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import (
     BucketUnavailable,
@@ -134,11 +135,22 @@ def column_schema(connection: duckdb.DuckDBPyConnection, table: str) -> dg.Table
     )
 
 
+def _step_name() -> str | None:
+    """The asset's or op's name; None outside of a run, and where nobody wants to know."""
+    if not tracing.is_on():
+        return None
+    try:
+        return str(dg.OpExecutionContext.get().op.name)
+    except dg.DagsterInvariantViolationError:
+        return None
+
+
 @contextmanager
 def failing_clearly() -> Iterator[None]:
-    """Turn an error of ours into a Dagster failure with its message and no traceback of internals."""
+    """A step's work: an error of ours is a Dagster failure with its message and no traceback of internals."""
     try:
-        yield
+        with tracing.span(f"step {_step_name()}"):
+            yield
     except LeadpipeError as error:
         raise dg.Failure(
             description=f"{type(error).__name__}: {error}", allow_retries=False

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar, overload
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,19 @@ SectionT = TypeVar("SectionT", bound="Settings")
 def _addresses(value: SecretStr | None) -> SecretStr | None:
     if value and (found := mistakes(value)):
         raise ValueError(", ".join(found))
+    return value
+
+
+def _collector(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("it is no web address; it should begin with http:// or https://")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "only the base address belongs here; a key goes into OTEL_EXPORTER_OTLP_HEADERS"
+        )
     return value
 
 
@@ -130,6 +144,13 @@ class Settings(BaseSettings):
         None,
         alias="LEADPIPE_FAILURE_WEBHOOK_URL",
         description="A chat webhook that only failed runs and red checks are posted to, as JSON ({text: …}).",
+    )
+
+    otlp_endpoint: Annotated[str | None, AfterValidator(_collector)] = Field(
+        None,
+        alias="LEADPIPE_OTLP_ENDPOINT",
+        description="Where OpenTelemetry traces go, by OTLP over HTTP: a collector's base address such as "
+        "http://127.0.0.1:4318. Wants `leadpipe[tracing]`. Default: no traces.",
     )
 
     @cached_property

@@ -8,9 +8,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from leadpipe import tracing
 from leadpipe.delivery import breaker as breakers
 from leadpipe.delivery import outbox
 from leadpipe.delivery.answers import Verdict
@@ -23,6 +25,9 @@ from leadpipe.delivery.partner import Partner, PartnerLead
 from leadpipe.delivery.policy import DeliveryPolicy
 from leadpipe.errors import PartnerUnavailable
 from leadpipe.warehouse import Warehouse
+
+Sent = tuple[Verdict, datetime]
+Answered = tuple[Claimed, Verdict, datetime]
 
 _AHEAD = 16
 """Claimed leads per request in flight: what the threads live on while the warehouse is open."""
@@ -83,6 +88,8 @@ def deliver(
 
     Raises:
         WarehouseLocked: outcomes could not be entered. What was sent is `unknown` next time, and asked for.
+
+    Whatever stops it, what is under way is waited for, and every answer that can be kept is kept.
     """
     return _Delivery(
         warehouse, partner, policy, clock, jitter, ids, seconds, is_stopped, progress
@@ -149,7 +156,7 @@ class _Delivery:
             if self.is_stopped() or self.clock() >= self.until:
                 return
             part = asked[start : start + size]
-            answers = list(pool.map(self._ask, part))
+            answers = list(pool.map(tracing.carried(self._ask), part))
             outcomes = [
                 self._resolved(lead, found, taken)
                 for lead, found in zip(part, answers, strict=True)
@@ -173,14 +180,27 @@ class _Delivery:
     def _ask(self, lead: Claimed) -> list[PartnerLead] | str:
         if not self.partner.can_list:
             return []
-        return ask_partner(self.partner, lead, self.policy.region)
+        try:
+            return ask_partner(self.partner, lead, self.policy.region)
+        except Exception as error:  # noqa: BLE001 - one question's trouble is that lead's alone
+            return f"the question broke off ({type(error).__name__})"
 
-    def _resolved(self, lead: Claimed, found: list[PartnerLead] | str, taken: set[str]) -> Outcome:  # noqa: PLR0911 - a list of decisions
-        now = self.clock()
+    def _resolved(self, lead: Claimed, found: list[PartnerLead] | str, taken: set[str]) -> Outcome:
         if isinstance(found, str):
-            later = now + self.policy.wait_after(lead.attempts, self.jitter())
-            message = f"asked whether it has the lead, without an answer: {found}"
-            return Outcome(lead.id, "unknown", "unknown", now, message, next_attempt_at=later)
+            return self._unanswered(lead, found)
+        try:
+            return self._decided(lead, found, taken)
+        except Exception as error:  # noqa: BLE001 - one answer's trouble is that lead's alone
+            return self._unanswered(lead, f"what it lists cannot be read ({type(error).__name__})")
+
+    def _unanswered(self, lead: Claimed, why: str) -> Outcome:
+        now = self.clock()
+        later = now + self.policy.wait_after(lead.attempts, self.jitter())
+        message = f"asked whether it has the lead, without an answer: {why}"
+        return Outcome(lead.id, "unknown", "unknown", now, message, next_attempt_at=later)
+
+    def _decided(self, lead: Claimed, found: list[PartnerLead], taken: set[str]) -> Outcome:
+        now = self.clock()
         ours = identities(lead.data, self.policy.region)
         rivals = set().union(*(self.persons[each] for each in ours)) - {lead.id}
         match = matching(lead, found, taken=taken, region=self.policy.region, rivals=len(rivals))
@@ -218,30 +238,55 @@ class _Delivery:
         # What was found absent a moment ago is due now.
         self.choice = replace(self.choice, now=self.clock())
         window = self.policy.concurrency * _AHEAD
-        running: dict[Future[tuple[Verdict, datetime] | None], Claimed] = {}
-        done: list[tuple[Claimed, Verdict, datetime]] = []
+        running: dict[Future[Sent | None], Claimed] = {}
+        done: list[Answered] = []
         unsent: list[int] = []
         tried: set[int] = set()
         is_more = True
-        while is_more or running or done or unsent:
-            room = 1 if self.breaker.is_open else window
-            if is_more and not running and self._reason_to_stop():
-                is_more = False
-            wanted = 0 if not is_more or self._reason_to_stop() else room - len(running)
-            outcomes = [self._outcome(*answered) for answered in done]
-            claimed: list[Claimed] = []
-            if outcomes or unsent or wanted > 0:
-                try:
-                    claimed = self._turn(outcomes, unsent, self._untried(tried), wanted)
-                except outbox.BROKEN_BY_DATA:
-                    self._enter(outcomes)
-                    claimed = self._turn([], unsent, self._untried(tried), wanted)
-                self._count(outcomes, sent=sum(not lead.problem for lead, *_ in done))
-            is_more = is_more and (wanted <= 0 or bool(claimed))
-            tried.update(lead.id for lead in claimed)
-            done, unsent = [], []
-            running |= {pool.submit(self._send, lead): lead for lead in claimed}
-            self._collect(running, done, unsent, window=window)
+        try:
+            while is_more or running or done or unsent:
+                room = 1 if self.breaker.is_open else window
+                if is_more and not running and self._reason_to_stop():
+                    is_more = False
+                wanted = 0 if not is_more or self._reason_to_stop() else room - len(running)
+                claimed = self._exchanged(done, unsent, tried, wanted)
+                is_more = is_more and (wanted <= 0 or bool(claimed))
+                tried.update(lead.id for lead in claimed)
+                running |= {
+                    pool.submit(tracing.carried(self._send), lead): lead for lead in claimed
+                }
+                self._collect(running, done, unsent, window=window)
+        except BaseException:
+            self._keep_what_is_known(running, done)
+            raise
+
+    def _exchanged(
+        self, done: list[Answered], unsent: list[int], tried: set[int], wanted: int
+    ) -> list[Claimed]:
+        """What was answered in, further leads out; both lists are empty when it is kept."""
+        outcomes = [self._outcome(*answered) for answered in done]
+        sent = sum(not lead.problem for lead, *_ in done)
+        if not (outcomes or unsent or wanted > 0):
+            return []
+        try:
+            claimed = self._turn(outcomes, unsent, self._untried(tried), wanted)
+        except outbox.BROKEN_BY_DATA:
+            self._enter(outcomes)
+            done.clear()
+            claimed = self._turn([], unsent, self._untried(tried), wanted)
+        done.clear()
+        unsent.clear()
+        self._count(outcomes, sent=sent)
+        return claimed
+
+    def _keep_what_is_known(
+        self, running: dict[Future[Sent | None], Claimed], done: list[Answered]
+    ) -> None:
+        """Wait for what is under way and keep its outcomes: else all of it would be `unknown`."""
+        unsent: list[int] = []
+        self._collect(running, done, unsent, window=0)
+        with suppress(Exception):  # what stopped the delivery is what is told
+            self._enter([self._outcome(*answered) for answered in done])
 
     def _turn(
         self, outcomes: Sequence[Outcome], unsent: Sequence[int], choice: Choice, wanted: int
@@ -269,26 +314,33 @@ class _Delivery:
 
     def _collect(
         self,
-        running: dict[Future[tuple[Verdict, datetime] | None], Claimed],
-        done: list[tuple[Claimed, Verdict, datetime]],
+        running: dict[Future[Sent | None], Claimed],
+        done: list[Answered],
         unsent: list[int],
         *,
         window: int,
     ) -> None:
-        """Wait until half of the window is free, or nothing runs any more."""
-        while len(running) > (window // 2 if len(running) + len(done) >= window else 0):
+        """Wait until half of the window is free; without a window, until nothing runs any more."""
+        while len(running) > (window // 2 if window and len(running) + len(done) >= window else 0):
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 lead = running.pop(future)
-                answered = future.result()
+                answered = self._result(future)
                 if answered is None:
                     unsent.append(lead.id)
                 else:
                     done.append((lead, *answered))
-            if len(done) + len(unsent) >= window // 2:
+            if window and len(done) + len(unsent) >= window // 2:
                 return
 
-    def _send(self, lead: Claimed) -> tuple[Verdict, datetime] | None:
+    def _result(self, future: Future[Sent | None]) -> Sent | None:
+        """What a send gave; one that raised may have been taken, and takes no other's outcome with it."""
+        error = future.exception()
+        if error is None:
+            return future.result()
+        return _broken_off(error), self.clock()
+
+    def _send(self, lead: Claimed) -> Sent | None:
         """One request; None if the breaker opened, or time ran out, before its turn."""
         if self.breaker.is_open and not (self.breaker.may_try(self.clock()) or self.ids):
             return None
@@ -296,12 +348,23 @@ class _Delivery:
             return None
         if lead.problem is not None:
             return Verdict("refused", lead.problem), self.clock()
-        verdict = self.partner.submit(lead.values, key=lead.key)
+        try:
+            verdict = self.partner.submit(lead.values, key=lead.key)
+        except Exception as error:  # noqa: BLE001 - the breaker has to hear of it
+            verdict = _broken_off(error)
         now = self.clock()
         self.breaker.note(verdict, now)
         return verdict, now
 
     def _outcome(self, lead: Claimed, verdict: Verdict, now: datetime) -> Outcome:
+        try:
+            return self._judged(lead, verdict, now)
+        except Exception as error:  # noqa: BLE001 - one answer's trouble is that lead's alone
+            message = f"what became of it could not be kept ({type(error).__name__})"
+            later = now + self.policy.settle
+            return Outcome(lead.id, "unknown", "unknown", now, message, next_attempt_at=later)
+
+    def _judged(self, lead: Claimed, verdict: Verdict, now: datetime) -> Outcome:
         if verdict.meaning == "accepted":
             return Outcome(
                 lead.id,
@@ -377,6 +440,11 @@ class _Delivery:
     def _resent(outcomes: Sequence[Outcome]) -> int:
         """Leads found absent: they are sent in this delivery, and counted by what becomes of them then."""
         return sum(o.outcome == "absent" and o.state == "retrying" for o in outcomes)
+
+
+def _broken_off(error: BaseException) -> Verdict:
+    """Sending raised something nobody expected: perhaps it was sent. Its words may be about the lead."""
+    return Verdict("unknown", f"sending broke off ({type(error).__name__})")
 
 
 def _text(value: object) -> str | None:

@@ -6,7 +6,7 @@ after the warehouse has committed it. What cannot be taken is set aside in it, w
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,6 +62,15 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class HandOversState:
+    """How full the file is: what waits by kind, since when the oldest does, and how much is set aside."""
+
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    oldest_at: datetime | None = None
+    set_aside: int = 0
+
+
+@dataclass(frozen=True)
 class HandOvers:
     """The file; each call opens and closes it.
 
@@ -93,6 +102,13 @@ class HandOvers:
             connection.execute("COMMIT")
         return new
 
+    def check_writable(self) -> None:
+        """Write to the file, and change nothing."""
+        with self._open() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("PRAGMA user_version = 0")
+            connection.execute("COMMIT")
+
     def waiting(self) -> list[HandOver]:
         """Everything that waits, the oldest first; it stays until `remove`."""
         if not self.path.exists():
@@ -105,6 +121,20 @@ class HandOvers:
             HandOver(number, kind, identity, content, datetime.fromisoformat(at))
             for number, kind, identity, content, at in rows
         ]
+
+    def state(self) -> HandOversState:
+        """How full it is; nothing of what arrived is read."""
+        if not self.path.exists():
+            return HandOversState()
+        with self._open() as connection:
+            waiting = dict(
+                connection.execute("SELECT kind, count(*) FROM handovers GROUP BY kind").fetchall()
+            )
+            oldest = connection.execute(
+                "SELECT received_at FROM handovers ORDER BY number LIMIT 1"
+            ).fetchone()
+            (aside,) = connection.execute("SELECT count(*) FROM set_aside").fetchone()
+        return HandOversState(waiting, datetime.fromisoformat(oldest[0]) if oldest else None, aside)
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Forget what the warehouse has."""

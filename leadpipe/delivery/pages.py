@@ -269,4 +269,5 @@ PAGES = Pages(
     panels=[Panel("section", "delivery/panel.html", _by_state)],
     details=[Detail("lead", "delivery/of_lead.html", _of_lead)],
     check=_check,
+    needs={"hand-overs": lambda web: HandOvers(_own(web).hand_overs_path).check_writable()},
 )

@@ -7,6 +7,7 @@ outbox knows (`delivering.py`). Redirects are never followed, and no error text 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from leadpipe import tracing
 from leadpipe.delivery.answer_rules import AnswerRules
 from leadpipe.delivery.answers import Verdict, read_answer
 from leadpipe.delivery.fields import KEY_FIELD, from_partner, to_partner
@@ -132,7 +134,7 @@ class Partner:
         """Send a lead once; never raises for what the lead, the partner or the network does."""
         try:
             body = written(to_partner({**values, KEY_FIELD: key}, self.settings.fields)).encode()
-        except (TypeError, ValueError, RecursionError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 - nothing was sent
             return Verdict("refused", f"it cannot be written as JSON ({type(error).__name__})")
         try:
             answer = self._exchange(
@@ -142,11 +144,11 @@ class Partner:
                 headers={"Content-Type": "application/json", self.settings.key_header: key},
             )
             verdict = read_answer(answer.status, answer.headers, answer.body, self.settings.answers)
+            return self._blanked(verdict)
         except _Failed as error:
             return error.verdict
         except Exception as error:  # noqa: BLE001 - one answer's trouble is that lead's alone
             return Verdict("unknown", f"its answer could not be read ({type(error).__name__})")
-        return self._blanked(verdict)
 
     def find(
         self, *, phones: Sequence[str] = (), emails: Sequence[str] = (), key: str | None = None
@@ -258,14 +260,30 @@ class Partner:
         **request: Any,  # noqa: ANN401 - httpx's own
     ) -> Answer:
         self._pace.wait()
+        with tracing.span("partner", kind="client", http__request__method=method) as span:
+            answer = self._answered(method, path, **request)
+            span.note(http__response__status_code=answer.status)
+            return answer
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        **request: Any,  # noqa: ANN401 - httpx's own
+    ) -> Answer:
         deadline = self._clock() + self.settings.deadline_seconds
         chunks: list[bytes] = []
         try:
+            asked = self._http.build_request(
+                method, path, timeout=self.settings.deadline_seconds, **request
+            )
+        except (httpx.InvalidURL, UnicodeError) as error:
+            message = f"no request could be made ({type(error).__name__}). Check NPA_API_URL."
+            raise _Failed(Verdict("misconfigured", message)) from None
+        try:
             with (
                 self._deadlines.until(deadline),
-                self._http.stream(
-                    method, path, timeout=self.settings.deadline_seconds, **request
-                ) as answer,
+                closing(self._http.send(asked, stream=True)) as answer,
             ):
                 for chunk in body_pieces(answer, most_bytes=_MOST_BYTES):
                     chunks.append(chunk)
@@ -278,9 +296,6 @@ class Partner:
             raise _Failed(
                 self._blanked(_unanswered(error, self.settings.deadline_seconds))
             ) from None
-        except (httpx.InvalidURL, UnicodeError) as error:
-            message = f"no request could be made ({type(error).__name__}). Check NPA_API_URL."
-            raise _Failed(Verdict("misconfigured", message)) from None
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, headers, b"".join(chunks))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from leadpipe import tracing
 from leadpipe.cli.output import emit, notes
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
 from leadpipe.delivery.delivering import DeliveryReport
@@ -62,7 +63,8 @@ def delivered_counts(
     Raises:
         ConfigurationError: no partner is set.
     """
-    with connect_partner(settings) as partner:
+    tracing.begin(settings.otlp_endpoint)
+    with tracing.span("delivery"), connect_partner(settings) as partner:
         taken_in, report = deliver_due(
             delivery_place(settings),
             partner,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from leadpipe import tracing
 from leadpipe.errors import QueryTooHeavy
 from leadpipe.events.windows import Window
 from leadpipe.posthog import NO_NAMES, PostHog, utc_text
@@ -98,7 +99,11 @@ def read_windows(
                     number, window = item
                     in_flight.add(
                         pool.submit(
-                            _read_window, posthog, window, selection, landing / f"{number:05d}"
+                            tracing.carried(_read_window),
+                            posthog,
+                            window,
+                            selection,
+                            landing / f"{number:05d}",
                         )
                     )
                 if not in_flight:

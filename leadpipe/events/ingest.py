@@ -16,6 +16,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from leadpipe import tracing
 from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged
@@ -85,6 +86,24 @@ def ingest(
     """
     if staged is None:
         return IngestResult()
+    with tracing.span("fold") as span:
+        result = _fold(connection, staged, run_id=run_id, now=now, rank=rank)
+        span.note(
+            leadpipe__events_fetched=result.fetched,
+            leadpipe__events_new=result.new,
+            leadpipe__events_duplicate=result.duplicate,
+        )
+        return result
+
+
+def _fold(
+    connection: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    *,
+    run_id: str,
+    now: datetime,
+    rank: PersonRank,
+) -> IngestResult:
     mapping = in_use(connection, now=now)
     if staged.mapping.version != mapping.version:
         staged = staged.typed_by(mapping)

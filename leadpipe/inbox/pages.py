@@ -161,10 +161,6 @@ def _facts(look: Look) -> Mapping[str, Any]:
     }
 
 
-def _health(web: Web) -> Mapping[str, Any]:
-    return {"waiting": web.held(InboxDoor).inbox.state().waiting}
-
-
 def _state(web: Web) -> Mapping[str, Any]:
     state = web.held(InboxDoor).inbox.state()
     return {
@@ -190,5 +186,5 @@ PAGES = Pages(
     check=_check,
     running=_running,
     state=_state,
-    health=_health,
+    needs={"inbox": lambda web: web.held(InboxDoor).inbox.check_writable()},
 )

@@ -52,6 +52,9 @@ _COUNT = """
 """
 
 
+_OLDEST = "SELECT received_at FROM waiting ORDER BY id LIMIT 1"
+
+
 class InboxUnavailable(LeadpipeError):  # noqa: N818 - says what is the case
     """The inbox file cannot be written (a full disk, no permission): nothing was taken in."""
 
@@ -158,6 +161,11 @@ class Inbox:
         if log.exists() and log.stat().st_size > above_bytes:
             self._read("PRAGMA wal_checkpoint(PASSIVE)", [])
 
+    def check_writable(self) -> None:
+        """Write to the file, and change nothing."""
+        with self._transaction() as connection:
+            connection.execute("PRAGMA user_version = 0")
+
     def take(self, *, after: int = 0, limit: int = 50_000) -> list[Waiting]:
         """The oldest events with a number above `after`; they stay until `remove`."""
         rows = self._read(
@@ -217,7 +225,9 @@ class Inbox:
 
     def state(self) -> InboxState:
         """How full the inbox is."""
-        waiting, oldest = self._read("SELECT count(*), min(received_at) FROM waiting", [])[0]
+        waiting = self._read("SELECT count(*) FROM waiting", [])[0][0]
+        # The first number is the oldest: no look at every row, whose events are large.
+        oldest = next((at for (at,) in self._read(_OLDEST, [])), None)
         dead = self._read("SELECT count(*) FROM dead_letters", [])[0][0]
         totals = dict(self._read("SELECT name, value FROM totals", []))
         last = totals.get("last_received_at")

@@ -16,6 +16,7 @@ import httpx
 import msgspec
 from pydantic import SecretStr
 
+from leadpipe import tracing
 from leadpipe.errors import (
     ConfigurationError,
     DeadlineExceeded,
@@ -148,7 +149,18 @@ class Exchange:
                     self.stats.add(api_calls=1, retries=int(attempt > 1))
                     begun = self._clock()
                     try:
-                        answer = self._send(method, path, content, asked=asked, deadline=deadline)
+                        with tracing.span(
+                            "PostHog",
+                            kind="client",
+                            leadpipe__request=asked.name,
+                            http__request__method=method,
+                            http__request__resend_count=attempt - 1,
+                            server__address=httpx.URL(asked.host).host,
+                        ) as span:
+                            answer = self._send(
+                                method, path, content, asked=asked, deadline=deadline
+                            )
+                            span.note(http__response__status_code=answer.status)
                     finally:
                         self.stats.add(seconds=self._clock() - begun)
                 return read(answer, asked)

@@ -49,6 +49,23 @@ def read_together(folder: Path, read: Callable[[Ask], _Answer]) -> _Answer:
     return _read(folder, lambda publication: read(publication.ask))
 
 
+def check(folder: Path) -> None:
+    """Look whether every published table can be read; before the first publication there is nothing to read.
+
+    Raises:
+        NotPublished: a file is damaged, or may not be read.
+    """
+    if not (folder / CURRENT).exists():
+        return
+    try:
+        _read(folder, lambda publication: publication.touch())
+    except (duckdb.Error, OSError) as error:
+        raise NotPublished(
+            f"The published tables in {folder} cannot be read: {error}. "
+            "Run `leadpipe rebuild` to publish them anew."
+        ) from error
+
+
 def read_frame(folder: Path, table: str) -> "pd.DataFrame":
     """A published table as a pandas frame.
 
@@ -224,6 +241,12 @@ class Publication:
         return NotPublished(
             f"{self._folder} was published by an older leadpipe ({error}). Run `leadpipe sync` once."
         )
+
+    def touch(self) -> None:
+        """Read something of every table."""
+        for table in sorted(self._unopened):
+            self._open(table)
+            self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
     def _open(self, sql: str) -> None:
         for table in self._unopened.intersection(_WORD.findall(sql)):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.warehouse.migrations import migrate
 
@@ -62,13 +63,16 @@ class Warehouse:
             WarehouseTooNew: a newer leadpipe has migrated the file.
             ConfigurationError: DuckDB can have no file at this path.
         """
-        connection = self._open()
-        try:
-            connection.execute("SET TimeZone = 'UTC'")
-            migrate(connection, now=datetime.now(UTC))
-            yield connection
-        finally:
-            connection.close()
+        with tracing.span("warehouse") as span:
+            asked_at = self.clock()
+            connection = self._open()
+            span.note(leadpipe__wait_seconds=self.clock() - asked_at)
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                migrate(connection, now=datetime.now(UTC))
+                yield connection
+            finally:
+                connection.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import cron, page, questions, status
+from leadpipe.web import cron, metrics, page, questions, status
 from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.bodies import SmallForms
@@ -26,6 +26,7 @@ from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
 from leadpipe.web.rendering import script
+from leadpipe.web.requests import Measured, Routes
 from leadpipe.web.sessions import SignedSessions, login, logout, signing_key
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.signing import check_length
@@ -57,6 +58,7 @@ def create_app(
     own = settings.of(WebSettings)
     check_length("LEADPIPE_ADMIN_TOKEN", own.admin_token)
     check_length("CRON_SECRET", own.cron_secret)
+    check_length("LEADPIPE_METRICS_SECRET", own.metrics_secret)
     token = admin_token(own, is_public=is_public)
     brought = [(domain, part.PAGES) for domain, part in parts(HasPages)]
     owners(((domain, route.path) for domain, pages in brought for route in _paths(pages)), "page")
@@ -64,6 +66,8 @@ def create_app(
     for each in pages:
         if each.check is not None:
             each.check(settings, clock())
+
+    registry = metrics.make_registry(settings, clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -79,6 +83,7 @@ def create_app(
             logins=Logins(settings.data_dir / "logins.sqlite"),
             admin_token=token,
             is_public=is_public,
+            registry=registry,
             clock=clock,
         )
         web.hold(questions.Answers())
@@ -90,25 +95,29 @@ def create_app(
             on_ready()
             yield
 
+    routes = [
+        Route("/healthz", status.show_health),
+        Route("/readyz", status.show_readiness),
+        Route("/metrics", metrics.show_metrics),
+        Route("/api/sync", status.show_sync_status),
+        *cron.routes([sync for each in pages for sync in each.syncs]),
+        Route("/login", login, methods=["GET", "POST"]),
+        Route("/logout", logout, methods=["POST"]),
+        *page.routes(),
+        *questions.routes(),
+        *(route for each in pages for route in each.routes),
+        Route("/static/{domain}/{name}.js", script),
+        Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
+    ]
     middleware = [
+        Middleware(Measured, registry=registry, routes=Routes(routes)),
         Middleware(Door, is_public=is_public, names=own.names, proxies=own.proxies),
         Middleware(SecureHeaders),
         Middleware(SmallForms),
         Middleware(SignedSessions, key=signing_key(settings.data_dir, token)),
     ]
     return Starlette(
-        routes=[
-            Route("/healthz", status.show_health),
-            Route("/api/sync", status.show_sync_status),
-            *cron.routes([sync for each in pages for sync in each.syncs]),
-            Route("/login", login, methods=["GET", "POST"]),
-            Route("/logout", logout, methods=["POST"]),
-            *page.routes(),
-            *questions.routes(),
-            *(route for each in pages for route in each.routes),
-            Route("/static/{domain}/{name}.js", script),
-            Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
-        ],
+        routes=routes,
         middleware=middleware,
         exception_handlers={Refusal: refusal_answer, HTTPException: http_error_answer},
         lifespan=lifespan,

@@ -7,24 +7,27 @@ not belong here: what they do.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from leadpipe.web.access import given_secret, is_same
-from leadpipe.web.answers import answer
 from leadpipe.web.door import refuse
 from leadpipe.web.logins import Logins
 from leadpipe.web.sessions import session_of, who
+from leadpipe.web.settings import PREFIX
+from leadpipe.web.status import Needs, healthy, missing, readiness
 
-HEALTH = "/healthz"
+HEALTH = ("/healthz", f"{PREFIX}/healthz")
+READINESS = ("/readyz", f"{PREFIX}/readyz")
 _JSON = {"application/json", "application/json;charset=utf-8"}
 _MOST_BYTES = 20_000_000
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
@@ -66,7 +69,8 @@ def _problem(scope: Scope) -> str | None:
 class WithLogin:
     """Lets in who is logged in on the page, and the page itself by its key; without a token, everybody.
 
-    Commands are logged with who gave them. `/healthz` answers everybody that the program lives.
+    Commands are logged with who gave them. `/healthz` answers everybody that the program lives, and
+    `/readyz` whether what it `needs` is there.
     """
 
     app: ASGIApp
@@ -74,14 +78,19 @@ class WithLogin:
     token: SecretStr | None
     key: SecretStr | None
     clock: Callable[[], datetime]
+    needs: Needs = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, send a person to the login, or refuse it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        if scope["type"] == "http" and scope["path"] == HEALTH:
-            await answer({"status": "ok"})(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] in HEALTH:
+            await healthy()(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] in READINESS:
+            names = await run_in_threadpool(missing, self.needs)
+            await readiness(names)(scope, receive, send)
             return
         connection = HTTPConnection(scope)
         address = connection.client.host if connection.client else "unknown"

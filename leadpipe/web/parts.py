@@ -5,7 +5,7 @@ How the frame lays it out is the business of `page.py`, `overview.py` and `statu
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -125,7 +125,8 @@ class Pages:
         check: looks at the settings before the application starts; raises `ConfigurationError`.
         running: entered while the application runs, to hold what its routes share (`web.hold`).
         state: what it adds to `GET /api/sync`; runs in a thread.
-        health: what it adds to `GET /healthz`, or an error where it cannot work; runs in a thread.
+        needs: what it cannot work without, by the name that `GET /readyz` says: each raises where it is
+            missing; runs in a thread.
     """
 
     routes: Sequence[BaseRoute] = ()
@@ -139,4 +140,4 @@ class Pages:
     check: Callable[[Settings, datetime], None] | None = None
     running: Callable[[Web], AbstractAsyncContextManager[None]] | None = None
     state: Callable[[Web], Mapping[str, Any]] | None = None
-    health: Callable[[Web], Mapping[str, Any]] | None = None
+    needs: Mapping[str, Callable[[Web], object]] = field(default_factory=dict)

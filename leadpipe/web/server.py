@@ -10,6 +10,7 @@ from contextlib import suppress
 import uvicorn
 from starlette.types import ASGIApp
 
+from leadpipe import tracing
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import Settings
 from leadpipe.web.app import create_app
@@ -33,6 +34,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
         ConfigurationError: the port is taken, or a setting cannot be used.
     """
     own = settings.of(WebSettings)
+    tracing.begin(settings.otlp_endpoint)
     app = create_app(settings, is_public=own.is_public, on_ready=_spare_the_collector)
     listener = listen(own.web_host, own.web_port, option="--port or LEADPIPE_WEB_PORT")
     say(f"leadpipe page: {address_of(own.web_host, listener)}/admin/sync")
@@ -118,6 +120,8 @@ def _closed(settings: WebSettings) -> list[str]:
         lines.append("POSTHOG_WEBHOOK_SECRET is not set: PostHog's webhook is closed.")
     if settings.cron_secret is None:
         lines.append(f"CRON_SECRET is not set: /api/cron/… answers {who}.")
+    if settings.metrics_secret is None:
+        lines.append(f"LEADPIPE_METRICS_SECRET is not set: /metrics answers {who}.")
     if settings.is_public and not settings.names:
         lines.append(
             "LEADPIPE_WEB_NAMES is not set: the page answers to any name. Set it to the one people type."
@@ -127,7 +131,7 @@ def _closed(settings: WebSettings) -> list[str]:
 
 def _to_stderr() -> logging.Handler:
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(tracing.TracedLines("%(asctime)s %(message)s"))
     return handler
 
 

@@ -33,6 +33,12 @@ class WebSettings(Settings):
         description="What a person types to log in to the web page and the Dagster UI; 20 characters at "
         "least. Default: none on loopback, else one that is made and kept in data/admin_token.",
     )
+    metrics_secret: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_METRICS_SECRET",
+        description="What Prometheus must send as `Authorization: Bearer …` to /metrics; 20 characters at "
+        "least. Without it only this machine may scrape, and nobody where the page has a login.",
+    )
     web_host: str = Field(
         "127.0.0.1", alias="LEADPIPE_WEB_HOST", description="Where the web application listens."
     )

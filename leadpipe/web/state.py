@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from starlette.requests import Request
 
@@ -33,6 +34,7 @@ class Web:
     logins: Logins
     admin_token: SecretStr | None
     is_public: bool
+    registry: CollectorRegistry
     clock: Callable[[], datetime]
     _held: dict[type, Any] = field(default_factory=dict)
 

@@ -26,7 +26,9 @@ def test_every_address_on_the_page_is_served(tmp_path):
     """Paths in the text and in the curl commands exist, with the method that is used."""
     served = routes(tmp_path)
     text = _PAGE.read_text()
-    named = set(re.findall(r"(/api/[a-z/-]+|/healthz|/admin/sync)", text)) - {"/api/cron/"}
+    named = set(re.findall(r"(/api/[a-z/-]+|/healthz|/readyz|/metrics|/admin/sync)", text)) - {
+        "/api/cron/"
+    }
     assert sorted(named - served.keys()) == []
     for block in blocks(_PAGE, "bash"):
         for line in block.text.splitlines():

@@ -132,3 +132,5 @@ def test_without_the_login_nothing_of_dagster_is_seen(programs, tmp_path, proxy)
     direct = httpx.post(f"{started.url}/dagster/graphql", json=ask, trust_env=False)
     assert direct.status_code == 401
     assert httpx.get(f"{started.url}/healthz", trust_env=False).json() == {"status": "ok"}
+    for path in ("/readyz", "/dagster/readyz"):
+        assert httpx.get(f"{started.url}{path}", trust_env=False).json() == {"status": "ready"}

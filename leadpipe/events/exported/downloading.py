@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe import tracing
 from leadpipe.errors import (
     ExportCancelled,
     ExportFailed,
@@ -262,7 +263,7 @@ class _Bringing:
         failed: list[str] = []
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="download") as pool:
             for span, export in jobs:
-                pool.submit(self._bring_span, span, export)
+                pool.submit(tracing.carried(self._bring_span), span, export)
             try:
                 while over < len(jobs):
                     arrival = self.arrivals.get()
