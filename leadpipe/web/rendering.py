@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
 from leadpipe.web.csrf import csrf_token
+from leadpipe.web.roles import ROLES
 from leadpipe.web.state import state_of
 
 
@@ -49,8 +50,14 @@ _ENVIRONMENT = Environment(
 def render(
     request: Request, name: str, content: Mapping[str, object], *, status: int = 200
 ) -> Response:
-    """A page; `csrf` is the token for its forms."""
-    text = _ENVIRONMENT.get_template(name).render(csrf=csrf_token(request), **content)
+    """A page; `csrf` is the token for its forms, `me` who looks at it, `may("worker")` what they may do."""
+    me = state_of(request).gate.caller_of(request)
+    frame = {
+        "csrf": csrf_token(request),
+        "me": me,
+        "may": lambda role: me is not None and me.may(ROLES[role]),
+    }
+    text = _ENVIRONMENT.get_template(name).render(frame | dict(content))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 

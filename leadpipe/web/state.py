@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from leadpipe.settings import Settings
-from leadpipe.web.access import LoginBrake, WrongSecrets
+from leadpipe.web.access import LoginBrake, NamesBrake, WrongSecrets
+from leadpipe.web.caller import Gate
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.logins import Logins
 from leadpipe.web.probe import PostHogProbe
@@ -30,7 +31,9 @@ class Web:
     probe: PostHogProbe
     wrong_secrets: WrongSecrets
     brake: LoginBrake
+    names_brake: NamesBrake
     logins: Logins
+    gate: Gate
     admin_token: SecretStr | None
     is_public: bool
     clock: Callable[[], datetime]
