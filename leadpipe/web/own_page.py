@@ -116,11 +116,14 @@ class WithLogin:
         self, caller: Caller, connection: HTTPConnection, receive: Receive, send: Send
     ) -> None:
         """A websocket for questions, which ends with the session."""
+        is_refused = False
 
         async def checked() -> Message:
+            nonlocal is_refused
             message = await receive()
             is_said = message["type"] == "websocket.receive"
             if is_said and not caller.may(Role.OPERATOR) and _asks_a_command(message):
+                is_refused = True
                 return {"type": "websocket.disconnect", "code": 1008}
             return message
 
@@ -131,6 +134,9 @@ class WithLogin:
             send,
             is_allowed=lambda: self.gate.look_up(connection) == caller,
         )
+        if is_refused:
+            self._note(caller, "was refused: sent a command by websocket")
+            await send({"type": "websocket.close", "code": 1008, "reason": "commands come by POST"})
 
     async def _command(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a request that may be a command, refuse or log it if it is, and pass it on."""

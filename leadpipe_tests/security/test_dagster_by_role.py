@@ -1,4 +1,4 @@
-"""The Dagster UI by role: operators command, others read, whatever way they send it; streams end with sessions."""
+"""The Dagster UI by role: operators command, others read; streams end with sessions."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from leadpipe.web import lasting
 from leadpipe.web.caller import CALLER, Gate
 from leadpipe.web.own_page import OnlyItsOwnPage, WithLogin, may_command
+from leadpipe.web.roles import Role
 from leadpipe.web.sessions import SignedSessions
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.security.accounts import PASSWORD, with_people
@@ -166,7 +167,7 @@ def test_operators_and_the_page_command_dagster(guarded, reached, logins):
 )
 def test_no_command_comes_by_websocket(guarded, reached, payload):
     """A viewer's websocket ends at a command; questions go through."""
-    with guarded("vera").websocket_connect("/dagster/graphql") as socket:
+    with guarded("vera").websocket_connect("ws://localhost/dagster/graphql") as socket:
         socket.send_text(json.dumps({"type": "connection_init"}))
         assert socket.receive_text() == "taken"
         socket.send_text(json.dumps({"type": "start", "payload": {"query": "subscription { a }"}}))
@@ -185,10 +186,10 @@ def test_an_open_websocket_ends_with_the_session(guarded, logins, monkeypatch, h
     ends = {
         "end": lambda: logins.end_named("vera"),
         "remove": lambda: logins.people.remove("vera"),
-        "role": lambda: logins.people.set_role("vera", "worker"),
+        "role": lambda: logins.people.set_role("vera", Role.WORKER),
         "password": lambda: logins.people.set_password("vera", "another password"),
     }
-    with guarded("vera").websocket_connect("/dagster/graphql") as socket:
+    with guarded("vera").websocket_connect("ws://localhost/dagster/graphql") as socket:
         for _ in range(3):
             socket.send_text(json.dumps({"type": "connection_init"}))
             assert socket.receive_text() == "taken"

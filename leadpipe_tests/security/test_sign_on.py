@@ -1,4 +1,4 @@
-"""A proxy's single sign-on: only a proxy that is named may say who calls, and then the role is the person's."""
+"""A proxy's single sign-on: only a proxy that is named may say who calls."""
 
 import threading
 from contextlib import contextmanager
