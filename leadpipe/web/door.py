@@ -17,6 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHos
 from leadpipe.errors import ConfigurationError
 from leadpipe.web.answers import answer
 from leadpipe.web.caller import IDENTITY
+from leadpipe.web.local_programs import service_of
 from leadpipe.web.names import LOCAL_NAMES, is_loopback, without_port
 from leadpipe.web.sign_on import Identity, SignOn
 
@@ -75,7 +76,7 @@ class Door:
             return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else None
-        problem = self._problem(headers, peer, scope["http_version"])
+        problem = self._problem(headers, peer, scope["http_version"]) or self._service(scope)
         if problem is None and self._sign_on is not None:
             try:
                 scope[IDENTITY] = self._identity(self._sign_on, headers, peer)
@@ -87,6 +88,15 @@ class Door:
             await self._believing(scope, receive, send)  # type: ignore[arg-type]
         else:
             await self.app(scope, receive, send)
+
+    def _service(self, scope: Scope) -> str | None:
+        """What is wrong with an open page's request of a service at this machine, such as a proxy."""
+        if self._is_public or not scope.get("client") or not scope.get("server"):
+            return None
+        account = service_of(tuple(scope["client"]), tuple(scope["server"]))
+        if account is None:
+            return None
+        return f"this request came from a service of this machine ({account}), as a proxy is. {_SET_NAMES}."
 
     def _identity(self, sign_on: SignOn, headers: Headers, peer: str | None) -> Identity | None:
         """Who a proxy says calls; None for a request that claims nothing."""

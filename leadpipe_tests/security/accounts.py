@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import argon2
-import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -31,15 +31,15 @@ def with_people(folder: Path) -> Logins:
     return logins
 
 
-def csrf_of(page: httpx.Response) -> str:
+def csrf_of(page: Any) -> str:
     """The token of a page's forms."""
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert found is not None
     return found[1]
 
 
-def log_in(client: TestClient, name: str, password: str = PASSWORD) -> httpx.Response:
-    """Fill in the form with a name and a password."""
+def log_in(client: TestClient, name: str, password: str = PASSWORD) -> Any:
+    """Fill in the form with a name and a password; the answer."""
     data = {"csrf": csrf_of(client.get("/login")), "name": name, "password": password}
     return client.post("/login", data=data, follow_redirects=False)
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from leadpipe.cli import safety
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings
 from leadpipe.web.roles import Role
@@ -17,9 +18,15 @@ from leadpipe.web.settings import WebSettings
 from leadpipe.web.sign_on import PROBE
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.security.accounts import PASSWORD, csrf_of, log_in, logins_of, status_of
-from leadpipe_tests.security.proxies import NAME, signed_on_caddy, signed_on_nginx
+from leadpipe_tests.security.proxies import (
+    NAME,
+    bare_nginx,
+    certificate,
+    signed_on_caddy,
+    signed_on_nginx,
+)
 from leadpipe_tests.web.fake_dagster import FakeDagster
-from leadpipe_tests.web.fixtures import TOKEN
+from leadpipe_tests.web.fixtures import TOKEN, web_settings
 from leadpipe_tests.web.page_process import serving
 
 pytestmark = pytest.mark.usefixtures("light_hashes")
@@ -217,6 +224,48 @@ def test_a_setting_that_is_none_is_refused(monkeypatch, name, value, said):
     with pytest.raises(ConfigurationError, match=name) as caught:
         load_settings(WebSettings)
     assert said in str(caught.value)
+
+
+def test_the_check_says_how_it_stands(tmp_path):
+    """Who may say who calls and with which roles; what does not fit; who else could say so."""
+    fields = _SETTINGS | {"web_names": "stats.example.org"}
+
+    def said(**changes):
+        found = safety._sign_on(web_settings(tmp_path, **(fields | changes)).of(WebSettings))
+        return [(finding.verdict, finding.text) for finding in found]
+
+    [(state, text)] = said()
+    assert (state, "admins operator, sales team worker, * viewer" in text) == ("ok", True)
+    [(state, text)] = said(sso_proxies="127.0.0.1")
+    assert (state, "set LEADPIPE_SSO_SECRET" in text) == ("warning", True)
+    [(state, text)] = said(sso_proxies="")
+    assert (state, "needs LEADPIPE_SSO_PROXIES" in text) == ("wrong", True)
+    assert said(sso_user_header="", sso_groups_header="", sso_roles="", sso_proxies="") == []
+
+
+def test_the_check_finds_a_proxy_that_passes_a_forged_name_on(tmp_path, monkeypatch):
+    """A real nginx that does not replace the header: anybody could be anybody, and the check says so."""
+    settings = {
+        "LEADPIPE_WEB_NAMES": "127.0.0.1",
+        "LEADPIPE_ADMIN_TOKEN": TOKEN,
+        "LEADPIPE_SSO_USER_HEADER": "Remote-User",
+        "LEADPIPE_SSO_PROXIES": "127.0.0.1",
+    }
+    lines = (
+        "proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-Proto https;"
+        " proxy_set_header X-Forwarded-For $remote_addr;"
+    )
+    with serving(tmp_path, **settings) as (_, url):
+        page = urlsplit(url).port or 0
+        found = {}
+        for more in ("", ' proxy_set_header Remote-User "";'):
+            with bare_nginx(tmp_path, page=page, lines=lines + more) as front:
+                monkeypatch.setenv("SSL_CERT_FILE", str(certificate(tmp_path)[0]))
+                found[more] = safety._passed_on(f"127.0.0.1:{front.port}", "remote-user")
+    passed_on, replaced = found.values()
+    assert passed_on is not None
+    assert (passed_on.verdict, "anybody can be anybody" in passed_on.text) == ("wrong", True)
+    assert replaced is None
 
 
 @contextmanager
