@@ -38,7 +38,7 @@ def csrf_of(page: Any) -> str:
     return found[1]
 
 
-def log_in(client: TestClient, name: str, password: str = PASSWORD) -> Any:
+def log_in(client: Any, name: str, password: str = PASSWORD) -> Any:
     """Fill in the form with a name and a password; the answer."""
     data = {"csrf": csrf_of(client.get("/login")), "name": name, "password": password}
     return client.post("/login", data=data, follow_redirects=False)

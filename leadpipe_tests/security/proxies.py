@@ -19,6 +19,7 @@ from leadpipe_tests.docs.markdown import ROOT, blocks
 
 NAME = "stats.example.org"
 _END_SECONDS = 15.0
+_SIGN_ON = "with a sign-on"
 _NGINX = """
 daemon off;
 worker_processes 1;
@@ -89,10 +90,11 @@ def certificate(folder: Path, *, name: str = NAME) -> tuple[Path, Path]:
     return cert, key
 
 
-def documented(language: str) -> str:
+def documented(language: str, title: str = "") -> str:
     """The block of docs/web.md."""
-    [block] = blocks(ROOT / "docs" / "web.md", language)
-    return block.text
+    found = blocks(ROOT / "docs" / "web.md", language)
+    [text] = [block.text for block in found if block.title == title]
+    return text
 
 
 def _with(text: str, changes: Mapping[str, str]) -> str:
@@ -127,7 +129,7 @@ def signed_on_nginx(folder: Path, *, page: int, sign_on: int, secret: str) -> It
     whole = documented("nginx")
     head = whole[: whole.index("    location / {")]
     block = _with(
-        head + documented("nginx-sign-on") + "}\n",
+        head + documented("nginx", _SIGN_ON) + "}\n",
         {
             "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
             f"/etc/letsencrypt/live/{NAME}/fullchain.pem": str(cert),
@@ -148,7 +150,7 @@ def signed_on_caddy(folder: Path, *, page: int, sign_on: int, secret: str) -> It
         "127.0.0.1:9091": f"127.0.0.1:{sign_on}",
         "the value of LEADPIPE_SSO_SECRET": secret,
     }
-    block = _with(documented("caddyfile-sign-on"), changes)
+    block = _with(documented("caddyfile", _SIGN_ON), changes)
     with documented_caddy(folder, page=page, text=block) as front:
         yield front
 

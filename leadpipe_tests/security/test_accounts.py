@@ -6,6 +6,7 @@ import sqlite3
 import stat
 
 import argon2
+import httpx
 import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
@@ -30,6 +31,7 @@ from leadpipe_tests.security.accounts import (
 )
 from leadpipe_tests.web.fake_dagster import FakeDagster
 from leadpipe_tests.web.fixtures import TOKEN
+from leadpipe_tests.web.page_process import serving
 
 PAGE = "/admin/sync"
 DELIVERY = "/admin/delivery"
@@ -487,3 +489,22 @@ def test_a_login_file_of_an_earlier_leadpipe_is_taken_over(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO acts (done_at, who, what) VALUES ('2026-11-02', 'b', 'c')")
     assert len(logins.acts(limit=9)) == 2
+
+
+def test_an_open_stream_ends_with_the_session(logins, tmp_path):
+    """The live count of a real page: it goes on while the session does, and ends within seconds of it."""
+    with (
+        serving(tmp_path, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        assert log_in(client, "vera").status_code == 303
+        with client.stream("GET", "/api/visitors/stream") as answer:
+            parts = answer.iter_text()
+            assert "data:" in next(parts)
+            assert logins.end_named("vera") == 1
+            for _ in range(10):  # what was on its way
+                if next(parts, None) is None:
+                    break
+            else:
+                raise AssertionError("the stream goes on")
+        assert client.get("/api/visitors/stream").status_code == 401
