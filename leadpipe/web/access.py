@@ -1,15 +1,17 @@
 """Who may call what: shared secrets, sessions, a brake on wrong guesses. Signatures are in `signing.py`."""
 
+import asyncio
 import hmac
 import ipaddress
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from leadpipe.web.answers import Refusal
 from leadpipe.web.kept import kept_secret
 from leadpipe.web.settings import WebSettings
 
@@ -20,6 +22,8 @@ _MOST_CLIENTS = 10_000
 _FREE_GUESSES = 5
 _LONGEST_WAIT_SECONDS = 60.0
 _FORGOTTEN_SECONDS = 3_600.0
+_AT_ONCE = 2
+_MOST_HERE = 30
 _IPV6_HOME = 64  # bits of an IPv6 address that its owner did not choose
 
 
@@ -125,6 +129,33 @@ class NamesBrake:
         self._right.move_to_end((_home(client), name))
         if len(self._right) > _MOST_CLIENTS:
             self._right.popitem(last=False)
+
+
+class LoginTurns:
+    """Lets few passwords be compared at once, and few wait: each costs memory and a good part of a second.
+
+    Who waits holds no thread, which the webhook needs.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._here = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn.
+
+        Raises:
+            Refusal: 503, as too many wait.
+        """
+        if self._here >= _MOST_HERE:
+            raise Refusal(503, "too many log in at once", headers={"Retry-After": "5"})
+        self._here += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._here -= 1
 
 
 def _wait_after(count: int) -> float:

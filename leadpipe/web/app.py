@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
 from leadpipe.web import access_page, cron, page, status
-from leadpipe.web.access import LoginBrake, NamesBrake, WrongSecrets, admin_token
+from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.bodies import SmallForms
 from leadpipe.web.caller import Gate
@@ -84,6 +84,7 @@ def create_app(
             wrong_secrets=WrongSecrets(),
             brake=LoginBrake(),
             names_brake=NamesBrake(),
+            turns=LoginTurns(),
             logins=logins,
             gate=Gate(logins, token, believed, clock),
             admin_token=token,

@@ -225,7 +225,10 @@ async def _with_password(web: Web, client: str, name: str, password: str) -> str
     """A session for the right password; the guess is counted first, as others may come meanwhile."""
     web.brake.note_wrong(client)
     web.names_brake.note_wrong(name)
-    verified: Verified | None = await run_in_threadpool(web.logins.people.verify, name, password)
+    async with web.turns.turn():
+        verified: Verified | None = await run_in_threadpool(
+            web.logins.people.verify, name, password
+        )
     if verified is None:
         return None
     web.brake.forgive(client)

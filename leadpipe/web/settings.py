@@ -1,5 +1,6 @@
 """Where the web application listens, and who may do what there."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -119,6 +120,10 @@ class WebSettings(Settings):
     def is_public(self) -> bool:
         """Whether others than this machine's users can reach it, so that a login is wanted."""
         return bool(self.names) or not is_loopback(self.web_host)
+
+    def kept_files(self) -> tuple[Path, ...]:
+        """With the accounts, and what people did."""
+        return (*super().kept_files(), self.data_dir / "logins.sqlite")
 
     @property
     def sign_on_proxies(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from leadpipe.settings import Settings
-from leadpipe.web.access import LoginBrake, NamesBrake, WrongSecrets
+from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets
 from leadpipe.web.caller import Gate
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.logins import Logins
@@ -32,6 +32,7 @@ class Web:
     wrong_secrets: WrongSecrets
     brake: LoginBrake
     names_brake: NamesBrake
+    turns: LoginTurns
     logins: Logins
     gate: Gate
     admin_token: SecretStr | None

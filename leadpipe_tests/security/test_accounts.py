@@ -1,5 +1,6 @@
 """Accounts: passwords, roles, and sessions that end with them; what an attacker with one of them tries."""
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -16,7 +17,8 @@ from starlette.testclient import TestClient
 import leadpipe.cli
 from leadpipe.errors import ConfigurationError
 from leadpipe.web import passwords, people
-from leadpipe.web.access import NamesBrake
+from leadpipe.web.access import LoginTurns, NamesBrake
+from leadpipe.web.answers import Refusal
 from leadpipe.web.app import _closed
 from leadpipe.web.login_file import opened
 from leadpipe.web.roles import Role
@@ -30,7 +32,7 @@ from leadpipe_tests.security.accounts import (
     with_people,
 )
 from leadpipe_tests.web.fake_dagster import FakeDagster
-from leadpipe_tests.web.fixtures import TOKEN
+from leadpipe_tests.web.fixtures import TOKEN, web_settings
 from leadpipe_tests.web.page_process import serving
 
 PAGE = "/admin/sync"
@@ -489,6 +491,33 @@ def test_a_login_file_of_an_earlier_leadpipe_is_taken_over(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO acts (done_at, who, what) VALUES ('2026-11-02', 'b', 'c')")
     assert len(logins.acts(limit=9)) == 2
+
+
+def test_few_passwords_are_compared_at_once():
+    """Two at a time, some wait, and more are told to come again; others of the page go on."""
+
+    async def crowd():
+        turns, most, now = LoginTurns(), 0, 0
+
+        async def one():
+            nonlocal most, now
+            async with turns.turn():
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0)
+                now -= 1
+
+        results = await asyncio.gather(*(one() for _ in range(40)), return_exceptions=True)
+        refused = [result.status for result in results if isinstance(result, Refusal)]
+        await one()
+        return most, refused
+
+    assert asyncio.run(crowd()) == (2, [503] * 10)
+
+
+def test_accounts_are_in_a_backup(tmp_path):
+    """Without them people would need new ones after a restore."""
+    assert logins_of(tmp_path).path in web_settings(tmp_path).kept_files()
 
 
 def test_an_open_stream_ends_with_the_session(logins, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -141,7 +142,10 @@ def test_people_read_and_command_dagster_by_their_roles(programs):
         return answer.json()["data"] if answer.is_success else answer.status_code
 
     may = "{ permissions { permission value } }"
-    with person("vera", Role.VIEWER) as vera, person("olga", Role.OPERATOR) as olga:
+    with (
+        closing(person("vera", Role.VIEWER)) as vera,
+        closing(person("olga", Role.OPERATOR)) as olga,
+    ):
         assert [one for one in ask(vera, may)["permissions"] if one["value"]] == []
         assert [one for one in ask(olga, may)["permissions"] if one["value"]] != []
         assert ask(vera, _LAUNCH) == 403
