@@ -16,7 +16,11 @@ from subprocess import Popen, TimeoutExpired
 
 import dagster as dg
 from dagster._cli.proxy_server_manager import ProxyServerManager
-from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.context import (
+    BaseWorkspaceRequestContext,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+)
 from dagster._core.workspace.load_target import (
     ModuleTarget,
     WorkspaceFileTarget,
@@ -30,17 +34,21 @@ from dagster_shared.ipc import (
     send_ipc_shutdown_message,
 )
 from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp
 
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import Settings, prepare_dagster
 from leadpipe.web.access import admin_token
+from leadpipe.web.caller import CALLER, Caller, Gate
 from leadpipe.web.dagster_access import dagster_key
+from leadpipe.web.dagster_runs import PERSON_TAG
 from leadpipe.web.door import Door
 from leadpipe.web.headers import UI_HEADERS, SecureHeaders
 from leadpipe.web.logins import Logins
 from leadpipe.web.names import is_loopback
 from leadpipe.web.own_page import OnlyItsOwnPage, WithLogin
+from leadpipe.web.roles import Role
 from leadpipe.web.server import address_of, listen, run_until_signal
 from leadpipe.web.sessions import SignedSessions, signing_key
 from leadpipe.web.settings import PREFIX, WebSettings
@@ -79,11 +87,11 @@ def serve_dagster(
     own = settings.of(WebSettings)
     is_public = own.is_public or not is_loopback(host)
     check_length("LEADPIPE_ADMIN_TOKEN", own.admin_token)
-    guarded = _guard(own, is_public=is_public)
+    prefix = PREFIX if is_public else ""
+    guarded = _guard(own, is_public=is_public, prefix=prefix)
     listener = listen(host, port, option="--port")
     prepare_dagster(home)
     configure_loggers(log_level="WARNING")
-    prefix = PREFIX if is_public else ""
     target: WorkspaceLoadTarget = (
         WorkspaceFileTarget([str(workspace)])
         if workspace
@@ -93,8 +101,8 @@ def serve_dagster(
         dg.DagsterInstance.from_config(str(home)) as instance,
         _shared_code(instance, target) if with_daemon else nullcontext() as shared,
         _daemon(instance, shared) if shared else nullcontext(lambda: False) as has_ended,
-        WorkspaceProcessContext(
-            instance,
+        _ByRole(
+            _tagging(instance),
             WorkspaceFileTarget([str(shared)]) if shared else target,
             version=dg.__version__,
             code_server_log_level="WARNING",
@@ -119,21 +127,94 @@ def _needs(instance: dg.DagsterInstance, context: WorkspaceProcessContext) -> Ne
     return {"runs": partial(instance.get_runs, limit=1), "definitions": definitions}
 
 
-def _guard(settings: WebSettings, *, is_public: bool) -> Callable[[ASGIApp, Needs], ASGIApp]:
+def _guard(
+    settings: WebSettings, *, is_public: bool, prefix: str
+) -> Callable[[ASGIApp, Needs], ASGIApp]:
     """What is put before Dagster's application, the outermost last."""
+    check_length("LEADPIPE_SSO_SECRET", settings.sso_secret)
     token = admin_token(settings, is_public=is_public)
-    key = dagster_key(settings.data_dir) if token else None
+    believed = settings.sign_on(is_public=is_public)
+    key = dagster_key(settings.data_dir)
     signing = signing_key(settings.data_dir, token)
     logins = Logins(settings.data_dir / "logins.sqlite")
+    gate = Gate(logins, token, believed, lambda: datetime.now(UTC))
 
     def guarded(app: ASGIApp, needs: Needs) -> ASGIApp:
         inner: ASGIApp = OnlyItsOwnPage(app)
-        inner = WithLogin(inner, logins, token, key, lambda: datetime.now(UTC), needs)
+        inner = WithLogin(inner, gate, key, prefix, needs)
         inner = SignedSessions(inner, key=signing)
         inner = SecureHeaders(inner, UI_HEADERS)
-        return Door(inner, is_public=is_public, names=settings.names, proxies=settings.proxies)
+        return Door(
+            inner,
+            is_public=is_public,
+            names=settings.names,
+            proxies=settings.proxies,
+            sign_on=believed,
+            sign_on_proxies=settings.sign_on_proxies,
+        )
 
     return guarded
+
+
+class _PersonsContext(WorkspaceRequestContext):
+    """A request's context that tags backfills with who starts them."""
+
+    def get_viewer_tags(self) -> dict[str, str]:
+        return _tags(self)
+
+    def reload_code_location(self, name: str) -> BaseWorkspaceRequestContext:
+        self.process_context.reload_code_location(name)
+        return self._again()
+
+    def reload_workspace(self) -> BaseWorkspaceRequestContext:
+        self.process_context.reload_workspace()
+        return self._again()
+
+    def _again(self) -> BaseWorkspaceRequestContext:
+        """The context after a reload, for the same person."""
+        context: BaseWorkspaceRequestContext = self.process_context.create_request_context(
+            self.source
+        )
+        return context
+
+
+class _ByRole(WorkspaceProcessContext):
+    """Dagster's context, which shows and does nothing but reading for whom is no operator."""
+
+    def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
+        caller = _caller(source)
+        return _PersonsContext(
+            instance=self.instance,
+            current_workspace=self.get_current_workspace(),
+            process_context=self,
+            version=self.version,
+            source=source,
+            read_only=caller is None or not caller.may(Role.OPERATOR),
+        )
+
+
+def _tagging(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The instance, which tags the runs that people start here. Dagster has no hook of its own for these."""
+    submit = instance.submit_run
+
+    def submit_tagged(run_id: str, workspace: BaseWorkspaceRequestContext) -> dg.DagsterRun:
+        if tags := _tags(workspace):
+            instance.add_run_tags(run_id, tags)
+        return submit(run_id, workspace)
+
+    instance.submit_run = submit_tagged  # type: ignore[method-assign]
+    return instance
+
+
+def _tags(context: BaseWorkspaceRequestContext) -> dict[str, str]:
+    caller = _caller(getattr(context, "source", None))
+    return {PERSON_TAG: caller.name} if caller and caller.name else {}
+
+
+def _caller(source: object) -> Caller | None:
+    """Who makes the request that a context was made for."""
+    found = source.scope.get(CALLER) if isinstance(source, HTTPConnection) else None
+    return found if isinstance(found, Caller) else None
 
 
 @contextmanager

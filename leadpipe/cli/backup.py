@@ -20,7 +20,8 @@ from leadpipe.warehouse import restore as bring_back
 def backup(*, archive: Path | None, as_json: bool) -> None:
     """Copy the warehouse and what lies beside it to ARCHIVE, also while syncs run.
 
-    In it: the warehouse, what waits in the inboxes, the first day, score rules. It holds personal data.
+    In it: the warehouse, what waits in the inboxes, accounts, the first day, score rules. It holds personal
+    data.
 
     \b
     Examples:

@@ -3,6 +3,7 @@
 Belongs here: findings only. The rules stand where they are kept: `leadpipe/web/`, `leadpipe/private.py`.
 """
 
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +17,10 @@ from leadpipe.errors import LeadpipeError
 from leadpipe.private import can_others_read, wider_paths
 from leadpipe.settings import Settings
 from leadpipe.web.kept import kept_secret
+from leadpipe.web.people import People
+from leadpipe.web.roles import Role
 from leadpipe.web.settings import WebSettings
+from leadpipe.web.sign_on import PASSED_ON, PROBE
 from leadpipe.web.signing import can_sign, check_length, check_posthog_secret, check_signing_secret
 
 _ANSWER_SECONDS = 5.0
@@ -33,9 +37,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
     if not problems:
         yield _endpoints(own)
     yield _reach(own)
+    yield from _sign_on(own)
+    yield from _accounts(settings.data_dir)
     yield from _files(settings.data_dir)
     for name in own.names:
         yield _front(name)
+        if own.sso_user_header and (passed_on := _passed_on(name, own.sso_user_header)):
+            yield passed_on
 
 
 def _wrong_secrets(settings: WebSettings) -> Iterator[str]:
@@ -51,8 +59,9 @@ def _checks(settings: WebSettings) -> Iterator[Callable[[], object]]:
     webhook = "POSTHOG_WEBHOOK_SECRET"
     yield partial(check_posthog_secret, webhook, settings.posthog_webhook_secret)
     yield partial(check_length, "LEADPIPE_ADMIN_TOKEN", settings.admin_token)
+    yield partial(check_length, "LEADPIPE_SSO_SECRET", settings.sso_secret)
     for name, secret in _secrets_of_endpoints(settings):
-        if name != webhook:
+        if name not in {webhook, "LEADPIPE_SSO_SECRET"}:
             yield partial(check_signing_secret, name, secret)
     for name in _KEPT:
         if (settings.data_dir / name).exists():
@@ -103,6 +112,43 @@ def _reach(settings: WebSettings) -> Finding:
     return Finding("ok", "access", f"the page wants a login, as {', '.join(settings.names)}")
 
 
+def _sign_on(settings: WebSettings) -> Iterator[Finding]:
+    """Whether a proxy may say who calls, and who else could."""
+    try:
+        believed = settings.sign_on(is_public=settings.is_public)
+    except LeadpipeError as error:
+        yield Finding("wrong", "sign-on", str(error))
+        return
+    if believed is None:
+        return
+    roles = (
+        ", ".join(f"{group} {role}" for group, role in believed.roles.items()) or "accounts only"
+    )
+    text = f"{settings.sso_proxies} may say who calls, in {believed.user}; roles: {roles}"
+    if believed.secret is None and any(map(_is_here, settings.sign_on_proxies)):
+        yield Finding(
+            "warning",
+            "sign-on",
+            f"{text}. Every program at this machine may say so, too: set LEADPIPE_SSO_SECRET "
+            "(docs/web.md)",
+        )
+        return
+    yield Finding("ok", "sign-on", text)
+
+
+def _is_here(proxy: str) -> bool:
+    return ipaddress.ip_network(proxy).is_loopback
+
+
+def _accounts(data_dir: Path) -> Iterator[Finding]:
+    """Who has an account, by role."""
+    people = People(data_dir / "logins.sqlite").all()
+    counts = {role: sum(one.role is role for one in people) for role in Role}
+    shown = ", ".join(f"{count} {role}" for role, count in counts.items() if count)
+    if shown:
+        yield Finding("ok", "accounts", f"{shown} (`leadpipe access list`)")
+
+
 def _files(data_dir: Path) -> Iterator[Finding]:
     wide = list(wider_paths(data_dir))
     if wide:
@@ -142,3 +188,21 @@ def _front(name: str) -> Finding:
         )
         return Finding("wrong", "proxy", f"https://{name} {text}")
     return Finding("ok", "proxy", f"https://{name} answers, with a trusted certificate")
+
+
+def _passed_on(name: str, header: str) -> Finding | None:
+    """What is wrong where the proxy passes on who a sender says to be; None where it does not."""
+    forged = {header: PROBE}
+    try:
+        with httpx.Client(timeout=_ANSWER_SECONDS) as client:
+            for path in ("/login", "/healthz", "/dagster/healthz"):
+                if PASSED_ON in client.get(f"https://{name}{path}", headers=forged).text:
+                    return Finding(
+                        "wrong",
+                        "sign-on",
+                        f"https://{name}{path}: {PASSED_ON}, so anybody can be anybody. It must replace "
+                        f"{header} on every path, see docs/web.md",
+                    )
+    except httpx.HTTPError:
+        return None  # which `_front` has said
+    return None

@@ -30,7 +30,8 @@ from leadpipe.web.csrf import check_csrf
 from leadpipe.web.guards import secured_body
 from leadpipe.web.parts import Detail, Look, Pages, Panel
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import note_act, only_logged_in
+from leadpipe.web.roles import Role
+from leadpipe.web.sessions import name_of, note_act, only_logged_in, require
 from leadpipe.web.signing import check_signing_secret
 from leadpipe.web.state import Web, state_of
 
@@ -98,6 +99,7 @@ async def _set_aside(web: Web, content: str, reason: str) -> None:
 async def _show_panel(request: Request) -> Response:
     """The delivery panel; `?reveal=1` shows personal data in full, which is logged."""
     if request.query_params.get("reveal") == "1":
+        require(request, Role.WORKER)
         note_act(request, "revealed the personal data of failed leads")
     return await _panel(request, problem=None)
 
@@ -126,6 +128,8 @@ async def _settle_lead(request: Request) -> Response:
     given, decision = form.get("id", ""), form.get("decision", "")
     if not (given.isascii() and given.isdigit() and len(given) <= 18) or decision not in DECISIONS:  # noqa: PLR2004
         raise Refusal(400, "id should be the number of a lead, and decision one of the page's")
+    form["who"] = name_of(request) or form.get("who", "")
+    note_act(request, f"decided about lead {given}: {decision.replace('_', ' ')}")
     try:
         await run_in_threadpool(_settle, web, int(given), cast("Decision", decision), form)
     except LeadpipeError as error:
@@ -135,7 +139,7 @@ async def _settle_lead(request: Request) -> Response:
 
 async def _panel(request: Request, *, problem: str | None) -> Response:
     web = state_of(request)
-    is_revealed = request.query_params.get("reveal") == "1"
+    is_revealed = request.method == "GET" and request.query_params.get("reveal") == "1"
     content = await run_in_threadpool(_content, web, is_revealed=is_revealed)
     return render(
         request,
@@ -263,8 +267,12 @@ PAGES = Pages(
         Route("/api/leads", _take_leads, methods=["POST"]),
         Route("/api/webhooks/partner", _take_notice, methods=["POST"]),
         Route(PANEL, only_logged_in(_show_panel)),
-        Route(f"{PANEL}/retry", only_logged_in(_retry_leads), methods=["POST"]),
-        Route(f"{PANEL}/settle", only_logged_in(_settle_lead), methods=["POST"]),
+        Route(
+            f"{PANEL}/retry", only_logged_in(_retry_leads, changes=Role.WORKER), methods=["POST"]
+        ),
+        Route(
+            f"{PANEL}/settle", only_logged_in(_settle_lead, changes=Role.WORKER), methods=["POST"]
+        ),
     ],
     panels=[Panel("section", "delivery/panel.html", _by_state)],
     details=[Detail("lead", "delivery/of_lead.html", _of_lead)],

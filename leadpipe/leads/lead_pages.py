@@ -40,6 +40,7 @@ from leadpipe.web.csrf import check_csrf
 from leadpipe.web.overview import Shown, query_of
 from leadpipe.web.parts import Look
 from leadpipe.web.rendering import render
+from leadpipe.web.roles import Role
 from leadpipe.web.sessions import note_act, only_logged_in, person_of
 from leadpipe.web.state import Web, state_of
 
@@ -432,7 +433,7 @@ def _guarded(route: Any) -> Any:  # noqa: ANN401 - a route
         except NotPublished as error:
             raise Refusal(404, str(error)) from None
 
-    return only_logged_in(clear)
+    return only_logged_in(clear, changes=Role.WORKER)
 
 
 async def _go_back(request: Request) -> Response:

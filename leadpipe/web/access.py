@@ -1,15 +1,17 @@
 """Who may call what: shared secrets, sessions, a brake on wrong guesses. Signatures are in `signing.py`."""
 
+import asyncio
 import hmac
 import ipaddress
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 
 from pydantic import SecretStr
 from starlette.requests import Request
 
+from leadpipe.web.answers import Refusal
 from leadpipe.web.kept import kept_secret
 from leadpipe.web.settings import WebSettings
 
@@ -20,6 +22,8 @@ _MOST_CLIENTS = 10_000
 _FREE_GUESSES = 5
 _LONGEST_WAIT_SECONDS = 60.0
 _FORGOTTEN_SECONDS = 3_600.0
+_AT_ONCE = 2
+_MOST_HERE = 30
 _IPV6_HOME = 64  # bits of an IPv6 address that its owner did not choose
 
 
@@ -91,6 +95,68 @@ class LoginBrake:
         """Forget the wrong tokens of a client that knows the right one."""
         self._wrong.pop(_home(client), None)
 
+    def forgive(self, client: str) -> None:
+        """Take back one: it was right. The others stay, as they may have been for somebody else's name."""
+        count, last = self._wrong.get(_home(client), (1, 0.0))
+        self._wrong[_home(client)] = (max(count - 1, 0), last)
+
+
+class NamesBrake:
+    """Slows down who guesses one account's password from many addresses.
+
+    Whoever has logged in to the account from an address does not wait there, so that nobody is locked out of
+    theirs by others' guesses.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._brake = LoginBrake(clock)
+        self._right: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def seconds_left(self, client: str, name: str) -> float:
+        """How long a client has to wait before the next password of a name is looked at."""
+        if not name or (_home(client), name) in self._right:
+            return 0.0
+        return self._brake.seconds_left(f"name {name}")
+
+    def note_wrong(self, name: str) -> None:
+        """Count a wrong password of a name, whether anybody has it or not."""
+        self._brake.note_wrong(f"name {name}")
+
+    def note_right(self, client: str, name: str) -> None:
+        """Remember where an account's right password came from, and take back the count of it."""
+        self._brake.forgive(f"name {name}")
+        self._right[_home(client), name] = None
+        self._right.move_to_end((_home(client), name))
+        if len(self._right) > _MOST_CLIENTS:
+            self._right.popitem(last=False)
+
+
+class LoginTurns:
+    """Lets few passwords be compared at once, and few wait: each costs memory and a good part of a second.
+
+    Who waits holds no thread, which the webhook needs.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._here = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for one's turn.
+
+        Raises:
+            Refusal: 503, as too many wait.
+        """
+        if self._here >= _MOST_HERE:
+            raise Refusal(503, "too many log in at once", headers={"Retry-After": "5"})
+        self._here += 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._here -= 1
+
 
 def _wait_after(count: int) -> float:
     if count < _FREE_GUESSES:
@@ -120,7 +186,8 @@ def is_from_elsewhere(request: Request) -> bool:
 def admin_token(settings: WebSettings, *, is_public: bool) -> SecretStr | None:
     """What a person must type to log in; None if the page is open.
 
-    Outside loopback there is always one: configured, else made once and kept in the data folder.
+    Outside loopback there is always one, beside the accounts: configured, else made once and kept in the
+    data folder.
     """
     if settings.admin_token is not None:
         return settings.admin_token

@@ -10,15 +10,16 @@ import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import cron, metrics, page, questions, status
-from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
+from leadpipe.web import access_page, cron, metrics, page, questions, status
+from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.bodies import SmallForms
+from leadpipe.web.caller import Gate
 from leadpipe.web.dagster_access import connect_dagster
 from leadpipe.web.door import Door
 from leadpipe.web.headers import SecureHeaders
@@ -27,10 +28,13 @@ from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
 from leadpipe.web.rendering import script
 from leadpipe.web.requests import Measured, Routes
-from leadpipe.web.sessions import SignedSessions, login, logout, signing_key
+from leadpipe.web.roles import Role
+from leadpipe.web.sessions import SignedSessions, login, logout, only_logged_in, signing_key
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.signing import check_length
 from leadpipe.web.state import Web
+
+_PROGRAMS = ("/api/", "/metrics", "/readyz")  # they bring secrets of their own, see `guards.py`
 
 
 def create_app(
@@ -59,10 +63,13 @@ def create_app(
     check_length("LEADPIPE_ADMIN_TOKEN", own.admin_token)
     check_length("CRON_SECRET", own.cron_secret)
     check_length("LEADPIPE_METRICS_SECRET", own.metrics_secret)
+    check_length("LEADPIPE_SSO_SECRET", own.sso_secret)
     token = admin_token(own, is_public=is_public)
     brought = [(domain, part.PAGES) for domain, part in parts(HasPages)]
     owners(((domain, route.path) for domain, pages in brought for route in _paths(pages)), "page")
     pages = tuple(each for _, each in brought)
+    believed = own.sign_on(is_public=is_public)
+    logins = Logins(settings.data_dir / "logins.sqlite")
     for each in pages:
         if each.check is not None:
             each.check(settings, clock())
@@ -80,7 +87,10 @@ def create_app(
             probe=PostHogProbe(settings),
             wrong_secrets=WrongSecrets(),
             brake=LoginBrake(),
-            logins=Logins(settings.data_dir / "logins.sqlite"),
+            names_brake=NamesBrake(),
+            turns=LoginTurns(),
+            logins=logins,
+            gate=Gate(logins, token, believed, clock),
             admin_token=token,
             is_public=is_public,
             registry=registry,
@@ -105,13 +115,21 @@ def create_app(
         Route("/logout", logout, methods=["POST"]),
         *page.routes(),
         *questions.routes(),
-        *(route for each in pages for route in each.routes),
+        *access_page.routes(),
+        *(_closed(route) for each in pages for route in each.routes),
         Route("/static/{domain}/{name}.js", script),
         Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
     ]
     middleware = [
         Middleware(Measured, registry=registry, routes=Routes(routes)),
-        Middleware(Door, is_public=is_public, names=own.names, proxies=own.proxies),
+        Middleware(
+            Door,
+            is_public=is_public,
+            names=own.names,
+            proxies=own.proxies,
+            sign_on=believed,
+            sign_on_proxies=own.sign_on_proxies,
+        ),
         Middleware(SecureHeaders),
         Middleware(SmallForms),
         Middleware(SignedSessions, key=signing_key(settings.data_dir, token)),
@@ -122,6 +140,16 @@ def create_app(
         exception_handlers={Refusal: refusal_answer, HTTPException: http_error_answer},
         lifespan=lifespan,
     )
+
+
+def _closed(route: BaseRoute) -> BaseRoute:
+    """A domain's route as it is; one that says nothing of people, and is no program's, is the operators'."""
+    if not isinstance(route, Route) or route.path.startswith(_PROGRAMS):
+        return route
+    if hasattr(route.endpoint, "for_people"):
+        return route
+    endpoint = only_logged_in(route.endpoint, sees=Role.OPERATOR)
+    return Route(route.path, endpoint, methods=list(route.methods or ()), name=route.name)
 
 
 def _paths(pages: Pages) -> list[Route]:

@@ -1,18 +1,21 @@
 """Where the Dagster UI is, for the page's own questions and for people, and the key that the page has for it.
 
-In open mode it is a port of its own on this machine. In public mode it is below `/dagster` of the page's name
-and wants the page's login; the page itself asks it directly, with a key that is in the data folder.
+In open mode it is a port of its own on this machine, in public mode it is below `/dagster` of the page's
+name. Where the page has a login the Dagster UI has the same; the page itself asks it directly, with a key
+that is in the data folder.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
 
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.kept import kept_secret
+from leadpipe.web.names import is_loopback
 from leadpipe.web.settings import PREFIX, WebSettings
 
 
@@ -37,9 +40,11 @@ def connect_dagster(
     Raises:
         ConfigurationError: the kept key cannot be used.
     """
-    if not is_public:
-        return DagsterRuns(settings.dagster_url, transport=transport, clock=clock)
-    url = settings.dagster_url.rstrip("/").removesuffix(PREFIX) + PREFIX
+    url = settings.dagster_url
+    if is_public:
+        url = url.rstrip("/").removesuffix(PREFIX) + PREFIX
+    elif not is_loopback(urlsplit(url).hostname):  # the key is for no other machine's Dagster
+        return DagsterRuns(url, transport=transport, clock=clock)
     key = dagster_key(settings.data_dir)
     return DagsterRuns(url, transport=transport, clock=clock, key=key)
 

@@ -5,7 +5,7 @@ What a run does is the job's business. leadpipe's web process opens neither the 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ _TIMEOUT = httpx.Timeout(20.0, connect=3.0)
 _SLOW_TIMEOUT = httpx.Timeout(90.0, connect=3.0)  # a schedule's tick asks PostHog
 _POLL_SECONDS = 0.5
 _MOST_MESSAGES = 50
+PERSON_TAG = "leadpipe/person"
 _SYNC_TAG = "leadpipe/sync"  # as in `leadpipe/automation.py`, which needs Dagster's code
 _STATES: Mapping[str, State] = {
     "SUCCESS": "succeeded",
@@ -111,6 +112,7 @@ class DagsterRuns:
         transport: replaces the network, for tests.
         clock: the time (UTC).
         key: what the Dagster UI must be given where it wants a login.
+        person: who starts runs, which they are tagged with; None for programs.
 
     Raises:
         DagsterUnavailable: from every method.
@@ -120,7 +122,12 @@ class DagsterRuns:
     transport: httpx.AsyncBaseTransport | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     key: SecretStr | None = None
+    person: str | None = None
     _repository: dict[str, str] = field(default_factory=dict)
+
+    def started_by(self, person: str | None) -> "DagsterRuns":
+        """The same Dagster, for runs that somebody starts."""
+        return replace(self, person=person)
 
     async def start(self, job: str, tags: Mapping[str, str]) -> str:
         """Start a run of a job, or find the one that is under way; its id."""
@@ -194,6 +201,8 @@ class DagsterRuns:
         return progress
 
     async def _launch(self, job: str, tags: Mapping[str, str]) -> str:
+        if self.person:
+            tags = {**tags, PERSON_TAG: self.person}
         answer = await self._ask(
             _LAUNCH,
             {

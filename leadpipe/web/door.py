@@ -14,8 +14,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
 
+from leadpipe.errors import ConfigurationError
 from leadpipe.web.answers import answer
+from leadpipe.web.caller import IDENTITY
+from leadpipe.web.local_programs import service_of
 from leadpipe.web.names import LOCAL_NAMES, is_loopback, without_port
+from leadpipe.web.sign_on import Identity, SignOn
 
 _NEEDED = ("x-forwarded-for", "x-forwarded-proto")
 _BY_PROXIES = (
@@ -43,15 +47,26 @@ class Door:
         is_public: see above.
         names: under which it may be called, beside local ones; none in public mode means any.
         proxies: addresses and networks of proxies that are believed; none is believed in open mode.
+        sign_on: the headers in which a proxy says who calls, if that is switched on.
+        sign_on_proxies: those that may.
     """
 
     def __init__(
-        self, app: ASGIApp, *, is_public: bool, names: Sequence[str], proxies: Sequence[str]
+        self,
+        app: ASGIApp,
+        *,
+        is_public: bool,
+        names: Sequence[str],
+        proxies: Sequence[str],
+        sign_on: SignOn | None = None,
+        sign_on_proxies: Sequence[str] = (),
     ) -> None:
         self.app = app
         self._is_public = is_public
         self._names = {without_port(name) for name in names}
         self._proxies = _TrustedHosts(list(proxies))
+        self._sign_on = sign_on
+        self._sign_on_proxies = _TrustedHosts(list(sign_on_proxies))
         self._believing = ProxyHeadersMiddleware(app, list(proxies))  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,13 +76,38 @@ class Door:
             return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else None
-        problem = self._problem(headers, peer, scope["http_version"])
+        problem = self._problem(headers, peer, scope["http_version"]) or self._service(scope)
+        if problem is None and self._sign_on is not None:
+            try:
+                scope[IDENTITY] = self._identity(self._sign_on, headers, peer)
+            except ConfigurationError as error:
+                problem = str(error)
         if problem is not None:
             await refuse(problem, scope, receive, send)
         elif self._is_public:
             await self._believing(scope, receive, send)  # type: ignore[arg-type]
         else:
             await self.app(scope, receive, send)
+
+    def _service(self, scope: Scope) -> str | None:
+        """What is wrong with an open page's request of a service at this machine, such as a proxy."""
+        if self._is_public or not scope.get("client") or not scope.get("server"):
+            return None
+        account = service_of(tuple(scope["client"]), tuple(scope["server"]))
+        if account is None:
+            return None
+        return f"this request came from a service of this machine ({account}), as a proxy is. {_SET_NAMES}."
+
+    def _identity(self, sign_on: SignOn, headers: Headers, peer: str | None) -> Identity | None:
+        """Who a proxy says calls; None for a request that claims nothing."""
+        if not sign_on.is_claimed(headers):
+            return None
+        if peer not in self._sign_on_proxies:
+            raise ConfigurationError(
+                "this request says who it is, and comes from no proxy of LEADPIPE_SSO_PROXIES. Only those "
+                "may say so."
+            )
+        return sign_on.identity(headers)
 
     def _problem(self, headers: Headers, peer: str | None, version: str) -> str | None:
         hosts = headers.getlist("host")

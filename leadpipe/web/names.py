@@ -7,6 +7,11 @@ import ipaddress
 import re
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HEADER = re.compile(r"[a-z][a-z0-9-]{1,63}")
+# What has a meaning of its own, or is every browser's to send.
+_NO_SIGN_ON = frozenset(
+    {"host", "cookie", "authorization", "content-type", "content-length", "origin"}
+)
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*|\[[0-9a-f:.]+\]")
 
 
@@ -59,3 +64,17 @@ def read_proxies(text: str) -> tuple[str, ...]:
                 "such as 127.0.0.1 or 172.18.0.0/16"
             )
     return proxies
+
+
+def read_header(text: str) -> str:
+    """The header's name of a setting, in lower case; empty for none.
+
+    Raises:
+        ValueError: it is no name of a header that a proxy could say who calls in.
+    """
+    name = text.strip().lower()
+    if name and (not _HEADER.fullmatch(name) or name in _NO_SIGN_ON):
+        raise ValueError(
+            f"{text!a} is no header for that. Write its name alone, such as Remote-User"
+        )
+    return name

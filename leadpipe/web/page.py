@@ -1,7 +1,7 @@
 """`/admin/sync`: the page people look at, its buttons, and the progress of what they started."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from leadpipe.web.overview import read_panels
 from leadpipe.web.parts import Sync
 from leadpipe.web.progress import follow, run_result
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import HOME, is_logged_in, note_act, only_logged_in
+from leadpipe.web.sessions import HOME, caller_of, note_act, only_logged_in
 from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
@@ -26,7 +26,7 @@ _BELOW = ("facts", "notice", "section")
 
 
 def routes() -> list[Route]:
-    """The routes of the page, all for people who are logged in."""
+    """The routes of the page, all for people who are logged in; operators start syncs."""
     return [
         Route("/", only_logged_in(_go_home)),
         Route(HOME, only_logged_in(_sync_page), methods=["GET", "POST"]),
@@ -52,7 +52,7 @@ async def _sync_page(request: Request) -> Response:
     try:
         await check_csrf(request)
         job = (await request.form()).get("job")
-        run_ids = await _start(state_of(request), job)
+        run_ids = await _start(_started_by(request), job)
         note_act(request, f"started {job or 'a sync'}: {', '.join(run_ids) or 'nothing to do'}")
     except DagsterUnavailable as error:
         refusal = Refusal(503, str(error))
@@ -66,6 +66,12 @@ async def _sync_page(request: Request) -> Response:
     if is_script:
         raise refusal
     return await _page(request, problem=refusal.message, status=refusal.status)
+
+
+def _started_by(request: Request) -> Web:
+    """What the routes share, with runs that have the name of who starts them."""
+    web, caller = state_of(request), caller_of(request)
+    return replace(web, runs=web.runs.started_by(caller.name if caller else None))
 
 
 async def _start(web: Web, job: object) -> Sequence[str]:
@@ -92,7 +98,6 @@ async def _page(request: Request, *, problem: str | None = None, status: int = 2
         "progress": progress,
         "problem": problem,
         "dagster_url": shown_address(web.settings.of(WebSettings), is_public=web.is_public),
-        "can_log_out": web.admin_token is not None and is_logged_in(request),
     }
     return render(request, "sync.html", content, status=status)
 

@@ -22,7 +22,7 @@ from leadpipe.published.questions import Question, questions
 from leadpipe.published.reading import Answer, current_publication, first_rows
 from leadpipe.settings import Settings
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import is_logged_in, only_logged_in
+from leadpipe.web.sessions import only_logged_in
 from leadpipe.web.state import Web, state_of
 
 QUESTIONS = "/questions"
@@ -70,7 +70,7 @@ async def _all(request: Request) -> Response:
     by_domain = [
         (domain, list(of_it)) for domain, of_it in groupby(questions(), lambda one: one.domain)
     ]
-    return render(request, "questions.html", {**_frame(request), "by_domain": by_domain})
+    return render(request, "questions.html", {"by_domain": by_domain})
 
 
 async def _one(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def _one(request: Request) -> Response:
     question = next((one for one in questions() if (one.domain, one.slug) == asked), None)
     if question is None:
         raise HTTPException(404)
-    content = {**_frame(request), "question": question, "most_rows": MOST_ROWS}
+    content = {"question": question, "most_rows": MOST_ROWS}
     return render(
         request, "question.html", {**content, **await _answered(state_of(request), question)}
     )
@@ -133,8 +133,3 @@ def _text(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return f"{value:,}" if _is_number(value) else str(value)
-
-
-def _frame(request: Request) -> Mapping[str, Any]:
-    web = state_of(request)
-    return {"can_log_out": web.admin_token is not None and is_logged_in(request)}

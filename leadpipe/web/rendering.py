@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
+from leadpipe.web.caller import Caller
 from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
+from leadpipe.web.roles import ROLES
 from leadpipe.web.state import state_of
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
@@ -55,15 +57,25 @@ _ENVIRONMENT = Environment(
 def render(
     request: Request, name: str, content: Mapping[str, object], *, status: int = 200
 ) -> Response:
-    """A page; `csrf` is the token for its forms, `nav` what leads to the other pages."""
-    shared = {"csrf": csrf_token(request), "nav": nav_of(request)}
-    text = _ENVIRONMENT.get_template(name).render(shared | dict(content))
+    """A page.
+
+    What every one has: `csrf`, the token for its forms; `nav`, what leads to the other pages; `me`, who looks
+    at it; and `may("worker")`, what they may do.
+    """
+    me = state_of(request).gate.caller_of(request)
+    frame = {
+        "csrf": csrf_token(request),
+        "nav": _nav(request, me),
+        "me": me,
+        "may": lambda role: me is not None and me.may(ROLES[role]),
+    }
+    text = _ENVIRONMENT.get_template(name).render(frame | dict(content))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
-def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
+def _nav(request: Request, me: Caller | None) -> list[tuple[NavItem, bool]]:
     """The pages that every page leads to, and whether the request is for one or below it; none logged out."""
-    if not getattr(request.state, "may_look", False):
+    if me is None or me.role is None:
         return []
     items = [item for pages in state_of(request).pages for item in pages.nav]
     path = request.url.path

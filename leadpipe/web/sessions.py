@@ -1,33 +1,41 @@
-"""Logging in to the pages and the Dagster UI.
+"""Logging in to the pages and the Dagster UI, and what a role may do there.
 
 A session is an id in a signed cookie (`SameSite=Strict`, not readable by scripts, over https `__Host-` and
-`Secure`) and a row in `logins.py`: it ends with a logout, with another token, and after half a day.
+`Secure`) and a row in `logins.py`: it ends with a logout, with another token, password or role, and after
+half a day. Who makes a request is said by `caller.py`.
 """
 
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import SecretStr
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.sessions import SessionMiddleware
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leadpipe.web.access import client_of, is_same
 from leadpipe.web.answers import Refusal
+from leadpipe.web.caller import CALLER, SESSION, SIGNED_ON, Caller, identity_of
 from leadpipe.web.csrf import check_csrf
 from leadpipe.web.kept import kept_secret
-from leadpipe.web.logins import SESSION_HOURS, Logins, Session
+from leadpipe.web.lasting import Lasting
+from leadpipe.web.logins import SESSION_HOURS
+from leadpipe.web.people import Verified
 from leadpipe.web.rendering import render
+from leadpipe.web.roles import Role
 from leadpipe.web.settings import WebSettings
-from leadpipe.web.state import state_of
+from leadpipe.web.state import Web, state_of
 
 HOME = "/admin/sync"
-_SESSION = "session"
+_HARMLESS = {"GET", "HEAD", "OPTIONS"}
+_SIGNED_ON_HOURS = 1  # of a stream: the next one asks the proxy again
+_MOST_NAME = 100
 
 Route = Callable[[Request], Awaitable[Response]]
 
@@ -66,55 +74,86 @@ class SignedSessions:
         await (self._secure if is_https else self._plain)(scope, receive, send)
 
 
-def session_of(
-    connection: HTTPConnection, logins: Logins, token: SecretStr, *, now: datetime
-) -> Session | None:
-    """The session of a request's cookie, None if there is none or it has ended."""
-    given = connection.session.get(_SESSION)
-    return logins.find(given, token, now=now) if isinstance(given, str) else None
+def caller_of(request: Request) -> Caller | None:
+    """Who makes the request; None for strangers."""
+    return state_of(request).gate.caller_of(request)
 
 
 def is_logged_in(request: Request) -> bool:
-    """Whether the session may see pages: it has logged in, or no login is wanted."""
-    web = state_of(request)
-    if web.admin_token is None:
-        return True
-    return session_of(request, web.logins, web.admin_token, now=web.clock()) is not None
+    """Whether somebody who may see pages makes the request, or no login is wanted."""
+    caller = caller_of(request)
+    return caller is not None and caller.role is not None
 
 
 def person_of(request: Request) -> str:
     """Who makes the request, in words, as it is kept beside everything a person does."""
-    web = state_of(request)
-    token = web.admin_token
-    session = session_of(request, web.logins, token, now=web.clock()) if token else None
-    return who(session, client_of(request))
+    return str(caller_of(request) or Caller(None, client_of(request)))
+
+
+def name_of(request: Request) -> str | None:
+    """The name of the account or sign-on that makes the request, None if it is known by none."""
+    caller = caller_of(request)
+    return caller.person if caller else None
 
 
 def note_act(request: Request, what: str) -> None:
     """Keep and log who does something that one may have to answer for; `what` has no personal data."""
     web = state_of(request)
-    web.logins.note(person_of(request), what, now=web.clock())
+    web.logins.note(person_of(request), what, now=web.clock(), person=name_of(request))
 
 
-def who(session: Session | None, address: str) -> str:
-    """Somebody in words: the session, and the address the request came from."""
-    return f"session {session.name} at {address}" if session else f"{address} without a login"
+class RoleMissing(Refusal):
+    """Somebody who is known wants what their role may not."""
+
+    def __init__(self, role: Role, caller: Caller) -> None:
+        has = f"your role is {caller.role}" if caller.role else "you have no role here"
+        super().__init__(
+            403,
+            f"this needs the role {role}, and {has}. Somebody with the role operator can give it",
+        )
+        self.role = role
 
 
-def only_logged_in(route: Route) -> Route:
-    """A route for people who are logged in: a page sends others to the login, an API refuses them."""
+def require(request: Request, role: Role) -> None:
+    """Refuse what a route does only sometimes, such as revealing, to those whose role may not.
+
+    Raises:
+        Refusal: 401, 403.
+    """
+    caller = caller_of(request)
+    if caller is None:
+        raise Refusal(401, "log in at /login first")
+    if not caller.may(role):
+        raise RoleMissing(role, caller)
+
+
+def only_logged_in(
+    route: Route, *, sees: Role = Role.VIEWER, changes: Role = Role.OPERATOR
+) -> Route:
+    """A route for people: a page sends strangers to the login, an API refuses them.
+
+    Args:
+        route: what it does.
+        sees: the role that reading it needs.
+        changes: the role that every other method needs.
+    """
 
     async def guarded(request: Request) -> Response:
-        if is_logged_in(request):
-            request.state.may_look = True
-            return await route(request)
         is_program = "application/json" in request.headers.get("accept", "")
-        if not (is_program or request.url.path.startswith("/api/")):
-            return RedirectResponse(
-                f"/login?next={quote(_wanted(request), safe='/')}", status_code=303
-            )
-        raise Refusal(401, "log in at /login first")
+        is_program = is_program or request.url.path.startswith("/api/")
+        if caller_of(request) is None and not is_program:
+            wanted = quote(_wanted(request), safe="/")
+            return RedirectResponse(f"/login?next={wanted}", status_code=303)
+        try:
+            require(request, sees if request.method in _HARMLESS else changes)
+            response = await route(request)
+        except RoleMissing as refusal:
+            if is_program:
+                raise
+            return await _refused(request, refusal)
+        return _ending_with_the_session(request, response)
 
+    guarded.for_people = True  # type: ignore[attr-defined] # what `app.py` looks for
     return guarded
 
 
@@ -124,44 +163,106 @@ def _wanted(request: Request) -> str:
     return f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
 
 
+def _ending_with_the_session(request: Request, response: Response) -> Response:
+    if not hasattr(response, "body_iterator"):
+        return response
+    web, caller = state_of(request), caller_of(request)
+    until = web.clock() + timedelta(hours=_SIGNED_ON_HOURS)
+
+    def is_allowed() -> bool:
+        now = web.gate.look_up(request)
+        is_signed_on = now is not None and now.session is None and now.person is not None
+        return now == caller and not (is_signed_on and web.clock() > until)
+
+    return Lasting(response, is_allowed)
+
+
+async def _refused(request: Request, refusal: RoleMissing) -> Response:
+    """The page that says which role is needed, and who can give it."""
+    people = await run_in_threadpool(state_of(request).logins.people.all)
+    content = {
+        "needed": refusal.role,
+        "operators": [one.name for one in people if one.role is Role.OPERATOR],
+    }
+    return render(request, "refused.html", content, status=403)
+
+
 async def login(request: Request) -> Response:
-    """`GET /login`: the form. `POST`: compare the token, start a session."""
+    """`GET /login`: the form. `POST`: compare name and password, or the token, and start a session."""
     web = state_of(request)
-    if web.admin_token is None or (request.method == "GET" and is_logged_in(request)):
+    if not web.gate.wants_login or (request.method == "GET" and is_logged_in(request)):
         return RedirectResponse(HOME, status_code=303)
     problem: str | None = None
     status = 200
     if request.method == "POST":
         await check_csrf(request)
         form = await request.form()
-        given = form.get("token")
+        given = {name: value for name, value in form.items() if isinstance(value, str)}
+        name = given.get("name", "").strip().lower()[:_MOST_NAME]
         client = client_of(request)
-        problem, status = "That is not the token.", 401
-        if wait := web.brake.seconds_left(client):
-            problem, status = f"Too many wrong tokens. Wait {wait:.0f} seconds.", 429
-        elif isinstance(given, str) and is_same(web.admin_token, given.strip()):
+        what = "passwords" if name else "tokens"
+        if wait := max(web.brake.seconds_left(client), web.names_brake.seconds_left(client, name)):
+            problem, status = f"Too many wrong {what}. Wait {wait:.0f} seconds.", 429
+        elif name:
+            if session := await _with_password(web, client, name, given.get("password", "")):
+                return _begun(request, session)
+            web.logins.note(str(Caller(None, client)), _wrong(web, name), now=web.clock())
+            problem, status = "That is not the name and its password.", 401
+        elif web.admin_token is not None and is_same(
+            web.admin_token, given.get("token", "").strip()
+        ):
             web.brake.note_right(client)
-            request.session.clear()  # a session from before the login is worth nothing now
-            request.session[_SESSION] = web.logins.begin(
-                web.admin_token, address=client, now=web.clock()
-            )
-            note_act(request, "logged in")
-            return RedirectResponse(_local(request.query_params.get("next")), status_code=303)
+            session = web.logins.begin(web.admin_token, address=client, now=web.clock())
+            return _begun(request, session)
         else:
             web.brake.note_wrong(client)
             note_act(request, "gave a wrong token")
-    return render(
-        request,
-        "login.html",
-        {"problem": problem, "is_kept": web.settings.of(WebSettings).admin_token is None},
-        status=status,
-    )
+            problem, status = "That is not the token.", 401
+    people = await run_in_threadpool(web.logins.people.all)
+    content = {
+        "problem": problem,
+        "has_people": any(one.has_password for one in people),
+        "has_token": web.admin_token is not None,
+        "is_kept": web.settings.of(WebSettings).admin_token is None,
+    }
+    return render(request, "login.html", content, status=status)
+
+
+async def _with_password(web: Web, client: str, name: str, password: str) -> str | None:
+    """A session for the right password; the guess is counted first, as others may come meanwhile."""
+    web.brake.note_wrong(client)
+    web.names_brake.note_wrong(name)
+    async with web.turns.turn():
+        verified: Verified | None = await run_in_threadpool(
+            web.logins.people.verify, name, password
+        )
+    if verified is None:
+        return None
+    web.brake.forgive(client)
+    web.names_brake.note_right(client, name)
+    return web.logins.begin(web.admin_token, address=client, now=web.clock(), person=verified)
+
+
+def _wrong(web: Web, name: str) -> str:
+    """What was tried; a name that is no account's may be a password in the wrong field."""
+    is_known = web.logins.people.find(name) is not None
+    return f"gave a wrong password for {name}" if is_known else "gave a name that has no account"
+
+
+def _begun(request: Request, session: str | None) -> Response:
+    """The session's cookie, in place of all there was before, and the page that was asked for."""
+    identity = identity_of(request)
+    request.session.clear()  # a session from before the login is worth nothing now
+    request.session.update({SESSION: session, SIGNED_ON: identity.name if identity else None})
+    request.scope.pop(CALLER, None)
+    note_act(request, "logged in")
+    return RedirectResponse(_local(request.query_params.get("next")), status_code=303)
 
 
 async def logout(request: Request) -> Response:
     """`POST /logout`: end the session, also for whoever has a copy of its cookie."""
     await check_csrf(request)
-    given = request.session.get(_SESSION)
+    given = request.session.get(SESSION)
     if isinstance(given, str):
         note_act(request, "logged out")
         state_of(request).logins.end(given)

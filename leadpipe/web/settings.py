@@ -1,11 +1,13 @@
 """Where the web application listens, and who may do what there."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from leadpipe.settings import Settings
-from leadpipe.web.names import is_loopback, read_names, read_proxies
+from leadpipe.web.names import is_loopback, read_header, read_names, read_proxies
+from leadpipe.web.sign_on import SignOn, read_roles, sign_on
 
 PREFIX = "/dagster"
 """Where the Dagster UI is below the page's name, in public mode."""
@@ -17,6 +19,11 @@ def _names(text: str) -> str:
 
 def _proxies(text: str) -> str:
     return ",".join(read_proxies(text))
+
+
+def _roles(text: str) -> str:
+    read_roles(text)
+    return text
 
 
 class WebSettings(Settings):
@@ -62,6 +69,36 @@ class WebSettings(Settings):
         description="Addresses and networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are "
         "believed, separated by commas.",
     )
+    sso_user_header: Annotated[str, AfterValidator(read_header)] = Field(
+        "",
+        alias="LEADPIPE_SSO_USER_HEADER",
+        description="The header in which a proxy with a single sign-on says who calls, such as Remote-User, "
+        "X-Forwarded-User or X-Forwarded-Email. Unset: no proxy is asked who somebody is.",
+    )
+    sso_groups_header: Annotated[str, AfterValidator(read_header)] = Field(
+        "",
+        alias="LEADPIPE_SSO_GROUPS_HEADER",
+        description="The header in which it says the person's groups, such as Remote-Groups or "
+        "X-Forwarded-Groups; separated by commas or |.",
+    )
+    sso_roles: Annotated[str, AfterValidator(_roles)] = Field(
+        "",
+        alias="LEADPIPE_SSO_ROLES",
+        description="Which group has which role, as admins=operator,sales=worker,*=viewer; * is everybody "
+        "whom the sign-on lets in. An account of the person's name (`leadpipe access add`) goes before.",
+    )
+    sso_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
+        "",
+        alias="LEADPIPE_SSO_PROXIES",
+        description="Addresses and networks of the proxies that may say who calls, separated by commas; "
+        "from anybody else these headers are refused. Needed with LEADPIPE_SSO_USER_HEADER.",
+    )
+    sso_secret: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_SSO_SECRET",
+        description="What these proxies must send as X-Leadpipe-Proxy-Secret, so that no other program on "
+        "their machine can say who calls; 20 characters at least.",
+    )
     dagster_url: str = Field(
         "http://127.0.0.1:3000",
         alias="LEADPIPE_DAGSTER_URL",
@@ -89,6 +126,30 @@ class WebSettings(Settings):
     def is_public(self) -> bool:
         """Whether others than this machine's users can reach it, so that a login is wanted."""
         return bool(self.names) or not is_loopback(self.web_host)
+
+    def kept_files(self) -> tuple[Path, ...]:
+        """With the accounts, and what people did."""
+        return (*super().kept_files(), self.data_dir / "logins.sqlite")
+
+    @property
+    def sign_on_proxies(self) -> tuple[str, ...]:
+        """The proxies that may say who calls."""
+        return read_proxies(self.sso_proxies)
+
+    def sign_on(self, *, is_public: bool) -> SignOn | None:
+        """The single sign-on; None where none is switched on.
+
+        Raises:
+            ConfigurationError: its settings do not fit together.
+        """
+        return sign_on(
+            user=self.sso_user_header,
+            groups=self.sso_groups_header,
+            roles=self.sso_roles,
+            proxies=self.sign_on_proxies,
+            secret=self.sso_secret,
+            is_public=is_public,
+        )
 
 
 SECTION = WebSettings

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from leadpipe.settings import Settings
-from leadpipe.web.access import LoginBrake, WrongSecrets
+from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets
+from leadpipe.web.caller import Gate
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.logins import Logins
 from leadpipe.web.probe import PostHogProbe
@@ -31,7 +32,10 @@ class Web:
     probe: PostHogProbe
     wrong_secrets: WrongSecrets
     brake: LoginBrake
+    names_brake: NamesBrake
+    turns: LoginTurns
     logins: Logins
+    gate: Gate
     admin_token: SecretStr | None
     is_public: bool
     registry: CollectorRegistry

@@ -29,6 +29,8 @@ _PARSED_ONLY_IN_GROUPS = [
     ["visitors", "sync"],
     ["visitors", "import"],
     ["source", "moved"],
+    # run by leadpipe_tests/security/test_accounts.py, which types passwords
+    *(["access", name] for name in ("add", "role", "password", "remove")),
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.

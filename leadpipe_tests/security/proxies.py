@@ -19,6 +19,7 @@ from leadpipe_tests.docs.markdown import ROOT, blocks
 
 NAME = "stats.example.org"
 _END_SECONDS = 15.0
+_SIGN_ON = "with a sign-on"
 _NGINX = """
 daemon off;
 worker_processes 1;
@@ -89,10 +90,11 @@ def certificate(folder: Path, *, name: str = NAME) -> tuple[Path, Path]:
     return cert, key
 
 
-def documented(language: str) -> str:
+def documented(language: str, title: str = "") -> str:
     """The block of docs/web.md."""
-    [block] = blocks(ROOT / "docs" / "web.md", language)
-    return block.text
+    found = blocks(ROOT / "docs" / "web.md", language)
+    [text] = [block.text for block in found if block.title == title]
+    return text
 
 
 def _with(text: str, changes: Mapping[str, str]) -> str:
@@ -121,6 +123,39 @@ def documented_nginx(folder: Path, *, page: int, dagster: int = 9) -> Iterator[F
 
 
 @contextmanager
+def signed_on_nginx(folder: Path, *, page: int, sign_on: int, secret: str) -> Iterator[Front]:
+    """Nginx with the documented blocks of a single sign-on."""
+    port, (cert, key) = free_port(), certificate(folder)
+    whole = documented("nginx")
+    head = whole[: whole.index("    location / {")]
+    block = _with(
+        head + documented("nginx", _SIGN_ON) + "}\n",
+        {
+            "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+            f"/etc/letsencrypt/live/{NAME}/fullchain.pem": str(cert),
+            f"/etc/letsencrypt/live/{NAME}/privkey.pem": str(key),
+            "127.0.0.1:9091": f"127.0.0.1:{sign_on}",
+            "127.0.0.1:3002": f"127.0.0.1:{page}",
+            "the value of LEADPIPE_SSO_SECRET": secret,
+        },
+    )
+    with nginx(folder, block, port) as front:
+        yield front
+
+
+@contextmanager
+def signed_on_caddy(folder: Path, *, page: int, sign_on: int, secret: str) -> Iterator[Front]:
+    """Caddy with the documented file of a single sign-on."""
+    changes = {
+        "127.0.0.1:9091": f"127.0.0.1:{sign_on}",
+        "the value of LEADPIPE_SSO_SECRET": secret,
+    }
+    block = _with(documented("caddyfile", _SIGN_ON), changes)
+    with documented_caddy(folder, page=page, text=block) as front:
+        yield front
+
+
+@contextmanager
 def bare_nginx(folder: Path, *, page: int, lines: str = "") -> Iterator[Front]:
     """Nginx as people set it up in a hurry: https, `proxy_pass`, and the lines given."""
     port, (cert, key) = free_port(), certificate(folder)
@@ -142,11 +177,13 @@ def nginx(folder: Path, block: str, port: int) -> Iterator[Front]:
 
 
 @contextmanager
-def documented_caddy(folder: Path, *, page: int, dagster: int = 9) -> Iterator[Front]:
+def documented_caddy(
+    folder: Path, *, page: int, dagster: int = 9, text: str | None = None
+) -> Iterator[Front]:
     """Caddy with the documented file, on a port and with a certificate of the test's own."""
     port, (cert, key) = free_port(), certificate(folder)
     block = _with(
-        documented("caddyfile"),
+        text or documented("caddyfile"),
         {
             f"{NAME} {{": f"https://{NAME}:{port}, https://127.0.0.1:{port} {{\n    bind 127.0.0.1\n"
             f"    tls {cert} {key}",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -10,7 +11,10 @@ from click.testing import CliRunner
 from playwright.sync_api import expect
 
 import leadpipe.cli
+from leadpipe.web.logins import Logins
+from leadpipe.web.roles import Role
 from leadpipe_tests.clocks import wait_for_a_day_that_lasts
+from leadpipe_tests.security.accounts import PASSWORD
 from leadpipe_tests.security.guarded import guarded
 from leadpipe_tests.security.proxies import documented_caddy, documented_nginx
 from leadpipe_tests.web.fixtures import TOKEN
@@ -108,6 +112,53 @@ def test_launch_logs_reload_and_backfill_work(programs, tmp_path, chromium):
         assert what in found
     assert [what for what in found if what.startswith("started visitors")]
     assert [what for what in found if "LaunchPartitionBackfill" in what]
+
+
+_LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryName: "__repository__",
+  repositoryLocationName: "leadpipe.definitions", jobName: "inbox"}, runConfigData: {}, mode: "default"}) {
+  __typename ... on LaunchRunSuccess { run { runId } } } }"""
+_RELOAD = """mutation { reloadRepositoryLocation(repositoryLocationName: "leadpipe.definitions") {
+  __typename ... on WorkspaceLocationEntry { permissions { permission value } } } }"""
+
+
+@pytest.mark.usefixtures("machine_clock")
+def test_people_read_and_command_dagster_by_their_roles(programs):
+    """For a viewer Dagster's own page offers nothing, and takes nothing; an operator's runs have the name."""
+    folder, started = programs
+    logins = Logins(folder / "data" / "logins.sqlite")
+
+    def person(name, role):
+        logins.people.add(name, role, PASSWORD, now=datetime.now(UTC))
+        client = httpx.Client(trust_env=False, timeout=60)
+        page = f"http://127.0.0.1:{started.page}/login"
+        form = re.search(r'name="csrf" value="([^"]+)"', client.get(page).text)
+        assert form is not None
+        data = {"csrf": form[1], "name": name, "password": PASSWORD}
+        assert client.post(page, data=data).status_code == 303
+        return client
+
+    def ask(client, query):
+        answer = client.post(f"{started.url}/dagster/graphql", json={"query": query})
+        return answer.json()["data"] if answer.is_success else answer.status_code
+
+    may = "{ permissions { permission value } }"
+    with (
+        closing(person("vera", Role.VIEWER)) as vera,
+        closing(person("olga", Role.OPERATOR)) as olga,
+    ):
+        assert [one for one in ask(vera, may)["permissions"] if one["value"]] == []
+        assert [one for one in ask(olga, may)["permissions"] if one["value"]] != []
+        assert ask(vera, _LAUNCH) == 403
+        run = ask(olga, _LAUNCH)["launchRun"]["run"]["runId"]
+        tags = ask(
+            vera, f'{{ runOrError(runId: "{run}") {{ ... on Run {{ tags {{ key value }} }} }} }}'
+        )
+        assert {"key": "leadpipe/person", "value": "olga"} in tags["runOrError"]["tags"]
+        entry = ask(olga, _RELOAD)["reloadRepositoryLocation"]
+        assert [one for one in entry["permissions"] if one["value"]] != []
+    names = [(act.person, act.what) for act in logins.acts(limit=20) if act.person]
+    assert names[:2] == [("olga", "gave Dagster the command without a name")] * 2
+    assert ("vera", "was refused: gave Dagster the command without a name") in names
 
 
 @pytest.mark.parametrize("proxy", [documented_nginx, documented_caddy])

@@ -1,6 +1,8 @@
 """Row 1: behind a proxy the page is closed, whatever that sends; with the documented ones it has a login."""
 
+import os
 import re
+import socket
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,6 +12,7 @@ from click.testing import CliRunner
 import leadpipe.cli
 from leadpipe.errors import ConfigurationError
 from leadpipe.settings import load_settings
+from leadpipe.web import local_programs
 from leadpipe.web.settings import WebSettings
 from leadpipe_tests.clocks import HELD_AT, NOW
 from leadpipe_tests.security.proxies import (
@@ -71,6 +74,57 @@ def test_the_open_page_is_closed_behind_a_proxy(tmp_path, open_url, lines):
             assert (answer.status_code, "LEADPIPE_WEB_NAMES" in answer.text) == (403, True)
         assert front.ask("POST", "/api/leads", json={}).status_code == 403
         assert httpx.get(f"{open_url}/admin/sync", trust_env=False).status_code == 200
+
+
+def test_the_open_page_is_closed_behind_a_proxy_that_hides(tmp_path):
+    """HTTP/1.1, a local name and no header: told from a person by the account that the proxy runs as."""
+    if os.getuid() != 0:
+        pytest.skip("only root can run a proxy as another account")
+    tmp_path.chmod(0o755)
+    lines = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+    with (
+        serving(tmp_path) as (_, url),
+        bare_nginx(tmp_path, page=port_of(url), lines=lines) as front,
+    ):
+        answers = [front.ask("GET", path) for path in ("/admin/sync", _REVEALED, "/api/sync")]
+        assert [answer.status_code for answer in answers] == [403] * 3
+        assert "a service of this machine (nobody)" in answers[0].json()["error"]
+        assert httpx.get(f"{url}/admin/sync", trust_env=False).status_code == 200
+
+
+def test_the_owner_of_a_connection_is_known():
+    """Of both families, at either end; of a connection that is not there nobody knows."""
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family) as listener:
+            listener.bind((address, 0))
+            listener.listen()
+            with socket.socket(family) as caller:
+                caller.connect(listener.getsockname())
+                peer, own = caller.getsockname()[:2], listener.getsockname()[:2]
+                assert local_programs._owner(peer, own) == os.getuid()
+                assert local_programs._owner(own, peer) == os.getuid()
+                assert local_programs._owner((address, 1), own) is None
+                assert local_programs.service_of(peer, own) is None
+    assert local_programs._owner(("testclient", 50_000), ("localhost", 80)) is None
+
+
+@pytest.mark.parametrize(
+    ("uid", "is_service"),
+    [
+        (0, False),
+        (33, True),
+        (999, True),
+        (1_000, False),
+        (61_184, True),
+        (65_534, True),
+        (None, False),
+    ],
+)
+def test_accounts_of_services_are_told_from_peoples(monkeypatch, uid, is_service):
+    """Root and our own account are not, as a service that is theirs cannot be known."""
+    monkeypatch.setattr(local_programs, "_owner", lambda *_: uid)
+    found = local_programs.service_of(("127.0.0.1", 1), ("127.0.0.1", 2))
+    assert (found is not None) is (is_service and uid != os.getuid())
 
 
 @pytest.mark.parametrize("lines", _HEADERS.values(), ids=_HEADERS)

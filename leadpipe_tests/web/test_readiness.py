@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from leadpipe.inbox.store import Inbox, InboxUnavailable
 from leadpipe.published import reading
+from leadpipe.web.caller import Gate
 from leadpipe.web.logins import Logins
 from leadpipe.web.own_page import WithLogin
 from leadpipe.web.status import missing
@@ -130,12 +131,12 @@ def test_the_dagster_ui_has_the_same_two(tmp_path, path, status, body):
     async def nobody(*_: object) -> None:
         raise AssertionError("Dagster was asked")
 
+    token = SecretStr("token-of-the-page-of-leadpipe")
     door = WithLogin(
         nobody,
-        Logins(tmp_path / "logins.sqlite"),
-        SecretStr("token-of-the-page-of-leadpipe"),
-        None,
-        lambda: NOW,
+        Gate(Logins(tmp_path / "logins.sqlite"), token, None, lambda: NOW),
+        SecretStr("key-of-the-page-of-leadpipe"),
+        "/dagster",
         {"runs": lambda: None, "definitions": full_disk},
     )
     answer = TestClient(door).get(path)
