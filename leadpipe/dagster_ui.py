@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
+from urllib.parse import urlsplit
 
 import dagster as dg
 from dagster._cli.proxy_server_manager import ProxyServerManager
@@ -114,9 +115,15 @@ def _guard(settings: WebSettings, *, is_public: bool) -> Callable[[ASGIApp], ASG
         inner = WithLogin(inner, logins, token, key, lambda: datetime.now(UTC))
         inner = SignedSessions(inner, key=signing)
         inner = SecureHeaders(inner, UI_HEADERS)
-        return Door(inner, is_public=is_public, names=settings.names, proxies=settings.proxies)
+        return Door(inner, is_public=is_public, names=_names(settings), proxies=settings.proxies)
 
     return guarded
+
+
+def _names(settings: WebSettings) -> tuple[str, ...]:
+    """Those that people type, and the one by which the page calls, which may be another container."""
+    by_the_page = urlsplit(settings.dagster_url).hostname
+    return (*settings.names, by_the_page) if settings.names and by_the_page else settings.names
 
 
 @contextmanager

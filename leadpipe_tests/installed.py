@@ -24,9 +24,9 @@ from leadpipe_tests.dagster_ui.processes import (
 )
 
 _SOURCES = (
-    *("leadpipe", "posthog_sandbox", "CHANGELOG.md", "LICENSE", "NOTICE"),
-    *("README.md", "requirements-production.lock"),
-    *("pyproject.toml", "dagster.yaml", "workspace.yaml"),
+    *("leadpipe", "posthog_sandbox", "deploy", "CHANGELOG.md", "LICENSE", "NOTICE", "README.md"),
+    *("requirements-production.lock", "requirements-build.lock", "pyproject.toml", "Makefile"),
+    *("dagster.yaml", "workspace.yaml", ".dockerignore", ".env.example"),
 )
 _MOST_SECONDS = 120
 _INSTALL_SECONDS = 600
@@ -174,7 +174,7 @@ def _with_uvx(wheel: Path, folder: Path) -> None:
         env=env,
         seconds=_INSTALL_SECONDS,
     )
-    assert said.strip().endswith(wheel.name.split("-")[1]), said
+    assert f"leadpipe, version {wheel.name.split('-')[1]}\n" in said, said
 
 
 def _with_dg(wheel: Path, folder: Path) -> None:

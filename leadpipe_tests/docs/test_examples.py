@@ -32,7 +32,8 @@ _PARSED_ONLY_IN_GROUPS = [
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
-_SYSTEM = {".", "cp", "curl", "setfacl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
+_SYSTEM = {".", "cd", "cp", "curl", "docker", "git", "pipx", "ps", "setfacl", "sudo", "tar"}
+_SYSTEM |= {".venv/bin/pytest"}
 _MADE = ROOT / "docs" / "cli.md"
 _LANGUAGES = {
     "bash",

@@ -57,11 +57,15 @@ def test_the_source_archive_has_what_makes_the_wheel(archives, tmp_path):
     with tarfile.open(archives / f"leadpipe-{_VERSION}.tar.gz") as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers()}
         archive.extractall(tmp_path, filter="data")
-    beside = {name for name in names if not name.startswith(("leadpipe/", "posthog_sandbox/"))}
+    folders = ("leadpipe/", "posthog_sandbox/", "deploy/")
+    beside = {name for name in names if not name.startswith(folders)}
+    assert {f"deploy/{name}" for name in ("Dockerfile", "compose.yaml")} <= names
     assert beside - {".gitignore"} == {  # which is there where the sources are in git
-        *_LICENCES, "CHANGELOG.md", "PKG-INFO", "README.md", "dagster.yaml", "pyproject.toml",
+        *_LICENCES,
+        *(".dockerignore", ".env.example", "CHANGELOG.md", "Makefile", "PKG-INFO", "README.md"),
+        *("dagster.yaml", "pyproject.toml", "requirements-build.lock"),
         "requirements-production.lock",
-    }  # fmt: skip
+    }
     unpacked = tmp_path / f"leadpipe-{_VERSION}"
     typed(sys.executable, "-m", "hatchling", "build", "-t", "wheel", cwd=unpacked)
     name = f"leadpipe-{_VERSION}-py3-none-any.whl"
