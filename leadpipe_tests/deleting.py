@@ -2,8 +2,8 @@
 
 `python -m leadpipe_tests.deleting` does so with each domain that no other tests take their examples from, or
 with those named, and runs the whole rest of the tests; `leadpipe_tests/test_deleting_a_domain.py` is the
-short form. The pages in `docs/` describe all domains together, and attacks try them together, so
-`leadpipe_tests/docs` and `leadpipe_tests/security` are not of the rest.
+short form. The pages in `docs/` describe all domains together, attacks try them together, and a release holds them
+together, so `leadpipe_tests/docs`, `security`, `deploy` and `release` are not of the rest.
 """
 
 import os
@@ -29,6 +29,8 @@ _EXAMPLES = ("visitors", "leads", "listings")
 _NOT_OF_THE_REST = (
     "--ignore=leadpipe_tests/docs",
     "--ignore=leadpipe_tests/security",
+    "--ignore=leadpipe_tests/deploy",
+    "--ignore=leadpipe_tests/release",
     "--ignore=leadpipe_tests/test_deleting_a_domain.py",
 )
 

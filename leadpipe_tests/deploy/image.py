@@ -16,7 +16,7 @@ from pathlib import Path
 from leadpipe_tests.deploy.containers import why_not
 from leadpipe_tests.deploy.images import build
 from leadpipe_tests.deploy.machines import machine, typed_lines
-from leadpipe_tests.deploy.services import composed
+from leadpipe_tests.deploy.services import composed, seconds
 from leadpipe_tests.installed import copy_sources
 from leadpipe_tests.release.locks import PRODUCTION, locked
 from leadpipe_tests.release.make import build as build_archives
@@ -24,7 +24,6 @@ from leadpipe_tests.security.proxies import NAME
 from leadpipe_tests.web.fixtures import TOKEN
 
 _SETTINGS = {"LEADPIPE_WEB_NAMES": NAME, "LEADPIPE_ADMIN_TOKEN": TOKEN}
-_STOP_SECONDS = 10
 
 
 def try_image(folder: Path) -> str:
@@ -39,15 +38,14 @@ def try_image(folder: Path) -> str:
         for name in ("page", "dagster", "daemon"):
             services.start(name)
             services.wait_until_healthy(name)
-        seconds = []
+        took = []
         for name in ("daemon", "dagster", "page"):
             begun = time.monotonic()
-            assert services.running[name].stop(seconds=_STOP_SECONDS) == 0
-            seconds.append(f"{name} {time.monotonic() - begun:.1f} s")
+            patience = seconds(services.whole["services"][name]["stop_grace_period"])
+            assert services.running[name].stop(seconds=patience) == 0
+            took.append(f"{name} {time.monotonic() - begun:.1f} s")
     size = sum(path.stat().st_size for path in image.root.rglob("*") if path.is_file())
-    return (
-        f"{len(found)} packages, {size / 1e6:.0f} MB beside the base; ended: {', '.join(seconds)}"
-    )
+    return f"{len(found)} packages, {size / 1e6:.0f} MB beside the base; ended: {', '.join(took)}"
 
 
 def try_lines(folder: Path) -> str:
