@@ -33,7 +33,7 @@ _PARSED_ONLY_IN_GROUPS = [
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {".", "cd", "cp", "curl", "docker", "git", "pipx", "ps", "setfacl", "sudo", "tar"}
-_SYSTEM |= {".venv/bin/pytest"}
+_SYSTEM |= {".venv/bin/pytest", "sudoedit"}
 _MADE = ROOT / "docs" / "cli.md"
 _LANGUAGES = {
     "bash",
