@@ -9,11 +9,17 @@ DBT_READY := $(DBT)/.ready
 # nothing left takes over tests of the other, so modules mostly stay together with their fixtures.
 WORKERS ?= 2
 PARALLEL := --numprocesses=$(WORKERS) --dist=worksteal
+UV ?= uv
+ENGINE ?= docker
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' leadpipe/__init__.py)
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-installed lint format clean lock bench
+.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-installed test-image lint format clean lock bench \
+	notice sbom audit release image
 
 help:  ## List what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +72,9 @@ test-installed: $(READY)  ## Install the wheel with pipx and everything it needs
 test-domains: programs $(READY)  ## Delete domains, each in a copy, and run all tests that are left.
 	$(BIN)/python -m leadpipe_tests.deleting $(PARALLEL)
 
+test-image: $(READY)  ## Install the production lock as the image does, with downloads, and run its commands (as root).
+	$(BIN)/python -m leadpipe_tests.deploy.image
+
 lint: $(READY)  ## Check format, lint, types, import walls and dependencies.
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
@@ -80,12 +89,26 @@ format: $(READY)  ## Format and fix what can be fixed.
 bench: $(READY)  ## Measure speed and memory side by side with what one would use instead.
 	$(BIN)/python -m benchmarks
 
-lock:  ## Lock the newest allowed packages, with hashes (needs uv).
-	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra sandbox --group dev \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
-	uv pip compile examples/dbt/requirements.in --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		-o examples/dbt/requirements.lock
+lock:  ## Lock the newest allowed packages, with hashes: for all four uses (needs uv).
+	$(LOCK) pyproject.toml --extra sandbox --group dev -o requirements.lock
+	$(LOCK) pyproject.toml --constraint requirements.lock -o requirements-production.lock
+	$(LOCK) --group build --constraint requirements.lock -o requirements-build.lock
+	$(LOCK) examples/dbt/requirements.in -o examples/dbt/requirements.lock
+
+notice: $(READY)  ## Write NOTICE anew: the licences of what production installs.
+	$(BIN)/python -m leadpipe_tests.release.notice
+
+sbom: $(READY)  ## Write what production installs to dist/, as CycloneDX.
+	$(BIN)/python -m leadpipe_tests.release.sbom
+
+audit: $(READY)  ## Ask for known vulnerabilities of what production installs (needs the network).
+	$(BIN)/python -m leadpipe_tests.release.audit
+
+release: $(READY)  ## Make wheel, source archive, checksums and SBOM in dist/, and look whether all is ready.
+	$(BIN)/python -m leadpipe_tests.release.make
+
+image:  ## Build the container image (needs Docker or Podman).
+	$(ENGINE) build --file deploy/Dockerfile --tag leadpipe:$(VERSION) --build-arg VERSION=$(VERSION) .
 
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
 	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["__version__", "query", "read"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 
 def read(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
+from urllib.parse import urlsplit
 
 import dagster as dg
 from dagster._cli.proxy_server_manager import ProxyServerManager
@@ -147,7 +148,7 @@ def _guard(
         return Door(
             inner,
             is_public=is_public,
-            names=settings.names,
+            names=_names(settings),
             proxies=settings.proxies,
             sign_on=believed,
             sign_on_proxies=settings.sign_on_proxies,
@@ -215,6 +216,12 @@ def _caller(source: object) -> Caller | None:
     """Who makes the request that a context was made for."""
     found = source.scope.get(CALLER) if isinstance(source, HTTPConnection) else None
     return found if isinstance(found, Caller) else None
+
+
+def _names(settings: WebSettings) -> tuple[str, ...]:
+    """Those that people type, and the one by which the page calls, which may be another container."""
+    by_the_page = urlsplit(settings.dagster_url).hostname
+    return (*settings.names, by_the_page) if settings.names and by_the_page else settings.names
 
 
 @contextmanager

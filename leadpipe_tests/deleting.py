@@ -2,8 +2,8 @@
 
 `python -m leadpipe_tests.deleting` does so with each domain that no other tests take their examples from, or
 with those named, and runs the whole rest of the tests; `leadpipe_tests/test_deleting_a_domain.py` is the
-short form. The pages in `docs/` describe all domains together, examples and attacks are about all of them, so
-`leadpipe_tests/docs`, `leadpipe_tests/examples` and `leadpipe_tests/security` are not of the rest.
+short form. The pages in `docs/` describe all domains together, examples read them, attacks try them and a release
+holds them together, so `leadpipe_tests/docs`, `examples`, `security`, `deploy` and `release` are not of the rest.
 """
 
 import os
@@ -30,6 +30,8 @@ _NOT_OF_THE_REST = (
     "--ignore=leadpipe_tests/docs",
     "--ignore=leadpipe_tests/examples",
     "--ignore=leadpipe_tests/security",
+    "--ignore=leadpipe_tests/deploy",
+    "--ignore=leadpipe_tests/release",
     "--ignore=leadpipe_tests/test_deleting_a_domain.py",
 )
 

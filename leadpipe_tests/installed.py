@@ -2,8 +2,8 @@
 
     python -m leadpipe_tests.installed
 
-installs it with pipx and everything it needs from the package index, newest versions, and looks with `dg`
-at a clone. `leadpipe_tests/test_installed.py` does the same without the network.
+installs it with pipx and everything it needs from the package index, newest versions, runs it with `uvx`, and
+looks with `dg` at a clone. `leadpipe_tests/test_installed.py` does the same without the network.
 """
 
 import os
@@ -24,8 +24,9 @@ from leadpipe_tests.dagster_ui.processes import (
 )
 
 _SOURCES = (
-    *("leadpipe", "posthog_sandbox", "README.md", "LICENSE"),
-    *("pyproject.toml", "dagster.yaml", "workspace.yaml"),
+    *("leadpipe", "posthog_sandbox", "deploy", "CHANGELOG.md", "LICENSE", "NOTICE", "README.md"),
+    *("requirements-production.lock", "requirements-build.lock", "pyproject.toml", "Makefile"),
+    *("dagster.yaml", "workspace.yaml", ".dockerignore", ".env.example"),
 )
 _MOST_SECONDS = 120
 _INSTALL_SECONDS = 600
@@ -39,6 +40,10 @@ _KNOWN = """{
     repositoryName: "__repository__", repositoryLocationName: "leadpipe.definitions"
   }) { ... on Schedules { results { scheduleState { status } } } }
 }"""
+
+
+class NotTried(Exception):  # noqa: N818 - says what is the case
+    """A way of installing that this machine does not have."""
 
 
 def new_user(**extra: object) -> dict[str, str]:
@@ -65,13 +70,22 @@ def typed(
     return done.stdout + done.stderr
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build it from a copy of the sources in `folder`/clone."""
+def copy_sources(folder: Path) -> Path:
+    """Copy what wheel and source archive are made of to `folder`/clone."""
     clone = folder / "clone"
     clone.mkdir()
     for name in _SOURCES:
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
-        copy(REPOSITORY / name, clone / name)
+        if (REPOSITORY / name).is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(REPOSITORY / name, clone / name, ignore=unwanted)
+        else:
+            shutil.copy(REPOSITORY / name, clone / name)
+    return clone
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build it from a copy of the sources in `folder`/clone."""
+    clone = copy_sources(folder)
     typed(sys.executable, "-m", "hatchling", "build", "-t", "wheel", cwd=clone)
     [wheel] = (clone / "dist").glob("*.whl")
     return wheel
@@ -148,6 +162,21 @@ def _with_pipx(wheel: Path, folder: Path) -> None:
     try_it(folder / "bin" / "leadpipe", empty)
 
 
+def _with_uvx(wheel: Path, folder: Path) -> None:
+    """`uvx --from WHEEL leadpipe`, as those type it who have uv and no clone."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        raise NotTried("there is no uv; UV names one that is elsewhere")
+    env = new_user(UV_TOOL_DIR=folder / "uv", UV_NO_CONFIG=1)
+    said = typed(
+        *(uv, "tool", "run", "--python", sys.executable, "--from", wheel, "leadpipe", "--version"),
+        cwd=folder,
+        env=env,
+        seconds=_INSTALL_SECONDS,
+    )
+    assert f"leadpipe, version {wheel.name.split('-')[1]}\n" in said, said
+
+
 def _with_dg(wheel: Path, folder: Path) -> None:
     typed(sys.executable, "-m", "venv", folder / "dg", cwd=folder)
     tools = folder / "dg" / "bin"
@@ -161,14 +190,22 @@ def _with_dg(wheel: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    """Install it with pipx, try it, and look at a clone with dg; a line each with its seconds."""
+    """Install it with pipx, run it with uvx, look at a clone with dg; a line each with its seconds."""
     with tempfile.TemporaryDirectory(prefix="leadpipe-installed-") as name:
         folder = Path(name)
         wheel = build_wheel(folder)
-        for what, trial in (("pipx install, demo, up", _with_pipx), ("dg check", _with_dg)):
+        for what, trial in (
+            ("pipx install, demo, up", _with_pipx),
+            ("uvx --from", _with_uvx),
+            ("dg check", _with_dg),
+        ):
             begun = time.monotonic()
-            trial(wheel, folder)
-            sys.stdout.write(f"{what}: ok, {time.monotonic() - begun:.0f} s\n")
+            try:
+                trial(wheel, folder)
+            except NotTried as error:
+                sys.stdout.write(f"{what}: NOT TRIED, {error}\n")
+            else:
+                sys.stdout.write(f"{what}: ok, {time.monotonic() - begun:.0f} s\n")
             sys.stdout.flush()
 
 

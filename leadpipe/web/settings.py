@@ -102,7 +102,8 @@ class WebSettings(Settings):
     dagster_url: str = Field(
         "http://127.0.0.1:3000",
         alias="LEADPIPE_DAGSTER_URL",
-        description="The Dagster UI, through which the web application starts runs.",
+        description="The Dagster UI, through which the web application starts runs; it answers under this "
+        "name, too.",
     )
     webhook_max_bytes: int = Field(
         2_000_000,

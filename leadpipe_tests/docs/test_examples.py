@@ -34,7 +34,21 @@ _PARSED_ONLY_IN_GROUPS = [
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
-_SYSTEM = {".", "cp", "curl", "setfacl", "git", "pipx", "ps", "sudo", ".venv/bin/pytest"}
+_SYSTEM = {
+    ".",
+    "cd",
+    "cp",
+    "curl",
+    "docker",
+    "git",
+    "pipx",
+    "ps",
+    "setfacl",
+    "sudo",
+    "sudoedit",
+    "tar",
+}
+_SYSTEM |= {".venv/bin/pytest"}
 # dbt is run by leadpipe_tests/examples; what DuckDB's shell opens, by leadpipe_tests/cli/test_tables.py.
 _SYSTEM |= {".venv-dbt/bin/dbt", "duckdb", "export"}
 _MADE = ROOT / "docs" / "cli.md"

@@ -17,15 +17,7 @@ from leadpipe.warehouse import Warehouse
 from leadpipe.warehouse.migrations import gather_migrations
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import rows, settings_of
-
-_MADE = Path(__file__).parent / "made_by_0_2_0"
-
-
-def table_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Every table but the record of migrations."""
-    found = [name for (name,) in connection.execute("SHOW TABLES").fetchall()]
-    return [name for name in found if name != "migrations"]
-
+from leadpipe_tests.warehouse.old_warehouse import make_old_warehouse
 
 # What tables of then have got since.
 _SINCE = {
@@ -39,16 +31,7 @@ def old(tmp_path: Path) -> tuple[Warehouse, dict[str, list[tuple[object, ...]]]]
     """The file as 0.2.0 left it, and every row of its tables."""
     path = tmp_path / "data" / "leadpipe.duckdb"
     path.parent.mkdir()
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute((_MADE / "schema.sql").read_text())
-        for file in _MADE.glob("*.csv"):
-            connection.execute(f"COPY {file.stem} FROM '{file}' (HEADER)")
-        before = {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()
-            for name in table_names(connection)
-        }
-    return Warehouse(path), before
+    return Warehouse(path), make_old_warehouse(path)
 
 
 def test_nothing_is_lost(old):

@@ -1,0 +1,1 @@
+"""What is released: locks, licences, the bill of materials, the audit, wheel and source archive."""
