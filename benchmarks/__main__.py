@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--full] [NAME …]`: run all benchmarks or those named."""
+"""`python -m benchmarks [--full | --small] [NAME …]`: run all benchmarks or those named."""
 
 import argparse
 
@@ -33,6 +33,8 @@ BENCHMARKS = {
     "delivery": delivery.run,
     "pages": pages.run,
 }
+_SMALL = {"lanes": lanes.run}
+"""Those that have a form of a minute or two."""
 
 
 def main() -> None:
@@ -42,7 +44,16 @@ def main() -> None:
     parser.add_argument(
         "--full", action="store_true", help="The sizes of the budgets: hours, not minutes."
     )
+    parser.add_argument(
+        "--small", action="store_true", help=f"A minute or two; of {', '.join(_SMALL)} only."
+    )
     options = parser.parse_args()
+    if options.small:
+        for name in options.names or _SMALL:
+            if name not in _SMALL:
+                parser.error(f"{name} has no small form; {', '.join(_SMALL)} has one")
+            _SMALL[name](is_full=options.full, is_small=True)
+        return
     for name in options.names or BENCHMARKS:
         BENCHMARKS[name](is_full=options.full)
 

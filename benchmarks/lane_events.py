@@ -20,6 +20,8 @@ from benchmarks.measure import OUT
 END = datetime(2026, 11, 20, tzinfo=UTC)
 """After the last event; far enough from any run that no export ends with the moment of the run."""
 NAMES = ("property_view", "lead_phone")
+PAGE_ROWS = 10_000
+"""Of a page that is fetched alone."""
 _DAYS = 28
 _KEPT = ("listing_id", "viewed_from", "is_logged_in")
 _OF_VISITORS, _OF_EVENTS = 8, 8

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from benchmarks.lane_events import LaneEvents, export, lane_events
+from benchmarks.lane_events import PAGE_ROWS, LaneEvents, export, lane_events
 
 _FILES = ", ROW_GROUPS_PER_FILE 12"  # some 128 MB each
 _EXPORTS = "/api/projects/{project}/file_download_batch_exports/"
@@ -50,6 +50,7 @@ class LaneServer:
             routes=[
                 Route("/counts", self.counts),
                 Route("/days/{name}", self.day),
+                Route("/pages/{number:int}", self.page),
                 Route("/api/personal_api_keys/@current/", self.key),
                 Route("/api/projects/{project}/query/", self.query, methods=["POST"]),
                 Route(_EXPORTS, self.asked, methods=["POST"]),
@@ -68,6 +69,13 @@ class LaneServer:
     async def day(self, request: Request) -> Response:
         """The file of a day, for those who only fetch."""
         return self._file(self._events.folder / "days" / request.path_params["name"])
+
+    async def page(self, request: Request) -> Response:
+        """The answer of a page, for those who only fetch."""
+        first = request.path_params["number"] * PAGE_ROWS
+        rows = self._between(first, min(first + PAGE_ROWS, len(self._starts) - 1))
+        self._counts["queries"] += 1
+        return self._sent(_answer(rows))
 
     async def key(self, _: Request) -> Response:
         """The key may do everything."""
@@ -89,7 +97,7 @@ class LaneServer:
         else:
             return JSONResponse({"detail": "no question of a first load"}, 400)
         self._counts["queries"] += 1
-        return self._sent(b'{"results":[' + rows + b'],"columns":[],"types":[],"error":null}')
+        return self._sent(_answer(rows))
 
     async def asked(self, request: Request) -> Response:
         """Begin an export."""
@@ -148,6 +156,10 @@ class LaneServer:
         first = bisect_right(lines, after, key=self._key)
         last = bisect_left(lines, (_iso(values["window_end"]), ""), key=self._key)
         last = min(last, first + int(values["page_rows"]))
+        return self._between(first, last)
+
+    def _between(self, first: int, last: int) -> bytes:
+        """Rows as they are in an answer."""
         if first >= last:
             return b""
         return self._pages[self._starts[first] : self._starts[last] - 1].replace(b"\n", b",")
@@ -164,6 +176,10 @@ class LaneServer:
     def _sent(self, body: bytes) -> Response:
         self._counts["bytes"] += len(body)
         return Response(body, media_type="application/json")
+
+
+def _answer(rows: bytes) -> bytes:
+    return b'{"results":[' + rows + b'],"columns":[],"types":[],"error":null}'
 
 
 def _line_starts(lines: mmap.mmap) -> list[int]:

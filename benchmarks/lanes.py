@@ -1,7 +1,8 @@
-"""2 million events of 920 bytes by each lane, with a tuned script and dlt beside them.
+"""2 million events of 920 bytes by each lane, with a tuned script and dlt beside them, in one table.
 
 `python -m benchmarks.lanes SIDE URL EVENTS` runs one side and prints its seconds. What PostHog itself takes
-for an export is not measured: a first run asks for all of them, and is no side.
+for an export is not measured: a first run asks for all of them, and is no side. The small form has 100,000
+events.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import urllib.request
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +25,7 @@ import duckdb
 import httpx
 from pydantic import SecretStr
 
-from benchmarks.lane_events import END, LaneEvents, lane_events
+from benchmarks.lane_events import END, PAGE_ROWS, LaneEvents, lane_events
 from benchmarks.measure import OUT, Figures, Stopwatch, run_in_turn
 from leadpipe.events.connecting import open_bucket, sync_config
 from leadpipe.events.exported.taking import take_files
@@ -40,6 +41,7 @@ from leadpipe_tests.s3_server import S3Bucket, running_s3_server
 _NOW = END + timedelta(days=5)
 _DLT = Path(__file__).with_name("lane_dlt.py")
 _CHUNK = 1024 * 1024
+_EVENTS, _FEW_EVENTS = 2_000_000, 100_000
 _BUCKET = "lanes"
 _S3_SETTINGS = "LEADPIPE_BENCHMARK_S3"
 
@@ -109,6 +111,13 @@ def fetch(url: str, folder: Path, made: LaneEvents) -> list[Path]:
     return found
 
 
+def pages(url: str, folder: Path, made: LaneEvents) -> None:
+    """The ceiling of the query lane: the answers of its pages over HTTP to a file, nothing read."""
+    with httpx.Client(timeout=60) as client, (folder / "pages").open("wb") as to:
+        for number in range(-(-made.events // PAGE_ROWS)):
+            to.write(client.get(f"{url}/pages/{number}").content)
+
+
 def script(url: str, folder: Path, made: LaneEvents) -> None:
     """What a good script does: fetch, `read_parquet`, one `INSERT` with all paths extracted at once."""
     files = ", ".join(f"'{file}'" for file in fetch(url, folder, made))
@@ -148,6 +157,7 @@ def dlt(url: str, folder: Path, made: LaneEvents) -> None:
 
 
 _SIDES: dict[str, Callable[[str, Path, LaneEvents], object]] = {
+    "pages": _timed(pages),
     "fetch": _timed(fetch),
     "query": partial(leadpipe, "query"),
     "download": partial(leadpipe, "download"),
@@ -157,23 +167,26 @@ _SIDES: dict[str, Callable[[str, Path, LaneEvents], object]] = {
     "dlt": _timed(dlt),
 }
 _TITLES = {
+    "pages": "fetch of the pages alone",
     "fetch": "fetch of the files alone",
     "query": "leadpipe, query lane",
     "download": "leadpipe, download lane",
     "folder": "leadpipe, bucket: a folder",
     "s3": "leadpipe, bucket: S3",
-    "script": "tuned script",
+    "script": "tuned script: read_parquet, INSERT",
     "dlt": "dlt",
 }
 
 
-def run(*, is_full: bool) -> None:
-    """Measure all sides against one server."""
-    events = 2_000_000
+def run(*, is_full: bool, is_small: bool = False) -> None:
+    """Measure all sides against one server, and print one table."""
+    events, runs = _FEW_EVENTS if is_small else _EVENTS, 3 if is_full else 1
     make = [sys.executable, "-m", "benchmarks.lane_events", str(events)]
     subprocess.run(make, check=True)  # in a process of its own, for its memory would count as ours
     made = lane_events(events)
     sides = [side for side in _TITLES if side != "dlt" or has_dlt()]
+    figures: dict[str, Figures] = {}
+    counts: dict[str, dict[str, int]] = {}
     with ExitStack() as stack:
         url = stack.enter_context(served(events))
         if shutil.which("weed") or Path(sys.executable).with_name("weed").exists():
@@ -182,12 +195,20 @@ def run(*, is_full: bool) -> None:
             print("There is no S3 server (`weed`): that row is left out")
             sides.remove("s3")
         run_in_turn({"rehearsal": _command("download", url, events)}, runs=1)
-        print(f"\nlanes: {events:,} events of 920 bytes", flush=True)
         for side in sides:
             _counts(url)
-            runs = 3 if is_full else 1
-            figures = run_in_turn({side: _command(side, url, events)}, runs=runs)[side]
-            _print(_TITLES[side], events, figures, _counts(url), runs)
+            print(f"lanes: {_TITLES[side]} …", file=sys.stderr, flush=True)
+            figures |= run_in_turn({side: _command(side, url, events)}, runs=runs)
+            counts[side] = {what: count // runs for what, count in _counts(url).items()}
+    # Of a bucket nobody serves files but its store: each is read once.
+    of_bucket = {
+        "files": len(made.files),
+        "bytes": sum(file.stat().st_size for file in made.files),
+    }
+    for side in {"folder", "s3"} & figures.keys():
+        counts[side] = {**counts[side], "files": of_bucket["files"]}
+        counts[side]["bytes"] = counts[side].get("bytes", 0) + of_bucket["bytes"]
+    _print(events, figures, counts)
 
 
 @contextmanager
@@ -202,18 +223,46 @@ def _files_in_s3(made: LaneEvents) -> Iterator[None]:
         yield
 
 
-def _print(title: str, events: int, figures: Figures, counts: dict[str, int], runs: int) -> None:
-    asked = ", ".join(
-        f"{counts[what] // runs:,} {what}"
-        for what in ("queries", "exports", "files")
-        if what in counts
-    )
-    print(
-        f"  {title:<26} {figures.median:7.1f} s {events / figures.median:9,.0f}/s "
-        f"{figures.median_cpu:7.1f} s CPU {events / figures.median_cpu:9,.0f}/s CPU "
-        f"{figures.peak_megabytes:6.0f} MB peak; {counts.get('bytes', 0) / runs / 1e6:,.0f} MB in {asked}",
-        flush=True,
-    )
+_COLUMNS = (
+    "side",
+    "events/s",
+    "CPU seconds",
+    "events per CPU second",
+    "seconds",
+    "peak MB",
+    "queries",
+    "exports",
+    "files",
+    "MB read",
+)
+
+
+def _print(
+    events: int, figures: Mapping[str, Figures], counts: Mapping[str, Mapping[str, int]]
+) -> None:
+    """The table of all sides, in the form of documents."""
+    print(f"\nlanes: {events:,} events of 920 bytes\n")
+    print(f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}")
+    for side, found in figures.items():
+        asked = [f"{counts[side].get(what, 0):,}" for what in ("queries", "exports", "files")]
+        cells = [
+            _TITLES[side],
+            f"{events / found.median:,.0f}",
+            f"{found.median_cpu:.1f}",
+            f"{events / found.median_cpu:,.0f}",
+            f"{found.median:.1f}",
+            f"{found.peak_megabytes:,.0f}",
+            *asked,
+            f"{counts[side].get('bytes', 0) / 1e6:,.0f}",
+        ]
+        print(f"| {' | '.join(cells)} |")
+    print()
+    for side, bare in {"query": "pages", "download": "fetch"}.items():
+        ours, theirs = figures[side], figures[bare]
+        print(
+            f"{_TITLES[side]}: {ours.median / theirs.median:.2f} x the {_TITLES[bare]} in seconds, "
+            f"{ours.median_cpu / theirs.median_cpu:.2f} x in CPU seconds"
+        )
 
 
 def _command(side: str, url: str, events: int) -> list[str]:

@@ -54,7 +54,7 @@ def test_each_side_of_the_extraction_takes_every_event(replay, side):
     assert measured("benchmarks.extract", side, replay, str(EVENTS), "100") > 0
 
 
-@pytest.mark.parametrize("side", ["fetch", "script", "query", "download", "folder"])
+@pytest.mark.parametrize("side", ["pages", "fetch", "script", "query", "download", "folder"])
 def test_each_side_of_the_lanes_takes_every_event(lanes, side):
     """The same for lanes: leadpipe's sides end with an error unless every day is proved."""
     assert measured("benchmarks.lanes", side, lanes, str(EVENTS)) > 0

@@ -20,6 +20,7 @@ from leadpipe.warehouse import memory, read_sql
 _MEMORY_LIMIT = "400MB"
 # The cheapest that DuckDB writes: a staged file lives for seconds.
 _FORMAT = "FORMAT parquet, COMPRESSION lz4"
+_ROW_GROUPS = ", ROW_GROUP_SIZE 30720"  # each thread holds one
 _PIECES = ", ROW_GROUP_SIZE 61440, ROW_GROUP_SIZE_BYTES '64MB', ROW_GROUPS_PER_FILE 4"
 
 
@@ -95,7 +96,7 @@ def write_typed(
         mapping: what the events mean.
         to: the file.
     """
-    copy(connection, typed(mapping, rows), to)
+    copy(connection, typed(mapping, rows), to, options=_ROW_GROUPS)
 
 
 def write_pieces(

@@ -5,7 +5,13 @@ The only package that opens a DuckDB connection. It knows no table: domains brin
 
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
-from leadpipe.warehouse.connection import Warehouse, lock_holder, memory, transaction
+from leadpipe.warehouse.connection import (
+    Warehouse,
+    commit_by_one_thread,
+    lock_holder,
+    memory,
+    transaction,
+)
 from leadpipe.warehouse.publish import (
     CURRENT,
     Published,
@@ -24,6 +30,7 @@ __all__ = [
     "Rows",
     "Warehouse",
     "back_up",
+    "commit_by_one_thread",
     "differing",
     "files_of",
     "lock_holder",

@@ -139,6 +139,14 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
+def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let one thread compress what was written, at the end of a transaction that wrote a row group or two.
+
+    It takes less CPU than several, and holds but one row group in memory. Close the connection next.
+    """
+    connection.execute("SET threads = 1")
+
+
 @contextmanager
 def memory(
     *, spill: Path | None = None, memory_limit: str | None = None, threads: int | None = None

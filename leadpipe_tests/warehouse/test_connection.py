@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from leadpipe.errors import WarehouseError, WarehouseLocked, WarehouseTooNew
-from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse import Warehouse, commit_by_one_thread, transaction
 from leadpipe.warehouse.migrations import gather_migrations, migrate
 
 _HOLDER = """
@@ -85,6 +85,19 @@ def test_a_transaction_is_all_or_nothing(warehouse):
         raise ZeroDivisionError
     with warehouse.connect() as connection:
         assert connection.execute("SELECT count(*) FROM sources").fetchall() == [(0,)]
+
+
+def test_one_thread_commits_and_the_next_connection_has_all(warehouse):
+    """Whoever opens the file next has as many threads as ever."""
+    threads = "SELECT current_setting('threads')"
+    with warehouse.transaction() as connection:
+        before = connection.execute(threads).fetchall()
+        connection.execute("CREATE TABLE written AS SELECT 1 AS one")
+        commit_by_one_thread(connection)
+        assert connection.execute(threads).fetchall() == [(1,)]
+    with warehouse.connect() as connection:
+        assert connection.execute("FROM written").fetchall() == [(1,)]
+        assert connection.execute(threads).fetchall() == before
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path):

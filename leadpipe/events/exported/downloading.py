@@ -289,7 +289,9 @@ class _Bringing:
     def _take_in(self, arrival: _Arrival, file: Path) -> IngestResult:
         """Take a file in; with the last one of an export it is kept that all of it is there."""
 
-        def note(connection: duckdb.DuckDBPyConnection, _: TakenIn) -> None:
+        def note(connection: duckdb.DuckDBPyConnection, taken: TakenIn) -> None:
+            if not taken.is_whole:
+                return
             asked.note_ended(
                 connection,
                 arrival.asked.export_id,

@@ -1,16 +1,18 @@
-"""Take a file of exported events in: typed in one pass outside the lock, then merged piece by piece.
+"""Take files of exported events in: each typed in one pass outside the lock, then merged in transactions.
 
 What is typed waits on the disk in pieces of bounded size, compressed, with listed events and kept properties
-only. A file that cannot be read to its end is found out before anything of it is merged. A kill between
-pieces leaves a valid warehouse; the file taken again changes nothing. Which files were taken is not
-remembered here: `note` does so, in the transaction of the last piece.
+only. A file that cannot be read to its end is found out before anything of it is merged. Small files share a
+transaction, for each costs a checkpoint; the pieces of a large one have one each. A kill between transactions
+leaves a valid warehouse; a file taken again changes nothing. Which files were taken is not remembered here:
+`Note` does so, in the transaction of a file's last piece.
 """
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,17 +25,19 @@ from leadpipe.events.ingest import IngestResult, ingest, keep_rejected
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged, copy, file_name, write_pieces
-from leadpipe.warehouse import Warehouse, memory
+from leadpipe.warehouse import Warehouse, commit_by_one_thread, memory
 
 _ROOMS = (("500MB", None), ("1GB", 1))
 """Memory and threads with which a file is typed: large row groups, of other writers, take the second."""
+_MOST_ROWS = 245_760  # in a transaction: two row groups, which DuckDB compresses once
+_MOST_BYTES = 100_000_000  # of typed rows on disk
+_MOST_FILES = 250  # typed again after a kill
 _NO_SPACE = (
     "no space left",
     "max_temp_directory_size",
     "disk quota exceeded",
     "file too large",
 )
-Note = Callable[[duckdb.DuckDBPyConnection, "TakenIn"], None]
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,50 @@ class TakenIn(IngestResult):
         not_asked_for: of events that the mapping does not name.
         misdated: dated before the days that are loaded or in the future; they are in `rejected_events`.
         history: received before the days that are loaded; they stay in the file.
+        is_whole: all of the file is in; else this is what some of its pieces brought.
     """
 
     rows: int = 0
     not_asked_for: int = 0
     misdated: int = 0
     history: int = 0
+    is_whole: bool = True
+
+
+Note = Callable[[duckdb.DuckDBPyConnection, TakenIn], None]
+"""Called with what a file has brought, in the transaction of each of its pieces; once if it has none."""
 
 
 @dataclass(frozen=True)
-class _Typed:
-    """A file's rows as they wait: the pieces, the misdated rows if there are any, and the counts."""
+class StagedFile:
+    """A file's typed rows as they wait to be merged.
 
-    pieces: list[Staged]
-    misdated: Path | None
+    Args:
+        folder: where they are; nobody else's.
+        pieces: none where no row is wanted.
+        misdated: a file with the misdated rows, if there are any, and why they are left.
+        counts: of its rows.
+    """
+
+    folder: Path
+    pieces: tuple[Staged, ...]
+    misdated: tuple[Path, str] | None
     counts: TakenIn
+
+    @property
+    def rows(self) -> int:
+        """That will be merged."""
+        counts = self.counts
+        return counts.rows - counts.not_asked_for - counts.misdated - counts.history
+
+    @property
+    def bytes(self) -> int:
+        """On the disk."""
+        return sum(piece.file.stat().st_size for piece in self.pieces)
+
+    def discard(self) -> None:
+        """Remove what waits."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def take_in(
@@ -85,25 +118,123 @@ def take_in(
         first_day: the first day that is loaded.
         folder: of the caller's own, for what waits to be merged; left as it was.
         clock: the time (UTC).
-        note: called with what the whole file brought, in the transaction of its last piece, or in one of its
-            own where no row is wanted.
+        note: see `Note`.
 
     Raises:
         ExportedFileError: the file cannot be read; nothing of it is loaded.
         DiskFull: what waits does not fit on the disk; pieces merged before stay.
         WarehouseLocked: as `Warehouse.connect`.
     """
-    waiting = folder / f"exported-{file.stat().st_ino}" if file.exists() else folder / "exported"
+    days = LoadedDays(first_day, clock().astimezone(UTC).date())
+    staged = stage_file(file, name=name, mapping=mapping, days=days, folder=folder)
+    (taken,) = merge_files(warehouse, [(staged, note)], run_id=run_id, clock=clock)
+    return taken
+
+
+def stage_file(
+    file: Path, *, name: str, mapping: EventMapping, days: LoadedDays, folder: Path
+) -> StagedFile:
+    """Type a file's rows, and let them wait in a folder within `folder`.
+
+    Raises:
+        ExportedFileError, DiskFull: as `take_in`; nothing waits.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = Path(tempfile.mkdtemp(prefix="exported-", dir=folder))
     try:
         with _telling_a_full_disk(folder):
-            days = LoadedDays(first_day, clock().astimezone(UTC).date())
-            typed = _typed(file, name, mapping, days, waiting)
-            return _merge(warehouse, typed, days, run_id, clock, note)
-    finally:
+            return _typed(file, name, mapping, days, waiting)
+    except BaseException:
         shutil.rmtree(waiting, ignore_errors=True)
+        raise
 
 
-def _typed(file: Path, name: str, mapping: EventMapping, days: LoadedDays, waiting: Path) -> _Typed:
+def fit_together(files: Sequence[StagedFile]) -> bool:
+    """Whether files are small enough, and few enough, for one transaction."""
+    return (
+        len(files) <= _MOST_FILES
+        and all(len(file.pieces) <= 1 for file in files)
+        and sum(file.rows for file in files) <= _MOST_ROWS
+        and sum(file.bytes for file in files) <= _MOST_BYTES
+    )
+
+
+def merge_files(
+    warehouse: Warehouse,
+    files: Sequence[tuple[StagedFile, Note | None]],
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> list[TakenIn]:
+    """Merge files in their order, and discard what waited: in one transaction if they fit together.
+
+    Else each piece has a transaction of its own.
+
+    Args:
+        warehouse: opened for each transaction, and closed again.
+        files: each with who notes it.
+        run_id: as in `take_in`.
+        clock: the time (UTC).
+
+    Returns:
+        What each file brought.
+
+    Raises:
+        DiskFull: nothing of the transaction is in; pieces merged before stay.
+        WarehouseLocked: as `Warehouse.connect`.
+    """
+    pieces: list[_Piece] = [
+        (number, piece, place == max(len(file.pieces), 1))
+        for number, (file, _) in enumerate(files)
+        for place, piece in enumerate(file.pieces or (None,), start=1)
+    ]
+    totals = [replace(file.counts, is_whole=False) for file, _ in files]
+
+    def merge(batch: Sequence[_Piece]) -> None:
+        found = {number: totals[number] for number, _, _ in batch}
+        with _telling_a_full_disk(warehouse.path.parent), warehouse.transaction() as connection:
+            for number, piece, is_last in batch:
+                file, note = files[number]
+                brought = ingest(
+                    connection, piece, run_id=run_id, now=clock(), rank=PersonRank.INGESTION
+                )
+                found[number] = _plus(found[number], brought, is_whole=is_last)
+                if is_last and file.misdated:
+                    left, reason = file.misdated
+                    keep_rejected(
+                        connection,
+                        f"SELECT '{reason}' AS reason, content FROM read_parquet({file_name(left)})",
+                        run_id=run_id,
+                        now=clock(),
+                    )
+                if note is not None:
+                    note(connection, found[number])
+            commit_by_one_thread(connection)
+        for number, piece, _ in batch:
+            totals[number] = found[number]
+            if piece is not None:
+                piece.file.unlink()
+
+    try:
+        if len(files) > 1 and fit_together([file for file, _ in files]):
+            with suppress(duckdb.Error):  # one of them is at fault: the others do not wait for it
+                merge(pieces)
+                return totals
+        for piece in pieces:
+            merge([piece])
+    finally:
+        for file, _ in files:
+            file.discard()
+    return totals
+
+
+_Piece = tuple[int, Staged | None, bool]
+"""Of which file, what, and whether it is the file's last one."""
+
+
+def _typed(
+    file: Path, name: str, mapping: EventMapping, days: LoadedDays, waiting: Path
+) -> StagedFile:
     """Type a file's rows in as little memory as will do."""
     for limit, threads in _ROOMS:
         with memory(spill=waiting, memory_limit=limit, threads=threads) as connection:
@@ -127,7 +258,7 @@ def _type(
     mapping: EventMapping,
     days: LoadedDays,
     waiting: Path,
-) -> _Typed:
+) -> StagedFile:
     misdated = waiting / "misdated.parquet"
     try:
         rows, asked_for, wrong, history = connection.execute(
@@ -140,7 +271,10 @@ def _type(
             pieces = write_pieces(connection, wanted, mapping, waiting / "pieces")
         if wrong:
             left = wire_rows(
-                exported, mapping, f"{days.are_left} AND {days.are_history} IS NOT TRUE"
+                exported,
+                mapping,
+                f"{days.are_left} AND {days.are_history} IS NOT TRUE",
+                are_set_aside=True,
             )
             copy(connection, f"SELECT to_json(fields)::VARCHAR AS content FROM {left}", misdated)
     except duckdb.OutOfMemoryException:
@@ -151,48 +285,16 @@ def _type(
         raise damaged(exported.name) from error
     except duckdb.Error as error:
         raise damaged(exported.name) from error
-    return _Typed(pieces, misdated if wrong else None, counts)
+    return StagedFile(waiting, tuple(pieces), (misdated, days.reason) if wrong else None, counts)
 
 
-def _merge(
-    warehouse: Warehouse,
-    typed: _Typed,
-    days: LoadedDays,
-    run_id: str,
-    clock: Callable[[], datetime],
-    note: Note | None,
-) -> TakenIn:
-    total = IngestResult()
-    batches: list[Staged | None] = [*typed.pieces] or [None]
-    for number, piece in enumerate(batches, start=1):
-        with warehouse.transaction() as connection:
-            total += ingest(
-                connection, piece, run_id=run_id, now=clock(), rank=PersonRank.INGESTION
-            )
-            if number == len(batches):
-                if typed.misdated:
-                    keep_rejected(
-                        connection,
-                        f"SELECT '{days.reason}' AS reason, content "
-                        f"FROM read_parquet({file_name(typed.misdated)})",
-                        run_id=run_id,
-                        now=clock(),
-                    )
-                taken = _with(typed.counts, total)
-                if note is not None:
-                    note(connection, taken)
-        if piece is not None:
-            piece.file.unlink()
-    return taken
-
-
-def _with(counts: TakenIn, total: IngestResult) -> TakenIn:
-    return TakenIn(
-        rows=counts.rows,
-        not_asked_for=counts.not_asked_for,
-        misdated=counts.misdated,
-        history=counts.history,
-        **{one.name: getattr(total, one.name) for one in fields(IngestResult)},
+def _plus(total: TakenIn, found: IngestResult, *, is_whole: bool) -> TakenIn:
+    ingested = IngestResult(**{one.name: getattr(total, one.name) for one in fields(IngestResult)})
+    added = ingested + found
+    return replace(
+        total,
+        **{one.name: getattr(added, one.name) for one in fields(IngestResult)},
+        is_whole=is_whole,
     )
 
 

@@ -4,6 +4,7 @@ Only the columns that are needed are read, and only the events that are asked fo
 statistics. Of bulky events the same properties are kept as `events.hogql` asks for, in the same form.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -66,13 +67,20 @@ def counted(file: ExportedFile, mapping: EventMapping, days: LoadedDays) -> str:
     """
 
 
-def wire_rows(file: ExportedFile, mapping: EventMapping, condition: str = "true") -> str:
+def wire_rows(
+    file: ExportedFile,
+    mapping: EventMapping,
+    condition: str = "true",
+    *,
+    are_set_aside: bool = False,
+) -> str:
     """To select from: the rows that are asked for, with the columns of `wire_events.sql`.
 
     Args:
         file: where they are; the connection must have been given to `prepare` before.
         mapping: whose events are asked for, and which of the bulky ones' properties.
         condition: on `timestamp` and `created_at`.
+        are_set_aside: `fields` are wanted of every row, not only of those that cannot be stored.
     """
     columns = {
         column: column if column in file.columns else "NULL::VARCHAR"
@@ -83,13 +91,14 @@ def wire_rows(file: ExportedFile, mapping: EventMapping, condition: str = "true"
             SELECT
                 CAST({columns["uuid"]} AS VARCHAR) AS uuid, event,
                 try_cast({columns["timestamp"]} AS TIMESTAMPTZ) AS timestamp,
-                CAST({columns["timestamp"]} AS VARCHAR) AS timestamp_text,
+                {columns["timestamp"]} AS sent_timestamp,
                 try_cast({columns["created_at"]} AS TIMESTAMPTZ) AS created_at,
                 distinct_id,
                 CAST({columns["person_id"]} AS VARCHAR) AS person_id,
                 {_sent_text(file)} AS sent,
                 CASE WHEN contains(sent, '\\ud') OR contains(sent, '\\uD') THEN {MENDED}(sent) END AS mended,
-                coalesce(mended, sent) AS properties
+                coalesce(mended, sent) AS properties,
+                {str(are_set_aside).lower()} AS is_set_aside
             FROM {file.relation} WHERE {is_asked_for(mapping)}
         ),
         {_narrowed(mapping, condition)}
@@ -121,7 +130,7 @@ def _narrowed(mapping: EventMapping, condition: str) -> str:
 
     They are those that are kept, in their order. Properties without any of them, or that are no JSON (half an
     emoji is none), come whole. Their values are looked up in one pass, as a column: within the lambda it
-    would be one for each.
+    would be one for each. Places are a CASE, for a list of constants is made anew for each name.
     """
     events, names = mapping.narrow_events, mapping.narrow_properties
     if not events or not names:
@@ -129,9 +138,7 @@ def _narrowed(mapping: EventMapping, condition: str) -> str:
     is_bulky = f"event IN ({', '.join(map(quoted, events))}) AND (mended IS NULL OR mended = sent)"
     listed = ", ".join(map(quoted, names))
     pointers = ", ".join(quoted(pointer((name,))) for name in names)
-    prefixes = ", ".join(
-        quoted('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '":') for name in names
-    )
+    places = " ".join(f"WHEN {quoted(name)} THEN {place}" for place, name in enumerate(names, 1))
     return f"""found AS (
             SELECT *,
                 CASE WHEN {is_bulky} THEN TRY(json_keys(properties)) END AS names,
@@ -142,9 +149,15 @@ def _narrowed(mapping: EventMapping, condition: str) -> str:
             SELECT * EXCLUDE (names, found_values) REPLACE (
                 coalesce('{{' || nullif(array_to_string(list_transform(
                     list_filter(names, name -> name IN ({listed})),
-                    name -> [{prefixes}][list_position([{listed}], name)]
-                        || found_values[list_position([{listed}], name)]
+                    name -> {_key(names)} || found_values[CASE name {places} END]
                 ), ','), '') || '}}', properties) AS properties
             )
             FROM found
         )"""
+
+
+def _key(names: Sequence[str]) -> str:
+    """An expression: a name as it is before its value."""
+    if any(mark in name for name in names for mark in '\\"'):
+        return """'"' || replace(replace(name, '\\', '\\\\'), '"', '\\"') || '":'"""
+    return """'"' || name || '":'"""

@@ -1,8 +1,9 @@
-"""Take what is new in a bucket: one listing, then file by file through the door; prove the days they brought.
+"""Take what is new in a bucket: one listing, then the files through the door; prove the days they brought.
 
-A file that cannot be read or fetched is told, and the others are taken. What is decided on a file is
-committed with its rows: a run that is killed between two files goes on with the second. Which files are taken
-says `choosing.py`; the store, the door and PostHog are arguments.
+Each file is typed by itself, and what is typed waits until there is enough for a transaction: many small
+files share one. A file that cannot be read or fetched is told, and the others are taken. What is decided on a
+file is committed with its rows: a run that is killed goes on with the files that were not merged. Which files
+are taken says `choosing.py`; the store, the door and PostHog are arguments.
 """
 
 from collections.abc import Callable, Collection
@@ -14,12 +15,14 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.errors import (
+    BucketError,
     BucketFileChanged,
     BucketUnavailable,
     ConfigurationError,
     DiskFull,
     ExportedFileError,
     OtherProject,
+    PostHogError,
 )
 from leadpipe.events import retention
 from leadpipe.events.exported import register
@@ -34,7 +37,14 @@ from leadpipe.events.exported.choosing import (
 )
 from leadpipe.events.exported.contents import Contents, contents_of
 from leadpipe.events.exported.files import damaged, examine
-from leadpipe.events.exported.folding import TakenIn, take_in
+from leadpipe.events.exported.folding import (
+    Note,
+    StagedFile,
+    TakenIn,
+    fit_together,
+    merge_files,
+    stage_file,
+)
 from leadpipe.events.exported.manifests import MOST_BYTES, listed
 from leadpipe.events.exported.person_files import take_persons
 from leadpipe.events.exported.provenance import (
@@ -42,7 +52,7 @@ from leadpipe.events.exported.provenance import (
     refuse_other_projects_persons,
 )
 from leadpipe.events.exported.proving import Proof, prove_exported_days
-from leadpipe.events.exported.rows import is_asked_for, prepare
+from leadpipe.events.exported.rows import LoadedDays, prepare
 from leadpipe.events.exported.unpacking import unpacked
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
@@ -55,7 +65,6 @@ from leadpipe.warehouse import Warehouse, memory
 
 _MOST_IN_A_ROW = 3
 _MOST_READ = 7
-_ONE_PIECE_BYTES = 4_000_000  # what is larger may be merged in several transactions
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,8 @@ class _Taker:
     ingested: IngestResult = field(default_factory=IngestResult)
     failed_in_a_row: int = 0
     asked: set[str] = field(default_factory=set)
+    waiting: list[tuple[StoredObject, StagedFile]] = field(default_factory=list)
+    """Typed, and to be merged with others."""
 
     def take(self, by_hand: Collection[str]) -> TakeReport:
         listing = self.bucket.listing()
@@ -174,10 +185,17 @@ class _Taker:
         }
         choice = choose(listing, known, manifests, by_hand=by_hand)
         self._note_choice(choice, {one.key: one for one in listing}, known)
-        for one in choice.take:
-            if not by_hand or one.stored.key in by_hand:
-                self._take(one, is_by_hand=one.stored.key in by_hand)
-        return TakeReport(tuple(self.outcomes), self.ingested, choice, len(listing))
+        try:
+            for one in choice.take:
+                if not by_hand or one.stored.key in by_hand:
+                    self._take(one, is_by_hand=one.stored.key in by_hand)
+        except (BucketError, PostHogError):
+            self._fold()
+            raise
+        self._fold()
+        places = {one.stored.key: place for place, one in enumerate(choice.take)}
+        outcomes = sorted(self.outcomes, key=lambda one: places.get(one.key, -1))
+        return TakeReport(tuple(outcomes), self.ingested, choice, len(listing))
 
     def _manifest(self, stored: StoredObject) -> frozenset[str] | str:
         """What a manifest lists, or why it cannot be read."""
@@ -259,10 +277,11 @@ class _Taker:
             if model == "events":
                 if not is_by_hand:
                     self._refuse_other_project(one, path)
-                self._merge_events(stored, path)
+                self._stage(stored, path)
             elif model == "persons":
                 if not is_by_hand:
                     refuse_other_projects_persons(self.posthog, contents, name=stored.key)
+                self._fold()
                 self._merge_persons(stored, contents)
             else:
                 reason = f"its rows are {model}, which leadpipe does not take"
@@ -297,12 +316,58 @@ class _Taker:
             )
         self.asked.add(one.named.interval.export)
 
-    def _merge_events(self, stored: StoredObject, path: Path) -> None:
-        taken: list[Outcome] = []
+    def _stage(self, stored: StoredObject, path: Path) -> None:
+        """Type a file; merge those before it if they do not fit together, or not on the disk."""
+        try:
+            staged = self._staged(stored, path)
+        except DiskFull:
+            if not self.waiting:
+                raise
+            self._fold()
+            staged = self._staged(stored, path)
+        if not fit_together([*(one for _, one in self.waiting), staged]):
+            self._fold()
+        self.waiting.append((stored, staged))
+
+    def _staged(self, stored: StoredObject, path: Path) -> StagedFile:
+        return stage_file(
+            path,
+            name=stored.key,
+            mapping=self.config.mapping,
+            days=LoadedDays(self.first_day, self.clock().astimezone(UTC).date()),
+            folder=self.landing,
+        )
+
+    def _fold(self) -> None:
+        """Merge what waits."""
+        waiting, self.waiting = self.waiting, []
+        if not waiting:
+            return
+        outcomes: dict[str, Outcome] = {}
+        try:
+            taken = merge_files(
+                self.warehouse,
+                [(staged, self._noted(stored, outcomes)) for stored, staged in waiting],
+                run_id=self.run.run_id,
+                clock=self.clock,
+            )
+        except DiskFull as error:
+            for stored, _ in waiting:
+                self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
+            return
+        for one in taken:
+            self.ingested += one
+        self.outcomes += outcomes.values()
+
+    def _noted(self, stored: StoredObject, outcomes: dict[str, Outcome]) -> Note:
+        """Keeps the days that a file changed with each of its pieces, and with its last that it was taken."""
 
         def noted(connection: duckdb.DuckDBPyConnection, result: TakenIn) -> None:
+            register.note_days(connection, result.changed_days)
+            if not result.is_whole:
+                return
             left = f"{result.history:,} rows are from before {self.first_day}, and stay in the file"
-            outcome = Outcome(
+            outcomes[stored.key] = Outcome(
                 stored.key,
                 "taken",
                 "events",
@@ -310,41 +375,9 @@ class _Taker:
                 result.new,
                 left if result.history else None,
             )
-            self._note(connection, stored, outcome)
-            register.note_days(connection, result.changed_days)
-            taken[:] = [outcome]
+            self._note(connection, stored, outcomes[stored.key])
 
-        if stored.size > _ONE_PIECE_BYTES:
-            self._note_days_before(stored, path)
-        self.ingested += take_in(
-            self.warehouse,
-            path,
-            name=stored.key,
-            run_id=self.run.run_id,
-            mapping=self.config.mapping,
-            first_day=self.first_day,
-            folder=self.landing,
-            clock=self.clock,
-            note=noted,
-        )
-        self.outcomes += taken
-
-    def _note_days_before(self, stored: StoredObject, path: Path) -> None:
-        """Remember which days a large file has: a kill between its pieces would let them be forgotten."""
-        with memory(spill=self.landing) as connection:
-            prepare(connection)
-            exported = examine(connection, path, name=stored.key)
-            try:
-                found = connection.execute(
-                    "SELECT DISTINCT CAST(try_cast(timestamp AS TIMESTAMPTZ) AS DATE) AS day "
-                    f"FROM {exported.relation} WHERE {is_asked_for(self.config.mapping)} "
-                    "AND day BETWEEN $first AND $today",
-                    {"first": self.first_day, "today": self.clock().astimezone(UTC).date()},
-                ).fetchall()
-            except duckdb.Error:
-                raise damaged(stored.key) from None
-        with self.warehouse.transaction() as connection:
-            register.note_days(connection, [day for (day,) in found])
+        return noted
 
     def _merge_persons(self, stored: StoredObject, contents: Contents) -> None:
         try:

@@ -227,8 +227,22 @@ def test_another_mapping_in_use_types_the_rows(warehouse, tmp_path):
     ]
 
 
-def test_the_note_is_made_with_the_last_piece(warehouse, tmp_path, monkeypatch):
-    """A file is remembered in the transaction of its last piece; one without rows in one of its own."""
+def test_a_name_with_quotes_is_kept_as_it_was_sent(warehouse, tmp_path):
+    """Of a bulky event the kept properties come in their order, whatever marks their names have."""
+    own = tmp_path / "events.toml"
+    own.write_text("""keep = ['a"b', 'c\\d']\n""")
+    mapping = read_mapping(own)
+    with warehouse.transaction() as connection:
+        adopt(connection, mapping, now=NOW)
+    sent = r'{"c\\d": [1], "x": 2, "a\"b": "A", "listing_id": "L", "viewed_from": null}'
+    path = write_parquet(tmp_path / "x.parquet", [event("property_view", _AT, properties=sent)])
+    assert take(warehouse, path, mapping=mapping).new == 1
+    kept = r'{"c\\d":[1],"a\"b":"A","listing_id":"L","viewed_from":null}'
+    assert rows(warehouse, "SELECT listing_id, properties FROM raw_events") == [("L", kept)]
+
+
+def test_a_note_is_made_with_each_piece(warehouse, tmp_path, monkeypatch):
+    """It says which piece makes a file whole; a file without rows is noted in a transaction of its own."""
     monkeypatch.setattr(
         "leadpipe.events.staging._PIECES", ", ROW_GROUP_SIZE 2048, ROW_GROUPS_PER_FILE 1"
     )
@@ -236,12 +250,16 @@ def test_the_note_is_made_with_the_last_piece(warehouse, tmp_path, monkeypatch):
 
     def note(connection, taken):
         stored = connection.execute("SELECT count(*) FROM raw_events").fetchone()
-        seen.append((taken.new, stored[0]))
+        seen.append((taken.new, stored[0], taken.is_whole))
 
     events = [event("recharge", _AT + timedelta(milliseconds=n)) for n in range(9000)]
     take(warehouse, write_parquet(tmp_path / "x.parquet", events), note=note)
     take(warehouse, write_parquet(tmp_path / "none.parquet", []), run_id="run-2", note=note)
-    assert seen == [(9000, 9000), (0, 9000)]
+    assert len(seen) > 2
+    assert [(new, is_whole) for new, _, is_whole in seen[:-2]] == [
+        (stored, False) for _, stored, _ in seen[:-2]
+    ]
+    assert seen[-2:] == [(9000, 9000, True), (0, 9000, True)]
     assert not list((warehouse.path.parent / "landing").iterdir())
 
 
@@ -253,8 +271,9 @@ def test_a_kill_between_pieces_leaves_a_valid_warehouse(warehouse, tmp_path, mon
     events = [event("recharge", _AT + timedelta(milliseconds=n)) for n in range(9000)]
     path = write_parquet(tmp_path / "x.parquet", events)
 
-    def fail(*_):
-        raise KeyboardInterrupt
+    def fail(_, taken):
+        if taken.is_whole:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         take(warehouse, path, note=fail)

@@ -4,14 +4,18 @@ import json
 import random
 from datetime import timedelta
 
+import duckdb
 import pytest
 
 from leadpipe.connections import connect_posthog
-from leadpipe.errors import BucketUnavailable, ConfigurationError
+from leadpipe.errors import BucketUnavailable, ConfigurationError, DiskFull
+from leadpipe.events import staging
 from leadpipe.events.connecting import open_bucket, sync_config
-from leadpipe.events.exported import register, taking
+from leadpipe.events.exported import folding, register, taking
 from leadpipe.events.exported.bucket import Bucket
+from leadpipe.events.exported.folding import merge_files, stage_file
 from leadpipe.events.exported.taking import take_files
+from leadpipe.events.ingest import ingest
 from leadpipe.events.ledger import Run
 from leadpipe.events.planning import plan_sync
 from leadpipe_tests.clocks import NOW, TODAY
@@ -311,30 +315,123 @@ def test_a_broken_file_is_told_and_the_others_are_taken(
     assert len(stored(warehouse)) == 2
 
 
+@pytest.mark.parametrize(("most_files", "left"), [(250, [0, 1, 2]), (1, [1, 2])])
 def test_a_kill_between_two_files_loses_and_repeats_nothing(
-    sandbox, warehouse, take, export, monkeypatch
+    sandbox, warehouse, take, export, monkeypatch, most_files, left
 ):
-    """What was committed is not taken again; the rest is, and the days of both are proved."""
+    """What was merged is not taken again; what waited for others is; and the days of all are proved."""
     sandbox.control.insert(
         [view(), view(_TEN + timedelta(hours=1)), view(_TEN + timedelta(hours=2))]
     )
     keys = export()
+    monkeypatch.setattr(folding, "_MOST_FILES", most_files)
     fetch = Bucket.fetch
     fetched = []
 
     def killed(self, one, landing):
         fetched.append(one.key)
-        if len(fetched) == 2:
+        if len(fetched) == 3:
             raise KeyboardInterrupt
         return fetch(self, one, landing)
 
     monkeypatch.setattr(Bucket, "fetch", killed)
     with pytest.raises(KeyboardInterrupt):
         take()
+    assert len(stored(warehouse)) == 3 - len(left)
     report = take("again")
-    assert fetched == [keys[0], keys[1], keys[1], keys[2]]
+    assert fetched == [*keys, *(keys[number] for number in left)]
     assert len(stored(warehouse)) == 3
     assert report.proof.equal == (_DAY,)
+
+
+def test_small_files_share_a_transaction(sandbox, warehouse, take, export, folder, monkeypatch):
+    """Three hours are merged at once, each with its own counts; the broken one between them is set aside."""
+    twice = view(_TEN + timedelta(hours=3))
+    sandbox.control.insert([view(), view(), view(_TEN + timedelta(hours=1)), twice])
+    keys = export()
+    (folder / keys[1]).write_bytes((folder / keys[1]).read_bytes()[:-30])
+    copy = keys[2].replace(".parquet", "-0.parquet")
+    (folder / copy).write_bytes((folder / keys[2]).read_bytes())
+    (folder / keys[2].replace(".parquet.zst", "_manifest.json")).write_text(
+        json.dumps({"files": [copy]})
+    )
+    merged = []
+
+    def merging(warehouse, files, **options):
+        merged.append(len(files))
+        return merge_files(warehouse, files, **options)
+
+    monkeypatch.setattr(taking, "merge_files", merging)
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+    outcomes = {one.key: (one.state, one.rows, one.events_new) for one in take().outcomes}
+    assert outcomes == {
+        keys[0]: ("taken", 2, 2),
+        keys[1]: ("unreadable", None, None),
+        keys[2]: ("taken", 1, 1),
+        copy: ("taken", 1, 0),
+    }
+    assert merged == [3]
+    assert len(stored(warehouse)) == 3
+
+
+def test_a_kill_within_a_shared_transaction_leaves_nothing_half(
+    sandbox, warehouse, take, export, monkeypatch
+):
+    """Killed when the second of three files is noted: neither rows nor notes of any are there."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    export()
+    noted = []
+    note = register.note
+
+    def killed(*args, **options):
+        noted.append(args)
+        if len(noted) == 2:
+            raise KeyboardInterrupt
+        note(*args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(register, "note", killed)
+        with pytest.raises(KeyboardInterrupt):
+            take()
+    assert (stored(warehouse), states(warehouse)) == ({}, [])
+    assert rows(warehouse, "SELECT count(*) FROM exported_days") == [(0,)]
+    assert [one.events_new for one in take("again").outcomes] == [1, 1, 1]
+
+
+def test_a_file_that_cannot_be_merged_keeps_back_no_other(
+    sandbox, warehouse, take, export, monkeypatch
+):
+    """The door fails at the second of three files, whatever the reason: the first is in, as by itself."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    export()
+    merged = []
+
+    def failing(connection, staged, **options):
+        merged.append(staged)
+        if len(merged) > 1 and staged is merged[1]:
+            raise duckdb.InternalException("INTERNAL Error: no such thing")
+        return ingest(connection, staged, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folding, "ingest", failing)
+        with pytest.raises(duckdb.InternalException):
+            take()
+    assert states(warehouse) == [("taken",)]
+    assert [one.events_new for one in take("again").outcomes] == [1, 1]
+
+
+def test_what_waits_makes_room_for_what_comes(sandbox, warehouse, take, export, monkeypatch):
+    """A file that does not fit on the disk beside those that wait is typed again once they are merged."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    export()
+
+    def staging(path, *, folder, **options):
+        if any(folder.glob("exported-*")):
+            raise DiskFull("there is no room")
+        return stage_file(path, folder=folder, **options)
+
+    monkeypatch.setattr(taking, "stage_file", staging)
+    assert [one.state for one in take().outcomes] == ["taken"] * 3
 
 
 def test_a_store_that_goes_away_ends_the_run(sandbox, take, export, warehouse, monkeypatch):
@@ -516,18 +613,21 @@ def test_a_kill_within_a_large_file_leaves_its_days_to_be_proved(
     sandbox, warehouse, take, export, monkeypatch
 ):
     """Days of pieces that were merged are not forgotten: the next run compares them."""
-    sandbox.control.insert([view(), view(_TEN - timedelta(days=1), created_at=_TEN)])
+    monkeypatch.setattr(staging, "_PIECES", ", ROW_GROUP_SIZE 2048, ROW_GROUPS_PER_FILE 1")
+    of_days = [_TEN - timedelta(days=back) for back in (0, 1)]
+    sandbox.control.insert([view(of_days[n % 2], created_at=_TEN) for n in range(4100)])
     export()
-    monkeypatch.setattr(taking, "_ONE_PIECE_BYTES", 0)
     with monkeypatch.context() as patched:
         patched.setattr(register, "note", _killed)
         with pytest.raises(KeyboardInterrupt):
             take()
+    assert 0 < len(stored(warehouse)) < 4100
     assert rows(warehouse, "SELECT event_date FROM exported_days ORDER BY ALL") == [
         (_DAY - timedelta(days=1),),
         (_DAY,),
     ]
     assert take("again").proof.equal == (_DAY - timedelta(days=1), _DAY)
+    assert len(stored(warehouse)) == 4100
     assert rows(warehouse, "SELECT count(*) FROM exported_days") == [(0,)]
 
 
