@@ -71,7 +71,8 @@ lock:  ## Lock the newest allowed packages, with hashes (needs uv).
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o requirements.lock
 
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
-	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \
+	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/published-personal \
+		data/lead_edits.sqlite data/lead_edits.sqlite-wal data/lead_edits.sqlite-shm data/landing data/dagster \
 		data/first_day data/sandbox.json data/sandbox data/inbox.sqlite data/inbox.sqlite-wal \
 		data/inbox.sqlite-shm data/session_key data/dagster_key data/logins.sqlite data/logins.sqlite-wal \
 		data/logins.sqlite-shm
