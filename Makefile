@@ -111,7 +111,8 @@ image:  ## Build the container image (needs Docker or Podman).
 	$(ENGINE) build --file deploy/Dockerfile --tag leadpipe:$(VERSION) --build-arg VERSION=$(VERSION) .
 
 clean:  ## Remove the warehouse, published tables and Dagster's storage. Settings stay.
-	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/landing data/dagster \
+	rm -rf data/leadpipe.duckdb data/leadpipe.duckdb.wal data/published data/published-personal \
+		data/lead_edits.sqlite data/lead_edits.sqlite-wal data/lead_edits.sqlite-shm data/landing data/dagster \
 		data/first_day data/sandbox.json data/sandbox data/inbox.sqlite data/inbox.sqlite-wal \
 		data/inbox.sqlite-shm data/session_key data/dagster_key data/logins.sqlite data/logins.sqlite-wal \
 		data/logins.sqlite-shm

@@ -148,6 +148,8 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
             "runs built": 1,
             "records built": 1,
             "actions in them": 1,
+            "edits taken in": 0,
+            "notes erased with their person": 0,
             "score rules": "built-in",
             "dagster/row_count": 1,
         },

@@ -94,12 +94,10 @@ def test_whole_leads_are_in_no_shared_publication(tmp_path, warehouse):
     finally:
         os.umask(before)
     shared = {path.name for path in (tmp_path / "data" / "published").rglob("*.parquet")}
-    assert {"failed_leads.parquet", "succeeded_leads.parquet"}.isdisjoint(shared)
+    personal = {"failed_leads.parquet", "succeeded_leads.parquet", "lead_edits.parquet"}
+    assert personal.isdisjoint(shared)
     own = tmp_path / "data" / "published-personal"
-    assert {path.name for path in own.rglob("*.parquet")} == {
-        "failed_leads.parquet",
-        "succeeded_leads.parquet",
-    }
+    assert {path.name for path in own.rglob("*.parquet")} == personal
     assert oct(stat.S_IMODE(own.stat().st_mode)) == "0o700"
     assert sorted(path.name for path in own.iterdir()) == ["v000002", "v000003"]
 
