@@ -41,7 +41,7 @@ from leadpipe.web.overview import Shown, query_of
 from leadpipe.web.parts import Look
 from leadpipe.web.rendering import render
 from leadpipe.web.roles import Role
-from leadpipe.web.sessions import note_act, only_logged_in, person_of
+from leadpipe.web.sessions import name_of, note_act, only_logged_in, person_of
 from leadpipe.web.state import Web, state_of
 
 LIST = "/leads"
@@ -143,7 +143,7 @@ async def _undo(request: Request) -> Response:
         raise Refusal(400, "edit or batch should say what to undo")
     outcomes = await run_in_threadpool(
         lambda: edits.undo(
-            author=person_of(request),
+            author=_author(request),
             now=state_of(request).clock(),
             edit_id=wanted.get("edit"),
             batch=wanted.get("batch"),
@@ -222,7 +222,7 @@ def _change(
         Change(_id(batch, lead), lead, kind, value, versions[lead], published.get(lead))
         for lead in leads
     ]
-    outcomes = book.edits.change(changes, author=person_of(request), now=web.clock(), batch=batch)
+    outcomes = book.edits.change(changes, author=_author(request), now=web.clock(), batch=batch)
     return outcomes, batch
 
 
@@ -440,6 +440,11 @@ async def _go_back(request: Request) -> Response:
     """Where somebody comes by GET to what is a button, as after a login: the page with the button."""
     lead_id = _plain(request.path_params.get("lead_id", ""))
     return RedirectResponse(f"{LIST}/{lead_id}" if lead_id else LIST, status_code=303)
+
+
+def _author(request: Request) -> str:
+    """Who changes something, as colleagues read it: a name if there is one."""
+    return name_of(request) or person_of(request)
 
 
 ROUTES = [

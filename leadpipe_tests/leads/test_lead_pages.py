@@ -15,6 +15,7 @@ from leadpipe.web.app import create_app
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, take_in
 from leadpipe_tests.leads.builders import edits_of, publish, publish_leads, say, warehouse_of
+from leadpipe_tests.security.accounts import csrf_of, light_hashes, log_in, with_people  # noqa: F401 - a fixture
 from leadpipe_tests.web.fixtures import TOKEN, web_settings
 
 
@@ -336,3 +337,25 @@ def test_the_navigation_knows_where_one_is(page):
     system = page.get("/admin/sync").text
     assert '<a href="/admin/sync" aria-current="page">System</a>' in system
     assert '<a href="/leads">Leads</a>' in system
+
+
+@pytest.mark.usefixtures("light_hashes")
+def test_a_viewer_reads_and_a_worker_changes(browsers, tmp_path):
+    """Who only sees has no buttons and is refused; who works with leads is named beside the change."""
+    with_people(tmp_path)
+    viewer, worker = browsers(), browsers()
+    log_in(viewer, "vera")
+    log_in(worker, "walt")
+
+    seen = viewer.get("/leads").text
+    address = lead_page(worker)
+    assert seekers(seen)
+    for text in (seen, viewer.get(address).text):
+        assert 'method="post" action="/leads' not in text
+    csrf = csrf_of(viewer.get("/leads"))
+    for path in ("/leads/status", "/leads/undo", f"{address}/note", f"{address}/reveal"):
+        assert viewer.post(path, data={"csrf": csrf, "note": "x"}).status_code == 403
+    assert edits_of(tmp_path).edits() == []
+
+    assert set_status(worker, "contacted", "ama").status_code == 200
+    assert [edit.author for edit in edits_of(tmp_path).edits()] == ["walt"]
