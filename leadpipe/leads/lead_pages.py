@@ -432,7 +432,7 @@ def _guarded(route: Any) -> Any:  # noqa: ANN401 - a route
         except NotPublished as error:
             raise Refusal(404, str(error)) from None
 
-    return only_logged_in(clear)
+    return only_logged_in(clear, is_view=True)
 
 
 async def _go_back(request: Request) -> Response:

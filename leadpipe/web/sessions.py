@@ -101,8 +101,13 @@ def who(session: Session | None, address: str) -> str:
     return f"session {session.name} at {address}" if session else f"{address} without a login"
 
 
-def only_logged_in(route: Route) -> Route:
-    """A route for people who are logged in: a page sends others to the login, an API refuses them."""
+def only_logged_in(route: Route, *, is_view: bool = False) -> Route:
+    """A route for people who are logged in: a page sends others to the login, an API refuses them.
+
+    Args:
+        route: what answers.
+        is_view: the query of its address says what is shown and does nothing, so it is kept over the login.
+    """
 
     async def guarded(request: Request) -> Response:
         if is_logged_in(request):
@@ -110,18 +115,12 @@ def only_logged_in(route: Route) -> Route:
             return await route(request)
         is_program = "application/json" in request.headers.get("accept", "")
         if not (is_program or request.url.path.startswith("/api/")):
-            return RedirectResponse(
-                f"/login?next={quote(_wanted(request), safe='/')}", status_code=303
-            )
+            query = request.url.query if is_view and request.method == "GET" else ""
+            wanted = f"{request.url.path}?{query}" if query else request.url.path
+            return RedirectResponse(f"/login?next={quote(wanted)}", status_code=303)
         raise Refusal(401, "log in at /login first")
 
     return guarded
-
-
-def _wanted(request: Request) -> str:
-    """The address that somebody asked for, to be led to after the login: a view is an address."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
 
 
 async def login(request: Request) -> Response:
