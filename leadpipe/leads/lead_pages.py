@@ -433,7 +433,7 @@ def _guarded(route: Any) -> Any:  # noqa: ANN401 - a route
         except NotPublished as error:
             raise Refusal(404, str(error)) from None
 
-    return only_logged_in(clear, changes=Role.WORKER)
+    return only_logged_in(clear, changes=Role.WORKER, is_view=True)
 
 
 async def _go_back(request: Request) -> Response:

@@ -128,7 +128,11 @@ def require(request: Request, role: Role) -> None:
 
 
 def only_logged_in(
-    route: Route, *, sees: Role = Role.VIEWER, changes: Role = Role.OPERATOR
+    route: Route,
+    *,
+    sees: Role = Role.VIEWER,
+    changes: Role = Role.OPERATOR,
+    is_view: bool = False,
 ) -> Route:
     """A route for people: a page sends strangers to the login, an API refuses them.
 
@@ -136,14 +140,16 @@ def only_logged_in(
         route: what it does.
         sees: the role that reading it needs.
         changes: the role that every other method needs.
+        is_view: the query of its address says what is shown and does nothing, so it is kept over the login.
     """
 
     async def guarded(request: Request) -> Response:
         is_program = "application/json" in request.headers.get("accept", "")
         is_program = is_program or request.url.path.startswith("/api/")
         if caller_of(request) is None and not is_program:
-            wanted = quote(_wanted(request), safe="/")
-            return RedirectResponse(f"/login?next={wanted}", status_code=303)
+            query = request.url.query if is_view and request.method == "GET" else ""
+            wanted = f"{request.url.path}?{query}" if query else request.url.path
+            return RedirectResponse(f"/login?next={quote(wanted)}", status_code=303)
         try:
             require(request, sees if request.method in _HARMLESS else changes)
             response = await route(request)
@@ -155,12 +161,6 @@ def only_logged_in(
 
     guarded.for_people = True  # type: ignore[attr-defined] # what `app.py` looks for
     return guarded
-
-
-def _wanted(request: Request) -> str:
-    """The address that somebody asked for, to be led to after the login: a view is an address."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query and request.method == "GET" else request.url.path
 
 
 def _ending_with_the_session(request: Request, response: Response) -> Response:
