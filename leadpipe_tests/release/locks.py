@@ -31,7 +31,11 @@ class Locked:
     @property
     def is_for_servers(self) -> bool:
         """Whether Linux with the Python of now installs it."""
-        environment = {**default_environment(), **_SERVER}
+        return self.is_for(**_SERVER)
+
+    def is_for(self, **machine: str) -> bool:
+        """Whether a machine, by the names of dependency markers, installs it; else as here."""
+        environment = {**default_environment(), **machine}
         return not self.marker or Marker(self.marker).evaluate(environment)  # type: ignore[arg-type]
 
 
