@@ -17,7 +17,7 @@ _MOST_SHOWN = 31
 _MANIFEST_WITHIN = timedelta(hours=6)
 # Days with fewer events than were counted: at least as many should be there, as a name that is no longer
 # read may have rows still.
-_LOST = """
+LOST = """
     SELECT event_date, warehouse_events - coalesce(events_now, 0) AS lost
     FROM event_days LEFT JOIN (
         SELECT event_date, count(*) AS events_now FROM (
@@ -30,6 +30,15 @@ _LOST = """
     ) USING (event_date)
     WHERE checked_at IS NOT NULL AND warehouse_events > coalesce(events_now, 0)
 """
+
+REPEATED = """
+    SELECT count(*) FILTER (copies > 1), count(*) FROM (
+        SELECT count(*) AS copies FROM raw_events
+        WHERE uuid IN (SELECT uuid FROM raw_events {scope}) GROUP BY uuid
+    )
+"""
+# Of a load: only the uuids that it brought.
+REPEATED_NEW = REPEATED.format(scope="WHERE run_id = $run_id")
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
@@ -48,7 +57,7 @@ def every_day_is_complete(
     now, names = datetime.now(UTC), event_mapping(settings).names
     with warehouse.get_connection() as connection:
         facts = facts_of_days(connection, now=now)
-        lost = dict(connection.execute(_LOST).fetchall())
+        lost = dict(connection.execute(LOST).fetchall())
         ranges = ledger.ranges_so_far(connection, run_of(context).run_id)
     judged = [
         (one, verdict_of(one, names=names))
@@ -108,14 +117,8 @@ def uuid_is_unique(
             "SELECT count(*) FROM raw_events WHERE run_id = ?", [run_id]
         ).fetchone()
         is_scoped = bool(brought and brought[0])
-        scope = "WHERE run_id = $run_id" if is_scoped else ""
         repeated, compared = connection.execute(
-            f"""
-            SELECT count(*) FILTER (copies > 1), count(*) FROM (
-                SELECT count(*) AS copies FROM raw_events
-                WHERE uuid IN (SELECT uuid FROM raw_events {scope}) GROUP BY uuid
-            )
-            """,
+            REPEATED_NEW if is_scoped else REPEATED.format(scope=""),
             {"run_id": run_id} if is_scoped else None,
         ).fetchone() or (0, 0)
     return dg.AssetCheckResult(

@@ -29,6 +29,9 @@ from leadpipe.warehouse import Warehouse, read_sql
 _DAY = timedelta(days=1)
 RECOUNTED = timedelta(days=35)
 """Every plan compares the days of so long ago; `auditing.py` the others."""
+STORED_SINCE = """
+    SELECT event_date, count(*) FROM raw_events WHERE created_at > ? AND created_at <= ? GROUP BY event_date
+"""
 _OUTSIDE = "outside"
 _T = TypeVar("_T")
 
@@ -229,8 +232,7 @@ def _ask_changed_days(
     with warehouse.connect() as connection:
         stored = dict(
             connection.execute(
-                "SELECT event_date, count(*) FROM raw_events "
-                "WHERE created_at > ? AND created_at <= ? GROUP BY event_date",
+                STORED_SINCE,
                 [window.created_after, until],
             ).fetchall()
         )

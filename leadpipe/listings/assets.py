@@ -17,7 +17,7 @@ _CHART_DAYS = 30
 _CHART_LISTINGS = 10
 
 # A count that is negative, a part that is larger than its whole, a rate that does not follow.
-_IMPOSSIBLE = """
+IMPOSSIBLE = """
     least(total_views, unique_views, logged_in_views, anonymous_views, total_impressions, total_leads,
           phone_leads, message_leads, email_leads, appointment_leads, website_leads, unique_leads,
           total_sales) < 0
@@ -28,6 +28,20 @@ _IMPOSSIBLE = """
     OR (conversion_rate IS NULL) <> (total_views = 0)
     OR isnan(conversion_rate) OR isinf(conversion_rate)
     OR abs(conversion_rate - total_leads * 100 / nullif(total_views, 0)) > 1e-6
+"""
+# Listings whose totals are not the sums of their hours, and how many were compared.
+TOTALS = """
+    WITH hours AS (
+        SELECT listing_id, sum(total_views) AS views, sum(total_leads) AS leads,
+               sum(total_impressions) AS impressions, sum(total_sales) AS sales,
+               sum(sales_value) AS value
+        FROM listing_analytics GROUP BY listing_id
+    )
+    SELECT count(*) FILTER (
+               row(total_views, total_leads, total_impressions, total_sales, sales_value)
+               IS DISTINCT FROM row(views, leads, impressions, sales, value)
+           ), count(*)
+    FROM hours FULL JOIN listings USING (listing_id)
 """
 
 
@@ -93,7 +107,8 @@ def listing_analytics(
 def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Each listing over all time: totals, distinct viewers and seekers, conversion, first and last activity.
 
-    Source: `listing_analytics` and `raw_events`. Replaced as a whole; running it again gives the same.
+    Source: `listing_analytics` and `raw_events`, of the days whose hours were built since. Only the listings
+    that these days changed are written; running it again gives the same.
     """
     with failing_clearly(), warehouse.get_connection() as connection:
         with transaction(connection):
@@ -150,10 +165,10 @@ def no_hour_is_impossible(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """No count is negative, no part exceeds its whole, every rate follows from its counts."""
     with warehouse.get_connection() as connection:
         wrong = connection.execute(
-            f"SELECT count(*) FROM listing_analytics WHERE {_IMPOSSIBLE}"
+            f"SELECT count(*) FROM listing_analytics WHERE {IMPOSSIBLE}"
         ).fetchone()
         rows = preview(
-            connection, f"SELECT * FROM listing_analytics WHERE {_IMPOSSIBLE} ORDER BY date, hour"
+            connection, f"SELECT * FROM listing_analytics WHERE {IMPOSSIBLE} ORDER BY date, hour"
         )
     count = int(wrong[0]) if wrong else 0
     return dg.AssetCheckResult(passed=not count, metadata={"impossible hours": count, "rows": rows})
@@ -163,19 +178,7 @@ def no_hour_is_impossible(warehouse: WarehouseResource) -> dg.AssetCheckResult:
 def totals_equal_their_hours(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """A listing's totals are the sums of its hours, and every listing with an hour has totals."""
     with warehouse.get_connection() as connection:
-        wrong, count = connection.execute("""
-            WITH hours AS (
-                SELECT listing_id, sum(total_views) AS views, sum(total_leads) AS leads,
-                       sum(total_impressions) AS impressions, sum(total_sales) AS sales,
-                       sum(sales_value) AS value
-                FROM listing_analytics GROUP BY listing_id
-            )
-            SELECT count(*) FILTER (
-                       row(total_views, total_leads, total_impressions, total_sales, sales_value)
-                       IS DISTINCT FROM row(views, leads, impressions, sales, value)
-                   ), count(*)
-            FROM hours FULL JOIN listings USING (listing_id)
-        """).fetchone() or (0, 0)
+        wrong, count = connection.execute(TOTALS).fetchone() or (0, 0)
     return dg.AssetCheckResult(
         passed=not wrong, metadata={"listings compared": count, "listings that differ": wrong}
     )

@@ -6,9 +6,22 @@ from datetime import date, timedelta
 
 import duckdb
 
+from leadpipe.ranges import contiguous
 from leadpipe.warehouse import read_sql
 
 _MONTH = timedelta(days=31)
+# Where more than one day of so many is another, all days are taken anew.
+_MOST_REPLACED = 5
+_CHANGES = (
+    "replaced_days",
+    *(
+        f"{what}_{part}"
+        for what in ("days", "people")
+        for part in ("before", "after", "gone", "fresh")
+    ),
+    "day_changes",
+    "people_changes",
+)
 
 
 @dataclass(frozen=True)
@@ -84,11 +97,109 @@ def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
         first = until + timedelta(days=1)
 
 
-def build_listings(connection: duckdb.DuckDBPyConnection) -> int:
-    """Replace the totals of all listings; run it inside a transaction. Returns how many there are."""
+def build_listings(connection: duckdb.DuckDBPyConnection, *, is_anew: bool = False) -> int:
+    """Bring the totals up to the hours; run it inside a transaction. Returns how many listings there are.
+
+    Only days whose hours were built since are looked at, and only listings that these days changed are
+    written; the outcome is that of all days anew.
+
+    Args:
+        connection: the warehouse, in a transaction.
+        is_anew: take all days anew, whatever was built before.
+    """
     name_actions(connection)
-    connection.execute("DELETE FROM listings")
-    found = connection.execute(
-        f"INSERT INTO listings {read_sql('listings', 'listings.sql')}"
-    ).fetchone()
+    days, known = _days_to_total(connection)
+    if is_anew or len(days) * _MOST_REPLACED > known:
+        _total_all_days(connection)
+    elif days:
+        _replace_days(connection, days)
+    found = connection.execute("SELECT count(*) FROM listings").fetchone()
     return int(found[0]) if found else 0
+
+
+def _days_to_total(connection: duckdb.DuckDBPyConnection) -> tuple[list[date], int]:
+    """Days whose hours are others than the totals were made of, and how many days there are."""
+    rows = connection.execute("""
+        SELECT event_date, (hours.version, hours.checksum) IS DISTINCT FROM (days.version, days.checksum)
+        FROM listing_analytics_builds AS hours
+        FULL JOIN listing_day_builds AS days USING (event_date) ORDER BY event_date
+    """).fetchall()
+    return [day for day, is_other in rows if is_other], len(rows)
+
+
+def _total_all_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the totals from all days; memory stays flat over years."""
+    connection.execute(
+        "DELETE FROM listings; DELETE FROM listing_days; DELETE FROM listing_people; "
+        "DELETE FROM listing_day_builds; INSERT INTO listing_day_builds FROM listing_analytics_builds"
+    )
+    first, last = connection.execute(
+        "SELECT min(event_date), max(event_date) FROM listing_analytics_builds"
+    ).fetchone() or (None, None)
+    for span in _months(first, last) if first else ():
+        for table in ("listing_days", "listing_people"):
+            _insert(connection, table, f"{table}.sql", *span)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE listing_sums AS {read_sql("listings", "all_sums.sql")};
+        INSERT INTO listings {read_sql("listings", "listings.sql")};
+        DROP TABLE listing_sums
+    """)
+
+
+def _replace_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> None:
+    """Put what the days have now in the place of what they had, in the totals of the listings concerned."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE replaced_days AS SELECT unnest($days::DATE[]) AS date",
+        {"days": list(days)},
+    )
+    for table, what in (("listing_days", "days"), ("listing_people", "people")):
+        connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {what}_before AS FROM {table} LIMIT 0;
+            CREATE OR REPLACE TEMP TABLE {what}_after AS FROM {table} LIMIT 0
+        """)
+        for first, last in contiguous(days):
+            connection.execute(
+                f"INSERT INTO {what}_before FROM {table} WHERE date BETWEEN $first AND $last",
+                {"first": first, "last": last},
+            )
+            for span in _months(first, last):
+                _insert(connection, f"{what}_after", f"{table}.sql", *span)
+        connection.execute(f"""
+            CREATE OR REPLACE TEMP TABLE {what}_gone AS FROM {what}_before EXCEPT FROM {what}_after;
+            CREATE OR REPLACE TEMP TABLE {what}_fresh AS FROM {what}_after EXCEPT FROM {what}_before
+        """)
+        key = "(date, listing_id)" if what == "days" else "(date, listing_id, is_lead, actor)"
+        for first, last in contiguous(days):
+            connection.execute(
+                f"DELETE FROM {table} WHERE date BETWEEN $first AND $last "
+                f"AND {key} IN (SELECT {key} FROM {what}_gone)",
+                {"first": first, "last": last},
+            )
+        connection.execute(f"INSERT INTO {table} FROM {what}_fresh")
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE day_changes AS
+        SELECT *, true AS is_fresh FROM days_fresh UNION ALL SELECT *, false FROM days_gone;
+        CREATE OR REPLACE TEMP TABLE people_changes AS {read_sql("listings", "changed_people.sql")};
+        DELETE FROM listing_day_builds WHERE event_date IN (FROM replaced_days);
+        INSERT INTO listing_day_builds
+        FROM listing_analytics_builds WHERE event_date IN (FROM replaced_days)
+    """)
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE listing_sums AS {read_sql("listings", "changed_sums.sql")};
+        DELETE FROM listings WHERE listing_id IN (
+            SELECT listing_id FROM day_changes UNION SELECT listing_id FROM people_changes
+        );
+        INSERT INTO listings {read_sql("listings", "listings.sql")}
+    """)
+    for name in (*_CHANGES, "listing_sums"):
+        connection.execute(f"DROP TABLE {name}")
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, query: str, first: date, last: date
+) -> None:
+    """Add the rows of days, both inclusive."""
+    connection.execute(
+        f"INSERT INTO {table} BY NAME {read_sql('listings', query)}",
+        {"first_day": first, "last_day": last},
+    )

@@ -17,4 +17,4 @@ def rebuild(
     span = connection.execute("SELECT min(event_date), max(event_date) FROM event_days").fetchone()
     ranges = [span] if span and span[0] else []
     hours = build_listing_analytics(connection, ranges).rows
-    return {"listing hours": hours, "listings": build_listings(connection)}
+    return {"listing hours": hours, "listings": build_listings(connection, is_anew=True)}

@@ -1,4 +1,4 @@
-"""The tables of listings: hours, totals, and from which state of each day the hours were built."""
+"""The tables of listings: hours, totals, what totals are made of, and from which state each day was built."""
 
 import duckdb
 
@@ -6,6 +6,9 @@ TABLES = (
     "listing_analytics",
     "listing_analytics_builds",
     "listings",
+    "listing_days",
+    "listing_people",
+    "listing_day_builds",
 )
 
 
@@ -55,4 +58,49 @@ def sum_up_builds(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE listing_analytics_builds ADD COLUMN checksum VARCHAR")
 
 
-MIGRATIONS = (create_tables, sum_up_builds)
+def remember_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """What each day adds to the totals, and who was there: totals follow the days that change.
+
+    The tables are filled by the next build, which has no day in them yet.
+    """
+    connection.execute("""
+        CREATE TABLE listing_days (
+            listing_id VARCHAR NOT NULL,
+            date DATE NOT NULL,
+            total_views BIGINT NOT NULL,
+            logged_in_views BIGINT NOT NULL,
+            views_from_home BIGINT NOT NULL,
+            views_from_explore BIGINT NOT NULL,
+            views_from_search BIGINT NOT NULL,
+            views_from_direct BIGINT NOT NULL,
+            impression_social_media BIGINT NOT NULL,
+            impression_website_visit BIGINT NOT NULL,
+            impression_share BIGINT NOT NULL,
+            impression_saved_listing BIGINT NOT NULL,
+            total_leads BIGINT NOT NULL,
+            phone_leads BIGINT NOT NULL,
+            message_leads BIGINT NOT NULL,
+            whatsapp_leads BIGINT NOT NULL,
+            email_leads BIGINT NOT NULL,
+            appointment_leads BIGINT NOT NULL,
+            website_leads BIGINT NOT NULL,
+            total_sales BIGINT NOT NULL,
+            sales_value DECIMAL(38, 2) NOT NULL,
+            share_breakdown JSON NOT NULL,
+            first_activity_at TIMESTAMPTZ NOT NULL,
+            last_activity_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE listing_people (
+            date DATE NOT NULL,
+            listing_id VARCHAR NOT NULL,
+            is_lead BOOLEAN NOT NULL,
+            actor VARCHAR NOT NULL,
+            pair UBIGINT NOT NULL
+        );
+        CREATE TABLE listing_day_builds (
+            event_date DATE NOT NULL, version INTEGER NOT NULL, checksum VARCHAR
+        );
+    """)
+
+
+MIGRATIONS = (create_tables, sum_up_builds, remember_days)

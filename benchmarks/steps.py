@@ -1,0 +1,184 @@
+"""What each step of one sync costs on histories of other lengths: it should be the same.
+
+`python -m benchmarks.steps FILE` takes 2,000 new events into a history and prints a line a step.
+"""
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.long_history import EVENTS_A_DAY, TODAY, events_sql, long_history
+from benchmarks.measure import OUT, cpu_seconds
+from leadpipe.events.checks import LOST, REPEATED_NEW
+from leadpipe.events.ingest import ingest
+from leadpipe.events.ledger import Run, begin_run
+from leadpipe.events.mapping.reading import built_in
+from leadpipe.events.planning import STORED_SINCE
+from leadpipe.events.proof import stored_of_days
+from leadpipe.events.staging import Staged
+from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.scores import BUILT_IN
+from leadpipe.listings.assets import IMPOSSIBLE, TOTALS
+from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
+from leadpipe.published.tables import publish_tables, tables_that_differ
+from leadpipe.ranges import contiguous
+from leadpipe.warehouse import Warehouse, memory, transaction
+
+_NEW_EVENTS = 2_000
+_RUNS = 3
+_NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=UTC)
+
+
+def _built(events: int, folder: Path) -> Path:
+    """A copy of the history with its marts built and published, in a folder of its own."""
+    folder.mkdir(parents=True)
+    warehouse = Warehouse(folder / "leadpipe.duckdb")
+    shutil.copy(long_history(events), warehouse.path)
+    with warehouse.connect() as connection:
+        with transaction(connection):
+            build_leads(connection, stale_runs(connection), rules=BUILT_IN)
+        with transaction(connection):
+            build_listing_analytics(connection, contiguous(stale_days(connection)))
+        with transaction(connection):
+            build_listings(connection)
+        publish_tables(connection, folder / "published", now=_NOW)
+    return warehouse.path
+
+
+def _new_events(warehouse: Warehouse, file: Path) -> Staged:
+    """The next new events of today, typed, as a lane leaves them for the door."""
+    with warehouse.connect() as connection:
+        days, new = connection.execute(
+            "SELECT count(*), (SELECT count(*) FROM raw_events WHERE event_date = $today) "
+            "FROM event_days WHERE event_date < $today",
+            {"today": TODAY},
+        ).fetchone() or (0, 0)
+    first = days * EVENTS_A_DAY + new
+    lacking = ("lister_id", "lister_type", "save_action", "rejected_reason", "mapped_properties")
+    empty = ", ".join(
+        f"NULL::VARCHAR AS {name}" for name in (*lacking, "unreadable_reason", "content")
+    )
+    with memory() as connection:
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE (person_rank), {empty} "
+            f"FROM ({events_sql(first, first + _NEW_EVENTS, last_day=days)})) TO '{file}'"
+        )
+    return Staged(file, built_in(), built_in())
+
+
+def _steps(
+    warehouse: Warehouse, staged: Staged, published: Path
+) -> dict[str, Callable[[], object]]:
+    """What a sync does, by name; each step opens the warehouse as its asset does."""
+    run = Run(str(uuid.uuid4()), "manual")
+
+    def plan() -> None:
+        with warehouse.connect() as connection:
+            days = [TODAY - timedelta(days=n) for n in range(1, 36)]
+            stored_of_days(connection, days, events=built_in().names, until=_NOW)
+            connection.execute(STORED_SINCE, [_NOW - timedelta(hours=7), _NOW]).fetchall()
+
+    def door() -> None:
+        with warehouse.transaction() as connection:
+            begin_run(connection, run, days=[TODAY], now=_NOW)
+            ingest(connection, staged, run_id=run.run_id, now=_NOW)
+
+    def leads() -> None:
+        with warehouse.transaction() as connection:
+            build_leads(connection, stale_runs(connection), rules=BUILT_IN)
+
+    def hours() -> None:
+        with warehouse.transaction() as connection:
+            build_listing_analytics(connection, contiguous(stale_days(connection)))
+
+    def totals() -> None:
+        with warehouse.transaction() as connection:
+            build_listings(connection)
+
+    def publication() -> None:
+        with warehouse.connect() as connection:
+            publish_tables(connection, published, now=_NOW)
+
+    def comparison() -> None:
+        with warehouse.connect() as connection:
+            assert not tables_that_differ(connection, published, now=_NOW, is_whole=False)
+
+    def checked(query: str, parameters: dict[str, object] | None = None) -> Callable[[], object]:
+        def check() -> None:
+            with warehouse.connect() as connection:
+                connection.execute(query, parameters).fetchall()
+
+        return check
+
+    return {
+        "planning: counts": plan,
+        "door": door,
+        "leads": leads,
+        "listing_analytics": hours,
+        "listings": totals,
+        "publication": publication,
+        "comparison of files": comparison,
+        "check: uuids": checked(REPEATED_NEW, {"run_id": run.run_id}),
+        "check: lost events": checked(LOST),
+        "check: hours": checked(f"SELECT count(*) FROM listing_analytics WHERE {IMPOSSIBLE}"),
+        "check: totals": checked(TOTALS),
+    }
+
+
+def main() -> None:
+    """One sync, step by step: CPU and wall seconds of each, as JSON."""
+    folder = Path(sys.argv[1])
+    warehouse = Warehouse(folder / "leadpipe.duckdb")
+    staged = _new_events(warehouse, folder / "new.parquet")
+    took: dict[str, tuple[float, float]] = {}
+    for name, step in _steps(warehouse, staged, folder / "published").items():
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        step()
+        took[name] = (cpu_seconds() - cpu, time.perf_counter() - wall)
+    print(json.dumps(took))
+
+
+def _sync(folder: Path) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.steps", str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
+    return {name: cpu for name, (cpu, _) in found.items()}
+
+
+def _measured(events: int, parent: Path) -> dict[str, float]:
+    """CPU seconds of each step, the least of some syncs after another, and their sum."""
+    folder = parent / str(events)
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+        process.submit(_built, events, folder).result()
+    syncs = [_sync(folder) for _ in range(_RUNS)]
+    shutil.rmtree(folder)
+    least = {name: min(sync[name] for sync in syncs) for name in syncs[0]}
+    return least | {"sum": sum(least.values())}
+
+
+def run(*, is_full: bool, sizes: Sequence[int] = ()) -> None:
+    """Measure histories of 200,000 and 2,000,000 events, or of 2 and 20 million."""
+    sizes = sizes or ((2_000_000, 20_000_000) if is_full else (200_000, 2_000_000))
+    OUT.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="steps-", dir=OUT) as parent:
+        figures = {size: _measured(size, Path(parent)) for size in sizes}
+    print(f"\nsteps: a sync of {_NEW_EVENTS:,} new events, CPU seconds")
+    print(f"  {'':<22}" + "".join(f"{size:>13,}" for size in sizes) + "   ratio")
+    for name in figures[sizes[0]]:
+        least = [figures[size][name] for size in sizes]
+        ratios = ", ".join(f"{b / a:.2f}" for a, b in itertools.pairwise(least))
+        print(f"  {name:<22}" + "".join(f"{seconds:>13.3f}" for seconds in least) + f"   {ratios}")
+
+
+if __name__ == "__main__":
+    main()
