@@ -16,6 +16,7 @@ from pathlib import Path
 from starlette.testclient import TestClient
 
 from leadpipe.leads.edits import STATUSES, Change, LeadEdits
+from leadpipe.leads.months import months_followed
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import whole_settings
 from leadpipe.warehouse import Warehouse
@@ -64,7 +65,8 @@ def run(*, is_full: bool) -> None:
         data = Path(name) / "data"
         warehouse = Warehouse(data / "leadpipe.duckdb")
         with warehouse.connect() as connection:
-            connection.execute(_LEADS, {"leads": leads, "now": now})
+            with months_followed(connection, ["run-1", "run-2"]):
+                connection.execute(_LEADS, {"leads": leads, "now": now})
             publish_tables(connection, data / "published")
         settings = whole_settings()(_env_file=None, data_dir=data)
         with TestClient(

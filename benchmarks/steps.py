@@ -1,6 +1,7 @@
 """What each step of one sync costs on histories of other lengths: it should be the same.
 
-`python -m benchmarks.steps FILE` takes 2,000 new events into a history and prints a line a step.
+`python -m benchmarks.steps build EVENTS FOLDER` makes a warehouse with its marts, `python -m benchmarks.steps
+sync FOLDER` takes 2,000 new events into it and prints the seconds of each step.
 """
 
 import itertools
@@ -12,9 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.long_history import EVENTS_A_DAY, TODAY, events_sql, long_history
@@ -34,25 +33,27 @@ from leadpipe.published.tables import publish_tables, tables_that_differ
 from leadpipe.ranges import contiguous
 from leadpipe.warehouse import Warehouse, memory, transaction
 
+_COMMAND = (sys.executable, "-m", "benchmarks.steps")
 _NEW_EVENTS = 2_000
 _RUNS = 3
+_MEMORY = "8GB"
 _NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=UTC)
 
 
-def _built(events: int, folder: Path) -> Path:
+def _built(events: int, folder: Path) -> None:
     """A copy of the history with its marts built and published, in a folder of its own."""
     folder.mkdir(parents=True)
-    warehouse = Warehouse(folder / "leadpipe.duckdb")
+    warehouse = Warehouse(folder / "leadpipe.duckdb", memory_limit=_MEMORY)
     shutil.copy(long_history(events), warehouse.path)
     with warehouse.connect() as connection:
-        with transaction(connection):
-            build_leads(connection, stale_runs(connection), rules=BUILT_IN)
+        for run_id in stale_runs(connection):
+            with transaction(connection):
+                build_leads(connection, [run_id], rules=BUILT_IN)
         with transaction(connection):
             build_listing_analytics(connection, contiguous(stale_days(connection)))
         with transaction(connection):
             build_listings(connection)
         publish_tables(connection, folder / "published", now=_NOW)
-    return warehouse.path
 
 
 def _new_events(warehouse: Warehouse, file: Path) -> Staged:
@@ -136,9 +137,12 @@ def _steps(
 
 
 def main() -> None:
-    """One sync, step by step: CPU and wall seconds of each, as JSON."""
-    folder = Path(sys.argv[1])
-    warehouse = Warehouse(folder / "leadpipe.duckdb")
+    """Build a warehouse, or sync one step by step and print CPU and wall seconds of each, as JSON."""
+    if sys.argv[1] == "build":
+        _built(int(sys.argv[2]), Path(sys.argv[3]))
+        return
+    folder = Path(sys.argv[2])
+    warehouse = Warehouse(folder / "leadpipe.duckdb", memory_limit=_MEMORY)
     staged = _new_events(warehouse, folder / "new.parquet")
     took: dict[str, tuple[float, float]] = {}
     for name, step in _steps(warehouse, staged, folder / "published").items():
@@ -149,8 +153,9 @@ def main() -> None:
 
 
 def _sync(folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.steps", str(folder)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [*_COMMAND, "sync", str(folder)], check=True, stdout=subprocess.PIPE, text=True
+    )
     found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
     return {name: cpu for name, (cpu, _) in found.items()}
 
@@ -158,9 +163,12 @@ def _sync(folder: Path) -> dict[str, float]:
 def _measured(events: int, parent: Path) -> dict[str, float]:
     """CPU seconds of each step, the least of some syncs after another, and their sum."""
     folder = parent / str(events)
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
-        process.submit(_built, events, folder).result()
-    syncs = [_sync(folder) for _ in range(_RUNS)]
+    # A process of its own: its memory would count as that of every process started later.
+    subprocess.run([*_COMMAND, "build", str(events), str(folder)], check=True)
+    syncs = []
+    for _ in range(_RUNS):
+        syncs.append(_sync(folder))
+        sys.stderr.write(f"{events:,}: {syncs[-1]}\n")
     shutil.rmtree(folder)
     least = {name: min(sync[name] for sync in syncs) for name in syncs[0]}
     return least | {"sum": sum(least.values())}

@@ -1,11 +1,13 @@
 """Benchmarks still run: what they measure moves, and nobody starts them for months."""
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.processes import REPOSITORY
 from posthog_sandbox.process import SandboxProcess
 
@@ -78,3 +80,29 @@ def test_each_side_of_a_changed_mapping_ends_with_the_days_proved(tmp_path):
             assert float(done.stdout.split()[-1]) > 0, done.stdout
             read = int(done.stderr.split()[-3].replace(",", ""))
             assert (read > 0) == (side in ("load", "lacking")), done.stderr
+
+
+def test_each_step_of_a_sync_is_measured(tmp_path):
+    """Two syncs of a small history: all new events come in, and what is published equals the warehouse."""
+    command = [sys.executable, "-m", "benchmarks.steps"]
+    folder = tmp_path / "built"
+    for arguments in (
+        ["build", "22000", str(folder)],
+        ["sync", str(folder)],
+        ["sync", str(folder)],
+    ):
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "listings" in json.loads(done.stdout.splitlines()[-1])
+    with Warehouse(folder / "leadpipe.duckdb").connect() as connection:
+        found = connection.execute(
+            "SELECT count(*), count(lead_type) = (SELECT sum(total_actions) FROM leads) FROM raw_events"
+        ).fetchone()
+    assert found == (26_000, True)

@@ -45,7 +45,7 @@ def update_leads(
         folded = fold_edits(connection, edits)
         runs = sorted({*stale_runs(connection), *_runs_of(connection, folded)})
         note_events(connection)
-        built = build_leads(connection, runs, rules=rules)
+        built = build_leads(connection, runs, rules=rules, edited=sorted(set(folded)))
         erased = erase_notes(connection, now=now)
     edits.erase(_erased(connection))
     return UpdateReport(built, len(folded), erased)

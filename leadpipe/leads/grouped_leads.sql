@@ -5,12 +5,17 @@
 -- What was taken back (undoes) counts for nothing, and makes a new version all the same.
 -- lead_types: the kinds of its actions, in the order of the alphabet.
 -- The actions of a record are sorted already: only leads of several records are taken apart and put together.
-WITH repeated AS (
-    SELECT lead_id FROM leads GROUP BY lead_id HAVING count(*) > 1
+WITH chosen AS (
+    SELECT * FROM leads
+    WHERE $month::DATE IS NULL
+        OR (first_action_date >= $month AND lead_id IN (SELECT lead_id FROM lead_months WHERE month = $month))
+),
+repeated AS (
+    SELECT lead_id FROM chosen GROUP BY lead_id HAVING count(*) > 1
 ),
 action_list AS (
     SELECT lead_id, unnest(CAST(lead_actions AS JSON[])) AS action
-    FROM leads
+    FROM chosen
     WHERE lead_id IN (FROM repeated)
 ),
 action_arrays AS (
@@ -20,7 +25,7 @@ action_arrays AS (
     FROM action_list
     GROUP BY lead_id
     UNION ALL
-    SELECT lead_id, lead_actions FROM leads WHERE lead_id NOT IN (FROM repeated)
+    SELECT lead_id, lead_actions FROM chosen WHERE lead_id NOT IN (FROM repeated)
 ),
 touches AS (
     SELECT
@@ -81,7 +86,7 @@ grouped AS (
         CAST(sum(lead_score) AS INTEGER) AS lead_score,
         min(first_action_at) AS first_action_at,
         max(last_action_at) AS last_action_at
-    FROM leads
+    FROM chosen
     GROUP BY lead_id
 )
 SELECT

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.leads.months import months_followed
 from leadpipe.leads.scores import ScoreRules
 from leadpipe.warehouse import read_sql
 
@@ -36,11 +37,16 @@ def stale_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def build_leads(
-    connection: duckdb.DuckDBPyConnection, runs: Sequence[str], *, rules: ScoreRules
+    connection: duckdb.DuckDBPyConnection,
+    runs: Sequence[str],
+    *,
+    rules: ScoreRules,
+    edited: Sequence[str] = (),
 ) -> LeadsReport:
     """Replace the records of the runs; run it inside a transaction.
 
-    A run that was built before keeps the version of the rules it was scored by.
+    A run that was built before keeps the version of the rules it was scored by. `edited` are leads that
+    people said something about since the last build.
 
     Raises:
         ConfigurationError: the rules changed but their version did not.
@@ -50,21 +56,25 @@ def build_leads(
     by_version: dict[str, list[str]] = {}
     for run_id in runs:
         by_version.setdefault(kept.get(run_id, rules.version), []).append(run_id)
-    connection.execute(
-        "DELETE FROM leads WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))", {"runs": list(runs)}
-    )
-    connection.execute(
-        "DELETE FROM lead_builds WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
-        {"runs": list(runs)},
-    )
-    for version, ids in sorted(by_version.items()):
-        parameters = {"runs": ids, "score_version": version}
-        connection.execute(f"INSERT INTO leads {read_sql('leads', 'lead_records.sql')}", parameters)
+    with months_followed(connection, runs, edited=edited):
         connection.execute(
-            "INSERT INTO lead_builds SELECT run_id, version, $score_version FROM runs "
-            "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
-            parameters,
+            "DELETE FROM leads WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+            {"runs": list(runs)},
         )
+        connection.execute(
+            "DELETE FROM lead_builds WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+            {"runs": list(runs)},
+        )
+        for version, ids in sorted(by_version.items()):
+            parameters = {"runs": ids, "score_version": version}
+            connection.execute(
+                f"INSERT INTO leads {read_sql('leads', 'lead_records.sql')}", parameters
+            )
+            connection.execute(
+                "INSERT INTO lead_builds SELECT run_id, version, $score_version FROM runs "
+                "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+                parameters,
+            )
     found = connection.execute(
         "SELECT count(*), coalesce(sum(total_actions), 0) FROM leads "
         "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",

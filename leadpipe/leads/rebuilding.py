@@ -8,6 +8,7 @@ import duckdb
 from leadpipe.leads.edits import LeadEdits
 from leadpipe.leads.folding import erase_notes, fold_edits, note_events
 from leadpipe.leads.leads import build_leads
+from leadpipe.leads.months import forget_records
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.settings import Settings
@@ -26,7 +27,7 @@ def rebuild(
     note_events(connection)
     if is_rescored:
         connection.execute("DELETE FROM lead_builds")
-    connection.execute("DELETE FROM leads")
+    forget_records(connection)
     runs = connection.execute("SELECT run_id FROM runs WHERE version > 0").fetchall()
     report = build_leads(connection, sorted(run_id for (run_id,) in runs), rules=rules)
     erase_notes(connection, now=datetime.now(UTC))

@@ -7,6 +7,8 @@ TABLES = (
     "lead_builds",
     "lead_edits",
     "score_rules",
+    "lead_months",
+    "lead_month_versions",
 )
 
 
@@ -68,4 +70,20 @@ def number_edits(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, number_edits)
+def divide_by_months(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which month a lead belongs to, by its first action, and how often a month's rows became others."""
+    connection.execute("""
+        CREATE TABLE lead_months (lead_id VARCHAR NOT NULL, month DATE NOT NULL);
+        CREATE TABLE lead_month_versions (
+            month DATE NOT NULL,
+            records_version BIGINT NOT NULL,
+            leads_version BIGINT NOT NULL
+        );
+        INSERT INTO lead_months
+        SELECT lead_id, CAST(date_trunc('month', min(first_action_date)) AS DATE) FROM leads GROUP BY lead_id;
+        INSERT INTO lead_month_versions
+        SELECT DISTINCT CAST(date_trunc('month', first_action_date) AS DATE), 1, 1 FROM leads;
+    """)
+
+
+MIGRATIONS = (create_tables, number_edits, divide_by_months)

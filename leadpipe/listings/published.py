@@ -19,15 +19,16 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
         "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
     )
     months = connection.execute("""
-        SELECT strftime(event_date, '%Y-%m') AS month,
+        SELECT CAST(date_trunc('month', event_date) AS DATE) AS month,
                md5(string_agg(concat_ws(' ', event_date, coalesce(checksum, version::VARCHAR)), ','
                    ORDER BY event_date))
         FROM listing_analytics_builds GROUP BY month ORDER BY month
     """).fetchall()
     for month, version in months:
         yield Published(
-            f"listing_analytics/{month}",
-            f"SELECT * FROM listing_analytics WHERE strftime(date, '%Y-%m') = '{month}' "
+            f"listing_analytics/{month:%Y-%m}",
+            "SELECT * FROM listing_analytics WHERE date BETWEEN $month AND last_day($month::DATE) "
             "ORDER BY date, hour, listing_id",
             version=str(version),
+            parameters={"month": month},
         )

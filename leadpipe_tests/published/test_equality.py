@@ -272,13 +272,15 @@ def test_the_check_goes_red_with_names(synced, instance, side):
                 "UPDATE leads SET lead_score = 1; UPDATE listing_analytics SET total_leads = 9"
             )
     else:
-        for file in (settings.published_dir / "current").rglob("l*/2026-11*.parquet"):
+        for file in (settings.published_dir / "current").rglob(
+            "listing_analytics/2026-11*.parquet"
+        ):
             with duckdb.connect() as connection:
                 connection.execute(
                     f"CREATE TABLE t AS FROM '{file}'; UPDATE t SET total_leads = 9; COPY t TO '{file}'"
                 )
     names = ["listing_analytics/2026-11"]
-    expected = ["grouped_leads", "leads", *names] if side == "warehouse" else names
+    expected = ["grouped_leads/2026-11", "leads/2026-11", *names] if side == "warehouse" else names
     passed, metadata = check(settings, instance)
     assert (passed, sorted(metadata["tables that differ"])) == (False, expected)
 

@@ -8,9 +8,11 @@ import pytest
 
 import leadpipe
 from leadpipe.errors import NotPublished
+from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.scores import BUILT_IN
 from leadpipe.published.reading import query, read_frame
-from leadpipe.published.tables import publish_tables, table_names
-from leadpipe.warehouse import Published, publish
+from leadpipe.published.tables import publish_tables, table_names, tables_that_differ
+from leadpipe.warehouse import Published, publish, transaction
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
 
 
@@ -77,6 +79,47 @@ def test_unchanged_months_are_linked_not_written(folder, warehouse, tmp_path):
     assert parts[1].stat().st_ino == october
 
 
+def test_months_of_leads_that_did_not_change_are_linked(folder, warehouse, tmp_path):
+    """A call of October writes October's leads, and those of November stay the same file; so with an edit."""
+
+    def parts():
+        return {
+            f"{path.parent.name}/{path.name.partition('.')[0]}": path.stat().st_ino
+            for table in ("leads", "grouped_leads")
+            for path in (folder / "current" / table).iterdir()
+        }
+
+    def sync():
+        with warehouse.connect() as connection:
+            with transaction(connection):
+                build_leads(connection, stale_runs(connection), rules=BUILT_IN)
+            publish_tables(connection, folder)
+
+    call = {"listing_id": "L", "seeker_id": "T"}
+    october, november = "2026-10", "2026-11"
+    take_in(
+        warehouse,
+        tmp_path,
+        [event("lead_phone", datetime(2026, 10, 5, 9, tzinfo=UTC), **call)],
+        run_id="run-2",
+    )
+    before = parts()
+    sync()
+    added = {f"{table}/{october}" for table in ("leads", "grouped_leads")}
+    assert parts().keys() - before.keys() == added
+    assert all(parts()[name] == file for name, file in before.items())
+    # The lead of October calls again in November: its record is of November, the lead of October.
+    take_in(warehouse, tmp_path, [event("lead_phone", "12:00:00", **call)], run_id="run-3")
+    before = parts()
+    sync()
+    assert {name for name, file in parts().items() if before[name] != file} == {
+        f"leads/{november}",
+        f"grouped_leads/{october}",
+    }
+    with warehouse.connect() as connection:
+        assert tables_that_differ(connection, folder, is_whole=True) == []
+
+
 def test_only_the_last_two_publications_are_kept(folder, warehouse):
     """A reader that has just opened a file can finish; older files go."""
     with warehouse.connect() as connection:
@@ -124,9 +167,10 @@ def test_equal_tables_give_equal_files(folder, warehouse, tmp_path):
     """Rows lie in a fixed order: publishing the same tables again gives the same bytes."""
     with warehouse.connect() as connection:
         publish_tables(connection, tmp_path / "again")
-    for table in ("leads", "grouped_leads", "listings"):
-        first = (folder / "current" / f"{table}.parquet").read_bytes()
-        assert (tmp_path / "again" / "current" / f"{table}.parquet").read_bytes() == first
+    for table in ("leads/2026-11", "grouped_leads/2026-11", "listings"):
+        (first,) = (folder / "current").glob(f"{table}.*")
+        (again,) = (tmp_path / "again" / "current").glob(f"{table}.*")
+        assert first.read_bytes() == again.read_bytes()
 
 
 def test_a_table_comes_as_a_frame(folder, monkeypatch):
