@@ -33,17 +33,25 @@ def differing(
     places = [place_of(current, is_personal=is_personal) for is_personal in (False, True)]
     left = {path: place for place in places for path in place.rglob("*.parquet")}
     wrong: list[str] = []
+    columns: dict[str, list[str]] = {}  # of queries so far: parts of a table have one
     for table in tables:
         files = sorted(places[table.is_personal].glob(f"{table.name}.*parquet"))
         for file in files:
             del left[file]
-        if len(files) != 1 or not _are_equal(connection, table, files[0], is_whole=is_whole):
+        if len(files) != 1 or not _are_equal(
+            connection, table, files[0], columns, is_whole=is_whole
+        ):
             wrong.append(table.name)
     return wrong + sorted(str(path.relative_to(place)) for path, place in left.items())
 
 
 def _are_equal(
-    connection: duckdb.DuckDBPyConnection, table: Published, file: Path, *, is_whole: bool
+    connection: duckdb.DuckDBPyConnection,
+    table: Published,
+    file: Path,
+    columns_of: dict[str, list[str]],
+    *,
+    is_whole: bool,
 ) -> bool:
     is_linked = file.stat().st_nlink > 1  # a file written for this publication has one name
     path = str(file).replace("'", "''")
@@ -52,10 +60,12 @@ def _are_equal(
     # Parquet has fewer types than DuckDB: both sides are compared as the file's.
     columns = ", ".join(f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind, *_ in types)
     names = [name for name, *_ in types]
-    wanted = connection.execute(
-        f"SELECT * FROM ({table.query}) LIMIT 0", dict(table.parameters) or None
-    ).description
-    if names != [str(column[0]) for column in wanted]:
+    if table.query not in columns_of:
+        wanted = connection.execute(
+            f"SELECT * FROM ({table.query}) LIMIT 0", dict(table.parameters) or None
+        ).description
+        columns_of[table.query] = [str(column[0]) for column in wanted]
+    if names != columns_of[table.query]:
         return False
     if is_linked and not is_whole:
         there = table.counted_by or f"SELECT count(*) FROM ({table.query})"
