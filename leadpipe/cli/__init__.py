@@ -4,7 +4,9 @@ Tables for people, `--json` and `--csv` for programs. Results go to stdout, ever
 stands what loads a command when it is typed; a domain's commands are in its `commands.py`.
 """
 
+import shutil
 import sys
+import textwrap
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -69,7 +71,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LeadpipeError as error:
-            raise click.ClickException(said_to(sys.stderr, str(error))) from None
+            raise click.ClickException(_in_lines(said_to(sys.stderr, str(error)))) from None
 
     @cached_property
     def _lines(self) -> dict[str, str]:
@@ -90,6 +92,14 @@ class _Group(click.Group):
             for package in domains.packages()
         ]
         return [*_FRAME.items(), *brought]
+
+
+def _in_lines(text: str) -> str:
+    """An error's text, on a terminal in lines of whole words, after `Error: `."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - len("Error: "), 20)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -101,7 +101,13 @@ def run_days(
             json.dumps({"runs": summary.as_dicts(), "problems": problems}, default=str, indent=1)
         )
     else:
-        emit(summary, None, title="Synced", without=("events_fetched",))
+        emit(
+            summary,
+            None,
+            title="Synced",
+            without=("events_fetched",),
+            drop=("api_calls", "parts", "run_id"),
+        )
     for line in [*_lane_lines(lanes, downloads), *(f"✗ {problem}" for problem in problems)]:
         notes.print(line, markup=False, soft_wrap=True)
     with suppress(NotPublished):

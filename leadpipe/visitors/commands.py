@@ -160,6 +160,15 @@ def list_command(*, limit: int, changes: bool, output: str | None) -> None:
         title="Changes of weeks" if changes else "Visitors per week",
         empty="No week yet. Run `leadpipe visitors sync`.",
         without=("run_id",),
+        drop=(
+            "updated_at",
+            "source",
+            "week_end",
+            "signups_before",
+            "pageviews_before",
+            "pageviews",
+            "visitors_before",
+        ),
     )
 
 
