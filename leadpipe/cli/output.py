@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -212,6 +213,24 @@ def print_grid(
     for start in range(0, len(texts), a_line):
         line = [set_cell_size(text, widest) for text in texts[start : start + a_line]]
         _print_lines([(" " * GAP).join(line).rstrip()])
+
+
+@contextmanager
+def step(text: str, *, is_said_elsewhere: bool = True) -> Iterator[None]:
+    """Show on stderr that something is under way: a line that moves on a terminal, one line elsewhere.
+
+    Args:
+        text: what is done, without an end.
+        is_said_elsewhere: whether a file or a program gets the line, too.
+    """
+    if not _is_screen(notes.file) or notes.is_dumb_terminal:
+        if is_said_elsewhere:
+            notes.print(f"{text} …", markup=False)
+        yield
+        return
+    with notes.status(f"{text} …", spinner="line"):  # its signs are ASCII
+        yield
+    notes.print(f"✓ {text}", markup=False)
 
 
 def _is_too_wide(columns: Sequence[Column], width: int) -> bool:

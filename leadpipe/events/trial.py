@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from leadpipe.cli.output import console, print_grid
+from leadpipe.cli.output import console, notes, print_grid
 from leadpipe.events.listing import read_days
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.syncing import plan_now, run_days
@@ -13,7 +13,10 @@ _DAYS_A_LINE = 5
 
 def load(settings: Settings, *, now: datetime) -> list[str]:
     """Sync all days; what went wrong, a line each."""
-    return run_days(settings, plan_now(settings.of(EventsSettings), now).days)
+    days = plan_now(settings.of(EventsSettings), now).days
+    if not notes.is_terminal:  # which has a bar
+        notes.print(f"Syncing {len(days)} days …")
+    return run_days(settings, days)
 
 
 def show(settings: Settings) -> None:
