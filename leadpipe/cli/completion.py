@@ -12,14 +12,15 @@ _SHELLS = ("bash", "zsh", "fish")
 def completion(context: click.Context, /, *, shell: str) -> None:
     """Print what a shell reads to complete commands, options and their values with the Tab key.
 
-    The line for its start-up file: bash has ~/.bashrc, zsh ~/.zshrc, fish
+    It is for the shell's start-up file: `eval "$(leadpipe completion bash)"` in ~/.bashrc, the same with
+    zsh in ~/.zshrc; for fish, `leadpipe completion fish` goes to
     ~/.config/fish/completions/leadpipe.fish.
 
     \b
     Examples:
-      eval "$(leadpipe completion bash)"     in ~/.bashrc
-      eval "$(leadpipe completion zsh)"      in ~/.zshrc
-      leadpipe completion fish > ~/.config/fish/completions/leadpipe.fish
+      leadpipe completion bash
+      leadpipe completion zsh
+      leadpipe completion fish
     """
     kind = get_completion_class(shell)
     if kind is None:  # click has all three

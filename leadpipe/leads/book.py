@@ -134,7 +134,8 @@ class LeadBook:
             return str(found[0][0])
         if not found:
             raise UnknownLead(f"No lead fits {lead!r}. `leadpipe leads list` shows the ids.")
-        raise UnknownLead(several("leads", lead, [str(row[0]) for row in found]))
+        candidates = several("leads", lead, [str(row[0]) for row in found])
+        raise UnknownLead(f"{candidates} `leadpipe leads list` shows them.")
 
     def history(self, lead_id: str) -> LeadHistory:
         """One lead, whole.

@@ -28,6 +28,6 @@ def show(settings: Settings) -> None:
         folder, "SELECT count(DISTINCT lead_id), count(*), sum(total_actions)::BIGINT FROM leads"
     ).rows[0]
     console.print(
-        f"{actions or 0:,} actions make {leads:,} leads, one for each seeker and listing or profile; "
-        f"they are in {records:,} records, one for each lead and sync that brought actions of it."
+        f"{actions or 0:,} actions make {leads:,} leads, one for each seeker and listing or profile,"
+        f" in {records:,} records, one for each sync of a lead."
     )
