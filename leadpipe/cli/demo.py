@@ -89,8 +89,8 @@ def _account(settings: Settings, traffic: Traffic) -> str:
         settings.published_dir, "SELECT coalesce(sum(warehouse_events), 0)::BIGINT FROM event_days"
     ).rows
     return (
-        f"{traffic.events:,} events were invented over {traffic.days:,} days, the last {_AHEAD_DAYS} of "
-        f"which are still to come; {stored:,} are here. The others are dated after this moment and come "
+        f"{traffic.events:,} events were invented over {traffic.days:,} days, the last of them "
+        f"before {traffic.end[:10]}; {stored:,} are here. The others are dated after this moment and come "
         "as time passes, are second copies of an event that counts once, or are of a name that no table uses."
     )
 

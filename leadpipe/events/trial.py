@@ -15,7 +15,7 @@ def load(settings: Settings, *, now: datetime) -> list[str]:
     """Sync all days; what went wrong, a line each."""
     days = plan_now(settings.of(EventsSettings), now).days
     if not notes.is_terminal:  # which has a bar
-        notes.print(f"Syncing {len(days)} days …")
+        notes.print(f"Syncing {len(days)} {'day' if len(days) == 1 else 'days'} …")
     return run_days(settings, days)
 
 
