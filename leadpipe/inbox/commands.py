@@ -37,7 +37,7 @@ def status(*, output: str | None) -> None:
     state = open_inbox(load_settings(InboxSettings)).state()
     columns = ("waiting", "oldest_at", "dead_letters", "received", "duplicates", "last_received_at")
     rows = (tuple(getattr(state, column) for column in columns),)
-    emit(Rows(columns, rows), output, title="Inbox")
+    emit(Rows(columns, rows), output, title="Inbox", drop=("duplicates", "received"))
 
 
 @inbox.command("dead")
@@ -158,6 +158,7 @@ def unconfirmed(*, limit: int, output: str | None) -> None:
         output,
         title="Unconfirmed events",
         empty="PostHog has everything its webhook brought.",
+        drop=("seen_at", "arrived_at", "uuid"),
     )
 
 

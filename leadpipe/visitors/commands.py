@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from leadpipe.cli.output import emit, format_options, notes, print_table
+from leadpipe.cli.output import emit, format_options, notes, print_table, step
 from leadpipe.connections import open_warehouse
 from leadpipe.errors import ConfigurationError
 from leadpipe.published import reading
@@ -56,7 +56,8 @@ def sync_weeks(
     from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
 
     weeks = weeks or _weeks(settings, None, None)
-    outcome = run_job(settings, "visitors", min(weeks), max(weeks))
+    with step(f"Counting the visitors of {len(weeks)} weeks", is_said_elsewhere=False):
+        outcome = run_job(settings, "visitors", min(weeks), max(weeks))
     statistics = reading.query(
         settings.published_dir,
         "SELECT updated, skipped, failed, total, frozen FROM visitor_syncs WHERE run_id = $run_id",
@@ -160,6 +161,15 @@ def list_command(*, limit: int, changes: bool, output: str | None) -> None:
         title="Changes of weeks" if changes else "Visitors per week",
         empty="No week yet. Run `leadpipe visitors sync`.",
         without=("run_id",),
+        drop=(
+            "updated_at",
+            "source",
+            "week_end",
+            "signups_before",
+            "pageviews_before",
+            "pageviews",
+            "visitors_before",
+        ),
     )
 
 

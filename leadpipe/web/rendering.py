@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
+from leadpipe.moments import ago
 from leadpipe.web.caller import Caller
 from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
@@ -110,17 +111,6 @@ def _day(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d}"
 
 
-def _ago(value: datetime, now: datetime) -> str:
-    """How long ago something was, short: `2 h ago`; the day, of what is more than a month ago."""
-    seconds = (now - value).total_seconds()
-    if seconds < _MINUTE:
-        return "just now"
-    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
-        if size <= seconds < _DAY * _DAYS_AGO:
-            return f"{seconds // size:.0f} {unit} ago"
-    return _day(value)
-
-
 def _duration(seconds: float | None) -> str:
     """How long something took, short: `2 h`, `3 d 4 h`."""
     if seconds is None:
@@ -141,6 +131,6 @@ _ENVIRONMENT.filters |= {
     "percent": _percent,
     "moment": _moment,
     "day": _day,
-    "ago": _ago,
+    "ago": ago,
     "duration": _duration,
 }

@@ -51,6 +51,7 @@ _SYSTEM = {
 _SYSTEM |= {".venv/bin/pytest"}
 # dbt is run by leadpipe_tests/examples; what DuckDB's shell opens, by leadpipe_tests/cli/test_tables.py.
 _SYSTEM |= {".venv-dbt/bin/dbt", "duckdb", "export"}
+_SYSTEM |= {"eval"}  # of what `leadpipe completion` prints: leadpipe_tests/cli/test_terminals.py
 _MADE = ROOT / "docs" / "cli.md"
 _LANGUAGES = {
     "bash",
