@@ -7,6 +7,7 @@ and wants the page's login; the page itself asks it directly, with a key that is
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import httpx
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from leadpipe.web.dagster_runs import DagsterRuns
 from leadpipe.web.kept import kept_secret
 from leadpipe.web.settings import PREFIX, WebSettings
+from leadpipe.web.state import Web
 
 
 def dagster_key(data_dir: Path) -> SecretStr:
@@ -47,3 +49,23 @@ def connect_dagster(
 def shown_address(settings: WebSettings, *, is_public: bool) -> str:
     """The Dagster UI's address for people who look at the page."""
     return f"{PREFIX}/" if is_public else settings.dagster_url
+
+
+class DagsterLinks:
+    """Addresses in the Dagster UI for people, by the door they have; None while Dagster does not answer."""
+
+    def __init__(self, web: Web) -> None:
+        address = shown_address(web.settings.of(WebSettings), is_public=web.is_public)
+        self.home = address if web.runs.is_answering else None
+
+    def run(self, run_id: str) -> str | None:
+        """Of a run."""
+        return self._below(f"runs/{quote(run_id, safe='')}")
+
+    def asset(self, key: str, *, partition: str | None = None) -> str | None:
+        """Of an asset, or of one of its partitions."""
+        view = urlencode({"view": "partitions", "partition": partition}) if partition else ""
+        return self._below(f"assets/{quote(key, safe='')}{view and '?'}{view}")
+
+    def _below(self, path: str) -> str | None:
+        return self.home and f"{self.home.rstrip('/')}/{path}"
