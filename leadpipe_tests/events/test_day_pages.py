@@ -94,6 +94,7 @@ def test_the_strip_has_a_cell_a_day_in_weeks():
     assert (latest.earlier, latest.later) == (date(2026, 8, 23), None)
     before = strip_of(every, last=date(2026, 8, 23))
     assert (before.days[-1].day, before.later) == (date(2026, 8, 23), TODAY)
+    assert before.earlier
     first = strip_of(every, last=before.earlier)
     assert (first.days[0].day, first.earlier) == (TODAY - timedelta(days=199), None)
     assert sum(len(strip.days) for strip in (latest, before, first)) == 200

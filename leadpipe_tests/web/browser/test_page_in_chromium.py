@@ -321,3 +321,18 @@ def test_times_are_told_from_now(serve, open_page, tmp_path):
     time = page.locator(".facts time").first
     expect(time).to_have_attribute("title", "2026-11-21 12:00:00 UTC")
     expect(time).to_have_text(re.compile("(hr|min|sec|days?)\\.? ago|^in |yesterday|tomorrow|now"))
+
+
+def test_one_button_shows_every_part(serve, open_page):
+    """Sync now starts everything, and each part says who started it and leads to its run in Dagster."""
+    dagster = FakeDagster(states=["STARTED"])
+    page = open_page(serve(dagster=dagster).page)
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator("#progress .run")).to_have_count(2)
+    expect(page.locator("#progress .run").first).to_contain_text(
+        "started by 127.0.0.1 without a login"
+    )
+    link = page.get_by_role("link", name="Open in Dagster").first
+    expect(link).to_have_attribute("href", "http://127.0.0.1:3000/runs/run-1")
+    for name in ("Sync now", "Only events and leads", "Only visitors"):
+        expect(page.get_by_role("button", name=name)).to_have_attribute("aria-disabled", "true")

@@ -14,6 +14,7 @@ from leadpipe_tests.web.browser.serving import Site
 
 _RUN_MS = 120_000
 _DAYS = 10
+_OF_DAGSTER = "Apollo DevTools"  # what its pages say in the console
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def site(machine_clock, dagster, sandbox_process):
 
 def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     """Weeks are counted and drawn; a key without its scope is named; events become leads, drawn in both."""
-    home, ui, _ = dagster
+    home, ui, first_day = dagster
     page = open_page(site.page)
     progress = page.locator("#progress")
     expect(page.locator(".facts .good").first).to_have_text("reachable")
@@ -104,18 +105,22 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     expect(progress).to_contain_text("started by 127.0.0.1 without a login")
     kinds = reading.query(home / "data" / "published", "SELECT kind FROM runs").rows
     assert kinds == (("manual",),)
-    leads_to_the_run(
-        open_page(progress.get_by_role("link").get_attribute("href"), complaints="Apollo")
-    )
+    opened = progress.get_by_role("link").get_attribute("href")
+    shows(open_page(opened, complaints=_OF_DAGSTER), 'Finished execution of run for "sync"')
     expect(page.get_by_role("img", name="Leads per day by type")).to_be_visible()
     expect(page.get_by_role("row", name="listing-1")).to_contain_text("100.0 %")
+    page.goto(f"{site.page}/days/{first_day}")
+    partition = page.get_by_role("link", name="The day's partition in Dagster").get_attribute(
+        "href"
+    )
+    shows(open_page(partition, complaints=_OF_DAGSTER), str(first_day))
     asset = f"{ui.url}/assets/leads?view=overview"
-    shows_the_plot(open_page(asset, complaints="Apollo DevTools"))
+    shows_the_plot(open_page(asset, complaints=_OF_DAGSTER))
 
 
-def leads_to_the_run(page):
-    """The link of a run is Dagster's page of it, where it is found by who started it."""
-    expect(page.get_by_text("leadpipe/person").first).to_be_visible()
+def shows(page, text):
+    """The page of the Dagster UI has the thing that it was asked for."""
+    expect(page.get_by_text(text).first).to_be_visible()
 
 
 def shows_the_plot(page):
