@@ -14,7 +14,7 @@ from leadpipe_tests.web.browser.serving import Site
 
 _RUN_MS = 120_000
 _DAYS = 10
-_OF_DAGSTER = "Apollo DevTools"  # what its pages say in the console
+_OF_DAGSTER = "pollo"  # its pages speak of Apollo, and Apollo of itself, in the console
 
 
 @pytest.fixture(scope="module")
