@@ -169,19 +169,22 @@ PAGES = Pages(
     syncs=[
         Sync(
             job=_JOB,
-            name="Visitor sync",
-            label="Start sync",
+            name="Visitors",
+            label="Only visitors",
             purpose="Compare every week with PostHog's own count.",
             cron="sync-visitors",
             methods=["GET", "POST"],
             start=_start,
             result=_result,
-            shown=("updated", "skipped", "failed", "total"),
-            is_primary=True,
+            shown={
+                "updated": "weeks changed",
+                "skipped": "weeks unchanged",
+                "failed": "weeks that could not be counted",
+                "total": "weeks compared",
+            },
         )
     ],
     script="visitors/live.js",
-    first_step="Press <strong>Start sync</strong> for visitors, signups and conversion per week.",
     running=_running,
     state=_state,
 )

@@ -26,6 +26,7 @@ from leadpipe.web.headers import SecureHeaders
 from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
+from leadpipe.web.publications import PagePublication
 from leadpipe.web.rendering import script
 from leadpipe.web.requests import Measured, Routes
 from leadpipe.web.roles import Role
@@ -98,7 +99,10 @@ def create_app(
         )
         web.hold(questions.Answers())
         app.state.web = web
+        publication = PagePublication(settings.published_dir)
+        web.hold(publication)
         async with AsyncExitStack() as running:
+            running.callback(publication.close)
             for each in pages:
                 if each.running is not None:
                     await running.enter_async_context(each.running(web))

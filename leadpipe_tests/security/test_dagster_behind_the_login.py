@@ -96,7 +96,7 @@ def test_launch_logs_reload_and_backfill_work(programs, tmp_path, chromium):
 
         page.goto(f"{home}/admin/sync")
         assert page.locator("a[href='/dagster/']").count() >= 1
-        page.get_by_role("button", name="Start sync").click()
+        page.get_by_role("button", name="Only visitors").click()
         expect(page.locator("#progress .state").first).to_have_text("succeeded", timeout=_RUN_MS)
         page.get_by_role("button", name="Log out").click()
         expect(page.get_by_label("Access token")).to_be_visible()
