@@ -1,6 +1,6 @@
 """What leads bring to the web application: their pages, and a panel with how many came in on each day."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,12 @@ _LEAD_TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "w
 
 
 def _leads_by_day(look: Look) -> dict[str, Any] | None:
-    """Lead actions of the latest days by type, days without any included."""
+    """Lead actions of the latest days by type, days without any included; drawn once."""
     today = look.now.date()
+    return look.made(("leads by day", today), lambda: _drawn(look, today))
+
+
+def _drawn(look: Look, today: date) -> dict[str, Any] | None:
     days = [today - timedelta(days=before) for before in range(_DAYS - 1, -1, -1)]
     found = look.query(
         """

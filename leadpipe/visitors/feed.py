@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from leadpipe.errors import LeadpipeError
 from leadpipe.events.mapping.meant import meant
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.inbox.store import Inbox, Waiting
+from leadpipe.visitors.counted import WeekVisitors
 from leadpipe.visitors.live import LiveVisitors, WaitingPageview
-from leadpipe.visitors.weeks import week_name, week_of
+from leadpipe.visitors.weeks import LIVE_WEEKS, week_dates, week_name, week_of
 
 _LOOK_SECONDS = 2.0  # at publications of other processes, when nothing arrives here
 _REST_SECONDS = 0.2  # between two counts, however much arrives
@@ -68,16 +69,22 @@ class LiveFeed:
 
     def now(self) -> dict[str, Any]:
         """The current week, its visitors, and those of the weeks before, as pages take it."""
-        counts = self._visitors.counts()
+        weeks = self.weeks()
         state = self._inbox.state()
         week = week_of(self._clock().date())
+        latest = [each for each in sorted(weeks) if each <= week][-LIVE_WEEKS:]
         return {
             "week": week_name(week),
-            "visitors": counts.get(week, 0),
-            "weeks": {week_name(each): number for each, number in sorted(counts.items())},
+            "dates": week_dates(week),
+            "visitors": weeks[week].visitors if week in weeks else 0,
+            "weeks": {week_name(each): weeks[each].visitors for each in latest},
             "waiting": state.waiting,
             "deadLetters": state.dead_letters,
         }
+
+    def weeks(self) -> dict[date, WeekVisitors]:
+        """The number of visitors of each week that has any, as every page and command says it."""
+        return self._visitors.weeks()
 
     async def changes(self) -> AsyncIterator[dict[str, Any]]:
         """The state now, and again whenever it has changed."""

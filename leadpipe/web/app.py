@@ -25,6 +25,7 @@ from leadpipe.web.headers import SecureHeaders
 from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
+from leadpipe.web.publications import PagePublication
 from leadpipe.web.rendering import script
 from leadpipe.web.sessions import SignedSessions, login, logout, signing_key
 from leadpipe.web.settings import WebSettings
@@ -83,7 +84,10 @@ def create_app(
         )
         web.hold(questions.Answers())
         app.state.web = web
+        publication = PagePublication(settings.published_dir)
+        web.hold(publication)
         async with AsyncExitStack() as running:
+            running.callback(publication.close)
             for each in pages:
                 if each.running is not None:
                     await running.enter_async_context(each.running(web))

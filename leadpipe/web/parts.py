@@ -3,17 +3,18 @@
 How the frame lays it out is the business of `page.py`, `overview.py` and `status.py`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from starlette.routing import BaseRoute
 
 from leadpipe.settings import Settings
 from leadpipe.web.state import Web
 
+_MadeT = TypeVar("_MadeT")
 Query = Callable[..., list[dict[str, Any]]]
 """Rows of the published tables as dicts; a table that is not published yet has none."""
 
@@ -26,11 +27,25 @@ class Look:
         query: asks the published tables, of one publication.
         web: what the application holds.
         now: when (UTC).
+        keeps: gives again what was made of the same publication, by a key.
     """
 
     query: Query
     web: Web
     now: datetime
+    keeps: Callable[[Hashable, Callable[[], Any]], Any] | None = None
+
+    def made(self, key: Hashable, make: Callable[[], _MadeT]) -> _MadeT:
+        """What `make` gives, made once a publication and key where that is kept: charts, sums.
+
+        Args:
+            key: a name of its own, and all that it depends on beside the publication, as the day.
+            make: makes it.
+        """
+        if self.keeps is None:
+            return make()
+        found: _MadeT = self.keeps(key, make)
+        return found
 
 
 @dataclass(frozen=True)
