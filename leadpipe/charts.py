@@ -15,7 +15,8 @@ from importlib.resources import files
 
 Series = Mapping[str, Sequence[float | None]]
 
-_NARROW, _WIDE = 360, 1_080  # about the pixels they get, so that the text has its size
+NARROW, MIDDLE, WIDE = 360, 720, 1_080
+"""How wide a chart is: about the pixels it gets, so that its text has its size."""
 _HEIGHT = 180
 _TOP, _BELOW, _EDGE, _GAP = 8, 22, 6, 7
 _LETTER = 6.6  # wide, of a text of 12 pixels
@@ -52,7 +53,7 @@ def bar_chart(
     *,
     title: str,
     is_stacked: bool = False,
-    is_wide: bool = False,
+    width: int = NARROW,
     is_last_open: bool = False,
 ) -> str:
     """Bars, a group a label.
@@ -62,14 +63,14 @@ def bar_chart(
         series: a name and a value a label, none below zero; None leaves a gap.
         title: what it shows, read out before the numbers.
         is_stacked: values of one label on top of each other.
-        is_wide: thrice as wide, for many labels.
+        width: one of `NARROW`, `MIDDLE`, `WIDE`.
         is_last_open: the last label's time is not over, so its bars are drawn lighter.
 
     Returns:
         An `<svg>` element with a class for everything, no style, no script and no id.
     """
     tops = [sum(each) if is_stacked else max(each, default=0) for each in _at_each(labels, series)]
-    frame, around = _framed(labels, series, tops, _WIDE if is_wide else _NARROW)
+    frame, around = _framed(labels, series, tops, width)
     groups = 1 if is_stacked else max(len(series), 1)
     room = frame.band * (0.74 if groups == 1 else 0.84)
     wide = min(room / groups, _MOST_BAR)
@@ -98,7 +99,7 @@ def line_chart(
 ) -> str:
     """Lines over labels, from zero; as `bar_chart`."""
     tops = [max(each, default=0) for each in _at_each(labels, series)]
-    frame, around = _framed(labels, series, tops, _NARROW)
+    frame, around = _framed(labels, series, tops, NARROW)
     lines = []
     for number, values in enumerate(series.values()):
         steps = _steps(frame, values)
@@ -136,20 +137,19 @@ def _framed(
     ticks = _ticks(max(tops, default=0))
     left = max(len(_said(tick)) for tick in ticks) * _LETTER + _GAP + 2
     longest = max(map(len, labels), default=0) * _LETTER
-    band = (width - left - _EDGE) / max(len(labels), 1)
-    right = width - max(_EDGE, (longest - band) / 2 + 1)
     legend = _legend(list(series), width)
     height = _HEIGHT + _LEGEND_ROW * len(legend)
-    frame = _Frame(left, right, _HEIGHT - _BELOW, ticks[-1], len(labels))
+    frame = _Frame(left, width - _EDGE, _HEIGHT - _BELOW, ticks[-1], len(labels))
     around = [f'viewBox="0 0 {width} {height}">', '<g class="grid">']
     for tick in ticks:
         y = f"{frame.y(tick):.1f}"
         kind = "" if tick else ' class="zero"'
         around.append(f'<path{kind} d="M{left:.1f} {y}H{width - _EDGE}"/>')
         around.append(f'<text class="y" x="{left - _GAP:.1f}" y="{y}" dy="4">{_said(tick)}</text>')
-    every = max(math.ceil((longest + 12) / max(frame.band, 0.1)), 1)
+    moved = max(longest / 2 + 1 - frame.band / 2 - _EDGE, 0)  # the last one, so that it is whole
+    every = max(math.ceil((longest + 12 + moved) / max(frame.band, 0.1)), 1)
     for place in range(len(labels) - 1, -1, -every):
-        x = max(frame.x(place), longest / 2)
+        x = min(max(frame.x(place), longest / 2), width - longest / 2 - 1)
         around.append(
             f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 6}">{escape(labels[place])}</text>'
         )

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from leadpipe.charts import bar_chart, line_chart, markdown_image
+from leadpipe.charts import WIDE, bar_chart, line_chart, markdown_image
 
 _NAMESPACE = "{http://www.w3.org/2000/svg}"
 WEEKS = ["2–8 Nov", "9–15 Nov", "16–22 Nov"]
@@ -128,7 +128,7 @@ def test_as_many_labels_as_fit_are_written_the_last_one_among_them():
     assert min(right - left for left, right in pairwise(places)) > 6 * 6.6
     assert places[-1] + 3 * 6.6 <= 360
     assert (
-        len(written(bar_chart(days, {"leads": list(range(30))}, title="leads", is_wide=True), "x"))
+        len(written(bar_chart(days, {"leads": list(range(30))}, title="leads", width=WIDE), "x"))
         > 10
     )
 

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from leadpipe.charts import bar_chart
+from leadpipe.charts import WIDE, bar_chart
 from leadpipe.leads.lead_pages import LIST, ROUTES, running
 from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
@@ -54,7 +54,7 @@ def _drawn(look: Look, today: date) -> dict[str, Any] | None:
         "rows": table[::-1],
         "total": sum(counts.values()),
         "days": _DAYS,
-        "wide": chart(is_wide=True),
+        "wide": chart(width=WIDE),
         "narrow": chart(),
     }
 

@@ -26,6 +26,7 @@ _FROM = ("search", "explore", "home", "direct")
 _MOST_SHARES = 10
 _MOST_ASKED = 10
 _MOST_TABLES = 6
+_DAY_HOURS = 24
 _HOURS = """
     SELECT date, hour, sum(total_views)::BIGINT AS views, sum(total_leads)::BIGINT AS leads,
            sum(total_impressions)::BIGINT AS impressions
@@ -69,7 +70,7 @@ def _period(query: Query, period: Period, listing: str | None) -> dict[str, Any]
     span = {"first": period.first, "last": period.last, "listing": listing}
     rows = query(_HOURS, span | {"first": period.before[0]})
     by_day: dict[str, dict[date, int]] = {"views": {}, "leads": {}, "impressions": {}}
-    by_hour = {"views": [0] * 24, "leads": [0] * 24}
+    by_hour = {"views": [0] * _DAY_HOURS, "leads": [0] * _DAY_HOURS}
     for row in rows:
         for name, days in by_day.items():
             days[row["date"]] = days.get(row["date"], 0) + row[name]
@@ -121,6 +122,7 @@ def _charts(
             {"views": [sum(by_day["views"].get(day, 0) for day in days) for _, days in cut]},
             first=first,
             over=f"per {over}, {period.label}",
+            has_across=True,
             is_last_open=period.is_open,
         ),
         bars(
@@ -135,10 +137,10 @@ def _charts(
         ),
         bars(
             "Hours of the day",
-            [f"{hour}" for hour in range(24)],
-            by_hour,
+            [f"{hour}" for hour in range(_DAY_HOURS)],
+            {"views": by_hour["views"], "lead actions": by_hour["leads"]},
             first="Hour",
-            note="views and lead actions, UTC",
+            note="UTC",
             over=period.label,
             is_latest_first=False,
         ),

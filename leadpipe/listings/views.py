@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from leadpipe.web.periods import Period, read_period
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 SORTS: Mapping[str, str] = {
     "leads": "leads",
     "views": "views",

@@ -6,9 +6,10 @@ How many visitors a week has is `counted.py`'s business; what a page looks like 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
-from leadpipe.charts import bar_chart, line_chart
+from leadpipe.charts import MIDDLE, bar_chart, line_chart
 from leadpipe.visitors.counted import WeekVisitors, counted_weeks, weeks_of
 from leadpipe.visitors.weeks import week_dates, week_of
 from leadpipe.web.drawing import Chart, bars
@@ -90,14 +91,20 @@ def week_rows(
 
 
 def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
-    """Visitors, signups and their rate, a chart each."""
+    """Visitors, signups, their rate and page views, a chart each."""
     labels = [week_dates(row.week) for row in rows]
     is_open = rows[-1].week >= week_of(today)
     over = f"{rows[0].dates} to {rows[-1].dates}"
 
-    def bar(name: str, values: Sequence[int]) -> str:
-        title = f"{name.capitalize()} per week, {over}"
-        return bar_chart(labels, {name: values}, title=title, is_last_open=is_open)
+    def bar(name: str, values: Sequence[int | None], note: str) -> Chart:
+        draw = partial(
+            bar_chart,
+            labels,
+            {name: values},
+            title=f"{name.capitalize()} per week, {over}",
+            is_last_open=is_open,
+        )
+        return Chart(name.capitalize(), note, draw(), draw(width=MIDDLE))
 
     rate = line_chart(
         labels,
@@ -106,9 +113,10 @@ def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
         is_last_open=is_open,
     )
     return [
-        Chart("Visitors", "persons with a page view", bar("visitors", [r.visitors for r in rows])),
-        Chart("Signups", "signup events", bar("signups", [r.signups for r in rows])),
+        bar("visitors", [row.visitors for row in rows], "persons with a page view"),
+        bar("signups", [row.signups for row in rows], "signup events"),
         Chart("Signup rate", "signups for 100 visitors", rate, hint=SIGNUP_RATE),
+        bar("page views", [row.pageviews for row in rows], "of all visitors"),
     ]
 
 
@@ -179,6 +187,7 @@ def _day_charts(by_day: Mapping[str, Mapping[date, int]], period: Period) -> lis
                 first="Day" if is_daily else "Week",
                 note=note,
                 over=f"per {'day' if is_daily else 'week'}, {period.label}",
+                has_across=not charts,
                 is_last_open=period.is_open,
             )
         )

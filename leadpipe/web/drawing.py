@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from leadpipe.charts import bar_chart
+from leadpipe.charts import MIDDLE, bar_chart
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Chart:
         heading: what it shows.
         note: of which unit, in a few words.
         svg: the picture.
-        wide: the same for wide screens; empty: none.
+        across: the same for a row of its own; empty: none.
         first: what its labels are.
         names: of its series.
         rows: its numbers as a table, the latest first; a label, and a value a series.
@@ -25,7 +25,7 @@ class Chart:
     heading: str
     note: str
     svg: str
-    wide: str = ""
+    across: str = ""
     first: str = ""
     names: Sequence[str] = ()
     rows: Sequence[tuple[str, Sequence[float | None]]] = ()
@@ -41,7 +41,7 @@ def bars(
     note: str = "",
     over: str = "",
     is_stacked: bool = False,
-    has_wide: bool = False,
+    has_across: bool = False,
     is_last_open: bool = False,
     is_latest_first: bool = True,
 ) -> Chart:
@@ -55,7 +55,7 @@ def bars(
         note: of which unit.
         over: from when to when, for those who listen.
         is_stacked: values of one label on top of each other.
-        has_wide: drawn for wide screens too.
+        has_across: drawn for a row of its own too, as where two charts stand in a row.
         is_last_open: the last label's time is not over.
         is_latest_first: the table begins with the last label.
     """
@@ -72,7 +72,7 @@ def bars(
         heading,
         note,
         draw(),
-        draw(is_wide=True) if has_wide else "",
+        draw(width=MIDDLE) if has_across else "",
         first,
         tuple(series),
         tuple(rows[::-1] if is_latest_first else rows),
