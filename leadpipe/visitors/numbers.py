@@ -4,13 +4,13 @@ How many visitors a week has is `counted.py`'s business; what a page looks like 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from typing import Any
 
 from leadpipe.charts import MIDDLE, bar_chart, line_chart
-from leadpipe.visitors.counted import WeekVisitors, counted_weeks, weeks_of
+from leadpipe.visitors.counted import WeekVisitors
+from leadpipe.visitors.week_rows import WeekRow, week_rows
 from leadpipe.visitors.weeks import week_dates, week_of
 from leadpipe.web.drawing import Chart, bars
 from leadpipe.web.parts import Look, Query
@@ -19,75 +19,6 @@ from leadpipe.web.periods import Period, Total, buckets, total_of
 WEEKS = 26
 SIGNUP_RATE = "Signups of a week for each 100 of its visitors."
 _MOST_SOURCES = 12
-
-
-@dataclass(frozen=True)
-class WeekRow:
-    """A week as pages show it; `pageviews` is None where nobody counted them."""
-
-    week: date
-    dates: str
-    visitors: int
-    pageviews: int | None
-    signups: int
-    source: str
-    as_of: datetime | None
-
-    @property
-    def signup_rate(self) -> float | None:
-        """Signups for each hundred visitors; None without visitors."""
-        return self.signups * 100 / self.visitors if self.visitors else None
-
-
-def week_rows(
-    query: Query, live: Mapping[date, WeekVisitors], *, today: date, weeks: int = WEEKS
-) -> list[WeekRow]:
-    """The latest weeks in order, each with one number of visitors, wherever it is shown.
-
-    A week that PostHog's count does not have yet, or only in part, has its page views and signups from the
-    events that are here.
-    """
-    stored = {
-        row["week_start"]: row
-        for row in query(
-            "SELECT * FROM visitor_metrics WHERE week_start <= $today "
-            "ORDER BY week_start DESC LIMIT $weeks",
-            {"today": today, "weeks": weeks},
-        )
-    }
-    here = {
-        row["week"]: row
-        for row in query(
-            """
-            SELECT CAST(date_trunc('week', date) AS DATE) AS week, sum(pageviews)::BIGINT AS pageviews,
-                   sum(signups)::BIGINT AS signups
-            FROM visitor_days WHERE date >= $first GROUP BY week
-            """,
-            {"first": min(live, default=today)},
-        )
-    }
-    latest = [each for each in {*stored, *live} if each <= today]
-    numbers = {**weeks_of({}, counted_weeks(stored.values())), **live}
-    found = []
-    for week in sorted(latest)[-weeks:]:
-        one, counted, events = numbers[week], stored.get(week), here.get(week)
-        pageviews = counted["pageviews"] if counted else 0
-        signups = counted["signups"] if counted else 0
-        if one.source == "live" and events:
-            pageviews = max(pageviews or 0, events["pageviews"])
-            signups = max(signups, events["signups"])
-        found.append(
-            WeekRow(
-                week,
-                week_dates(week, today=today),
-                one.visitors,
-                pageviews,
-                signups,
-                one.source,
-                one.as_of,
-            )
-        )
-    return found
 
 
 def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
@@ -108,7 +39,7 @@ def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
 
     rate = line_chart(
         labels,
-        {"signups for 100 visitors": [row.signup_rate for row in rows]},
+        {"signups for 100 visitors": [_rounded(row.signup_rate) for row in rows]},
         title=f"Signup rate per week, {over}",
         is_last_open=is_open,
     )
@@ -120,12 +51,16 @@ def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
     ]
 
 
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 1)
+
+
 def weeks_shown(look: Look, live: Mapping[date, WeekVisitors]) -> dict[str, Any] | None:
     """The latest weeks with their charts, drawn once for the same numbers; None without any."""
     today = look.now.date()
 
     def make() -> dict[str, Any] | None:
-        rows = week_rows(look.query, live, today=today)
+        rows = week_rows(look.query, live, today=today, weeks=WEEKS)
         if not rows:
             return None
         return {
@@ -170,7 +105,7 @@ def _average(visitors: Mapping[date, int], period: Period) -> Total:
 def _day_charts(by_day: Mapping[str, Mapping[date, int]], period: Period) -> list[Chart]:
     cut = buckets(period)
     is_daily = all(len(days) == 1 for _, days in cut)
-    charts = []
+    charts: list[Chart] = []
     for name, heading, note in (
         ("visitors", "Visitors", "persons with a page view that day"),
         ("pageviews", "Page views", ""),
