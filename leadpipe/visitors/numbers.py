@@ -52,7 +52,7 @@ def week_charts(rows: Sequence[WeekRow], *, today: date) -> list[Chart]:
 
 
 def _rounded(rate: float | None) -> float | None:
-    return None if rate is None else round(rate, 1)
+    return None if rate is None else round(rate, 2)
 
 
 def weeks_shown(look: Look, live: Mapping[date, WeekVisitors]) -> dict[str, Any] | None:
