@@ -17,9 +17,9 @@ from leadpipe.inbox.settings import InboxSettings
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
-from leadpipe.visitors.feed import LiveFeed
 from leadpipe.visitors.imports import import_weeks, read_weeks
 from leadpipe.visitors.status import sync_counts, week_counts
+from leadpipe.visitors.waiting import live_visitors
 from leadpipe.visitors.week_rows import WeekRow, week_rows
 from leadpipe.visitors.weeks import (
     parse_week,
@@ -215,14 +215,9 @@ def _rows_of_weeks(settings: Settings, limit: int) -> list[WeekRow]:
     """The latest weeks, the latest first; the one under way as the page has it at this moment."""
     own = load_settings(InboxSettings)
     with closing(
-        LiveFeed(
-            settings.published_dir,
-            open_inbox(own),
-            clock=lambda: datetime.now(UTC),
-            mapping=event_mapping(own),
-        )
-    ) as feed:
-        live = feed.weeks()
+        live_visitors(settings.published_dir, open_inbox(own), event_mapping(own))
+    ) as visitors_now:
+        live = visitors_now.weeks()
 
     def read(ask: reading.Ask) -> list[WeekRow]:
         def dicts(sql: str, values: Mapping[str, object]) -> list[dict[str, object]]:

@@ -33,7 +33,7 @@ def published(tmp_path, events):
 
 
 def test_a_day_counts_each_person_once(tmp_path):
-    """Two devices of a person are one visitor; without a person the device's person counts, else the device."""
+    """Two devices of a person are one visitor; without one the device's person counts, else the device."""
     folder = published(
         tmp_path,
         [
@@ -52,7 +52,7 @@ def test_a_day_counts_each_person_once(tmp_path):
 
 
 def test_sources_are_those_that_the_events_tell(tmp_path):
-    """Campaigns and sites as sent, `$direct` and blanks as none; page views and signups add up to the days'."""
+    """Campaigns and sites as sent, `$direct` and blanks as none; page views and signups add up."""
     google = {"utm_source": " google ", "utm_medium": "cpc", "utm_campaign": "autumn"}
     folder = published(
         tmp_path,
