@@ -64,7 +64,9 @@ def test_the_button_shows_steps_then_the_result_then_new_charts(serve, open_page
         "Visitors succeeded: 1 weeks changed, 2 weeks unchanged, 0 weeks that could not be counted, "
         "3 weeks compared"
     )
-    expect(page.get_by_role("img", name="Visitors per week, 2026-W45 to 2026-W47")).to_be_visible()
+    expect(
+        page.get_by_role("group", name="Visitors per week, 2–8 Nov to 16–22 Nov")
+    ).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("1 succeeded")
     expect(page.get_by_role("button", name="Only visitors")).to_have_attribute(
         "aria-disabled", "false"
@@ -201,7 +203,7 @@ def test_without_javascript_the_page_does_the_same(serve, open_page, tmp_path):
     dagster.states = ["SUCCESS"]
     expect(page.locator("#progress .state")).to_have_text("succeeded")
     expect(page.locator("#progress .result")).to_contain_text("weeks compared")
-    expect(page.get_by_role("img", name=re.compile("^Visitors per week"))).to_be_visible()
+    expect(page.get_by_role("group", name=re.compile("^Visitors per week"))).to_be_visible()
 
 
 def test_the_keyboard_is_enough(serve, open_page):
@@ -243,7 +245,7 @@ def test_dark_mode_is_dark(serve, open_page, tmp_path):
     found = {
         scheme: open_page(site.page, color_scheme=scheme).evaluate(
             "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, "
-            "getComputedStyle(document.querySelector('.chart .bar rect')).fill]"
+            "getComputedStyle(document.querySelector('.chart rect.bar')).fill]"
         )
         for scheme in ("light", "dark")
     }
