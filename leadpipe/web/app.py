@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import cron, metrics, page, questions, status
+from leadpipe.web import cron, metrics, page, questions, status, today
 from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
 from leadpipe.web.bodies import SmallForms
@@ -89,6 +89,7 @@ def create_app(
         web.hold(questions.Answers())
         app.state.web = web
         async with AsyncExitStack() as running:
+            await running.enter_async_context(today.running(web))
             for each in pages:
                 if each.running is not None:
                     await running.enter_async_context(each.running(web))
@@ -104,6 +105,7 @@ def create_app(
         Route("/login", login, methods=["GET", "POST"]),
         Route("/logout", logout, methods=["POST"]),
         *page.routes(),
+        *today.routes(),
         *questions.routes(),
         *(route for each in pages for route in each.routes),
         Route("/static/{domain}/{name}.js", script),

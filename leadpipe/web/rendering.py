@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
+from leadpipe.durations import duration
 from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
 from leadpipe.web.state import state_of
@@ -29,7 +30,11 @@ def _templates(package: str) -> FileSystemLoader:
     return FileSystemLoader(str(files(package) / "templates"))
 
 
-_FRAME = (NavItem("Questions", "/questions", 80), NavItem("System", "/admin/sync", 90))
+_FRAME = (
+    NavItem("Today", "/today", 0),
+    NavItem("Questions", "/questions", 80),
+    NavItem("System", "/admin/sync", 90),
+)
 
 # The frame's by their names, a domain's with its name before: `leads/panel.html`.
 _LOADER = ChoiceLoader(
@@ -66,7 +71,7 @@ def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
     if not getattr(request.state, "may_look", False):
         return []
     items = [item for pages in state_of(request).pages for item in pages.nav]
-    path = request.url.path
+    path = "/today" if request.url.path == "/" else request.url.path
     return [
         (item, path == item.path or path.startswith(f"{item.path}/"))
         for item in sorted([*items, *_FRAME], key=lambda item: (item.place, item.label))
@@ -109,26 +114,11 @@ def _ago(value: datetime, now: datetime) -> str:
     return _day(value)
 
 
-def _duration(seconds: float | None) -> str:
-    """How long something took, short: `2 h`, `3 d 4 h`."""
-    if seconds is None:
-        return "–"
-    if seconds < _MINUTE:
-        return f"{max(seconds, 0):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min"
-    hours = int(seconds // _HOUR)
-    days, hours = divmod(hours, _DAY // _HOUR)
-    if not days:
-        return f"{hours} h"
-    return f"{days:,} d" + (f" {hours} h" if hours and days < _DAYS_AGO else "")
-
-
 _ENVIRONMENT.filters |= {
     "number": _number,
     "percent": _percent,
     "moment": _moment,
     "day": _day,
     "ago": _ago,
-    "duration": _duration,
+    "duration": duration,
 }

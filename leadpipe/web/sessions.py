@@ -27,6 +27,8 @@ from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import state_of
 
 HOME = "/admin/sync"
+START = "/"
+"""Where people land after the login."""
 _SESSION = "session"
 
 Route = Callable[[Request], Awaitable[Response]]
@@ -128,7 +130,7 @@ async def login(request: Request) -> Response:
     """`GET /login`: the form. `POST`: compare the token, start a session."""
     web = state_of(request)
     if web.admin_token is None or (request.method == "GET" and is_logged_in(request)):
-        return RedirectResponse(HOME, status_code=303)
+        return RedirectResponse(START, status_code=303)
     problem: str | None = None
     status = 200
     if request.method == "POST":
@@ -173,4 +175,4 @@ def _local(path: str | None) -> str:
     """A path of this application; anything else would lead people away after the login."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")):
         return path
-    return HOME
+    return START
