@@ -150,7 +150,7 @@ def _facts(counts: Mapping[str, Any], since: datetime, added: datetime | None) -
 
 def _by_age(counts: Mapping[str, Any]) -> str:
     ages = [
-        f"{counts[column]:,} {AGES[age][0]}" for age, column in _WAITING.items() if counts[column]
+        f"{AGES[age][0]}: {counts[column]:,}" for age, column in _WAITING.items() if counts[column]
     ]
     return f"{counts['waiting']:,} unanswered in all ({', '.join(ages)})"
 
@@ -159,10 +159,11 @@ def _row(row: Mapping[str, Any], now: datetime) -> Row:
     kinds = str(row["lead_types"]).replace("_", " ")
     waited = duration((now - row["first_action_at"]).total_seconds())
     return Row(
-        f"{row['listing']} · {row['seeker_id']}",
+        row["listing"],
         f"{_LIST}/{row['lead_id']}",
         f"{row['lead_score']:,} points",
-        f"{kinds}, waits for {waited}",
+        f"{row['seeker_id']} · {kinds} · waits for {waited}",
+        name=f"{row['listing']} · {row['seeker_id']}",
     )
 
 

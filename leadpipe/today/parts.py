@@ -98,6 +98,7 @@ class Row:
         path: of its page.
         value: the number it is here for.
         note: what else is to be known of it.
+        name: its label to a screen reader, where several rows are labelled alike.
         said: in a sentence; without it the row is not said in messages, as where it names a person.
     """
 
@@ -105,6 +106,7 @@ class Row:
     path: str
     value: str
     note: str = ""
+    name: str | None = None
     said: str | None = None
 
 

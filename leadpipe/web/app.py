@@ -17,7 +17,7 @@ from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
 from leadpipe.web import cron, metrics, page, questions, status, today
 from leadpipe.web.access import LoginBrake, WrongSecrets, admin_token
-from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
+from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import SmallForms
 from leadpipe.web.dagster_access import connect_dagster
 from leadpipe.web.door import Door
@@ -25,6 +25,7 @@ from leadpipe.web.headers import SecureHeaders
 from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
+from leadpipe.web.problems import broken_answer, http_error_answer, refusal_answer
 from leadpipe.web.rendering import script
 from leadpipe.web.requests import Measured, Routes
 from leadpipe.web.sessions import SignedSessions, login, logout, signing_key
@@ -121,7 +122,11 @@ def create_app(
     return Starlette(
         routes=routes,
         middleware=middleware,
-        exception_handlers={Refusal: refusal_answer, HTTPException: http_error_answer},
+        exception_handlers={
+            Refusal: refusal_answer,
+            HTTPException: http_error_answer,
+            Exception: broken_answer,
+        },
         lifespan=lifespan,
     )
 

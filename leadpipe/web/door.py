@@ -11,11 +11,12 @@ believed about the sender's address and about https.
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
 
-from leadpipe.web.answers import answer
 from leadpipe.web.names import LOCAL_NAMES, is_loopback, without_port
+from leadpipe.web.problems import alone
 
 _NEEDED = ("x-forwarded-for", "x-forwarded-proto")
 _BY_PROXIES = (
@@ -104,4 +105,4 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    await answer({"error": problem}, status=status)(scope, receive, send)
+    await alone(Request(scope), status, problem)(scope, receive, send)

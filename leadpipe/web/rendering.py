@@ -66,6 +66,12 @@ def render(
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
+def render_alone(name: str, content: Mapping[str, object], *, status: int) -> Response:
+    """A page without forms and navigation, for where there is no session yet."""
+    text = _ENVIRONMENT.get_template(name).render({"nav": []} | dict(content))
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
 def nav_of(request: Request) -> list[tuple[NavItem, bool]]:
     """The pages that every page leads to, and whether the request is for one or below it; none logged out."""
     if not getattr(request.state, "may_look", False):

@@ -15,7 +15,7 @@ from leadpipe_tests.leads.builders import publish, publish_leads, say, warehouse
 from leadpipe_tests.web.fixtures import TOKEN, web_settings
 
 _TILE = re.compile(r'<a href="([^"]+)"><strong>([^<]+)</strong> ([^<]+)</a>')
-_PART = re.compile(r'<li><a href="(/leads\?[^"]+)">(\d+) ([^<]+)</a></li>')
+_PART = re.compile(r'<li><a href="(/leads\?[^"]+)">([^<]+) <b>(\d+)</b></a></li>')
 
 
 class Clock:
@@ -81,11 +81,11 @@ def test_every_number_of_leads_is_that_of_its_list(browser, tmp_path):
     publish_leads(tmp_path)
     page = browser()
     text = page.get("/today").text
-    [kofi] = re.findall(r'<a href="/leads/(\w+)">villa-accra-12 · kofi', text)
+    [kofi] = re.findall(r'<a href="/leads/(\w+)" aria-label="villa-accra-12 · kofi"', text)
     say(tmp_path, kofi, "contacted", now=NOW - timedelta(hours=17))
     text = page.get("/").text
     found = tiles(text)
-    parts = {label: (value, html.unescape(path)) for path, value, label in _PART.findall(text)}
+    parts = {label: (value, html.unescape(path)) for path, label, value in _PART.findall(text)}
     assert {label: value for label, (value, _) in found.items() if "/leads" in found[label][1]} == {
         "new leads since yesterday": "4",
         "with 50 points or more": "0",
