@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -15,7 +15,7 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
 from leadpipe.visitors.imports import import_weeks, read_weeks
 from leadpipe.visitors.status import sync_counts, week_counts
-from leadpipe.visitors.weeks import parse_week, week_name, week_of, weeks_between
+from leadpipe.visitors.weeks import parse_week, weeks_between
 from leadpipe.warehouse import Rows, transaction
 
 _COLUMNS = (
@@ -91,8 +91,8 @@ def _weeks(settings: Settings, week: str | None, row: str | None) -> list[date]:
     wanted = parse_week(week or row or "")
     if wanted not in known:
         raise ConfigurationError(
-            f"{week_name(wanted)} is not among the weeks that are synced, {week_name(known[0])} to "
-            f"{week_name(known[-1])}. For earlier ones set LEADPIPE_START_DATE, or import them."
+            f"The week of {wanted} is not among those that are synced, {known[0]} to {known[-1]}. For "
+            "earlier ones set LEADPIPE_START_DATE, or import them."
         )
     return [wanted]
 
@@ -186,9 +186,9 @@ def import_command(*, file: Path, replace: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"imported": len(changed), "unchanged": len(weeks) - len(changed)}))
     else:
-        rows = tuple((week_name(week), week_of(week), weeks[week].visitors) for week in changed)
+        rows = tuple((week, week + timedelta(days=6), weeks[week].visitors) for week in changed)
         emit(
-            Rows(("week", "week_start", "visitors"), rows),
+            Rows(("from", "to", "visitors"), rows),
             None,
             title=f"{len(changed)} weeks imported",
             empty="All of it was there already.",

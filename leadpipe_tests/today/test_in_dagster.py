@@ -1,4 +1,4 @@
-"""The morning message in Dagster: at 8 where the team is, one run a day, and a run again tells nobody twice."""
+"""The morning message in Dagster: at 8 where the team is, one run a day, told once."""
 
 from datetime import UTC, datetime
 
@@ -34,7 +34,7 @@ def instance():
 
 
 def test_it_is_due_at_eight_where_the_team_is(tmp_path):
-    """The zone is the setting that the daily summary had; it runs by itself, and the file may say otherwise."""
+    """In the zone of the team; it runs by itself, and the file of schedules may say otherwise."""
     settings = web_settings(tmp_path, alert_timezone="America/New_York")
     schedule = build_defs(settings=settings).get_repository_def().get_schedule_def(_NAME)
     assert (schedule.cron_schedule, schedule.execution_timezone, schedule.default_status) == (
