@@ -16,6 +16,7 @@ from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
 from leadpipe.schedules import as_configured
 from leadpipe.settings import Settings, load_settings
+from leadpipe.today.automation import morning_job, morning_schedule
 
 
 def build_defs(
@@ -37,9 +38,12 @@ def build_defs(
     return dg.Definitions(
         assets=dg.load_assets_from_modules(assets),
         asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
-        jobs=[job for part in automation for job in part.JOBS],
+        jobs=[*(job for part in automation for job in part.JOBS), morning_job],
         schedules=as_configured(
-            [schedule for part in automation for schedule in part.SCHEDULES],
+            [
+                *(schedule for part in automation for schedule in part.SCHEDULES),
+                morning_schedule(settings.alert_timezone),
+            ],
             settings.schedules_path,
         ),
         sensors=[

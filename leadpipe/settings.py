@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from leadpipe.domains import HasSettings, owners, parts
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import mistakes
+from leadpipe.zones import ZoneName
 
 HISTORY_DAYS = 365
 SectionT = TypeVar("SectionT", bound="Settings")
@@ -137,8 +138,36 @@ class Settings(BaseSettings):
     alert_to: Annotated[SecretStr | None, AfterValidator(_addresses)] = Field(
         None,
         alias="LEADPIPE_ALERT_TO",
-        description="Who is told of alerts, daily summaries, failed runs and red checks: apprise's addresses "
+        description="Who is told of alerts, the morning, failed runs and red checks: apprise's addresses "
         "of chats, mail, SMS and more, separated by spaces or commas.",
+    )
+    alert_timezone: ZoneName = Field(
+        "UTC",
+        alias="LEADPIPE_ALERT_TIMEZONE",
+        description="The team's time zone (IANA name): its days are those of the page Today, and the morning "
+        "message comes at 8 there.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_WEBHOOK_URL",
+        description="A chat webhook that only alerts and morning messages are posted to, as JSON "
+        "({text: …}).",
+    )
+    alert_smtp_url: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_SMTP_URL",
+        description="A server that only alerts and morning messages are mailed through: "
+        "smtp://user:password@host:25, or smtps://.",
+    )
+    alert_mail_from: str = Field(
+        "leadpipe@localhost",
+        alias="LEADPIPE_ALERT_MAIL_FROM",
+        description="Sender of mailed alerts.",
+    )
+    alert_mail_to: str | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_MAIL_TO",
+        description="Who gets mailed alerts; several separated by commas.",
     )
     failure_webhook_url: SecretStr | None = Field(
         None,
@@ -167,6 +196,11 @@ class Settings(BaseSettings):
     def schedules_path(self) -> Path:
         """The file of schedules, which need not exist."""
         return self.schedules_file or self.data_dir / "schedules.toml"
+
+    @property
+    def mornings_path(self) -> Path:
+        """Where it is kept who was told the morning message."""
+        return self.data_dir / "mornings.sqlite"
 
     @property
     def landing_dir(self) -> Path:

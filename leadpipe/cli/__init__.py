@@ -28,6 +28,7 @@ _FRAME = {
         "restore": "Bring an archive back to an empty data folder.",
     },
     "leadpipe.cli.tables": {"tables": "Say which tables are published, and how others read them."},
+    "leadpipe.cli.today": {"today": "Say what is new since yesterday, or send it as a message."},
     "leadpipe.cli.demo": {
         "demo": "Sync invented traffic from a PostHog sandbox, and show what came out.",
         "sandbox": "Run a PostHog to try things on.",

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from leadpipe.alerting import alert_receivers
 from leadpipe.automation import TICK_SECONDS, asset_job, at_most, hindrance
 from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
-from leadpipe.delivery.connecting import alert_receivers
 from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.lists import due_leads
 from leadpipe.delivery.settings import DeliverySettings
@@ -96,7 +96,7 @@ def reconcile_yesterday(
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells when deliveries fail, once when it begins and once when it ends; a summary a day.",
+    description="Tells when deliveries fail, once when it begins and once when it ends.",
 )
 def alert_about_deliveries(
     context: dg.SensorEvaluationContext,
@@ -111,7 +111,6 @@ def alert_about_deliveries(
         settings.alert_failed,
         settings.alert_success_rate,
         timedelta(hours=settings.alert_oldest_hours),
-        settings.alert_timezone,
     )
     try:
         place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)

@@ -27,7 +27,7 @@ def webhook_events(
     """Events that PostHog's webhook brought, moved from the inbox into `raw_events`; then all is published.
 
     Source: the inbox file of the web application. An event counts once, whether the webhook, a query or
-    both bring it, and however often. What cannot be stored is set aside as a dead letter.
+    both bring it, and however often. What cannot be stored is set aside as unreadable.
     """
     inbox = open_inbox(settings)
     run = run_of(context)
@@ -59,8 +59,8 @@ def webhook_events(
             "events new": report.ingested.new,
             "events duplicate": report.ingested.duplicate,
             "events left out, as PostHog's queries do not show them": report.withheld,
-            "dead letters made": report.buried,
-            "dead letters in all": state.dead_letters,
+            "could not be read": report.buried,
+            "could not be read in all": state.dead_letters,
             "still waiting": state.waiting,
             "events by name": by_name,
         }

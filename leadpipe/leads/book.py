@@ -23,6 +23,7 @@ _LISTED = """
     CREATE TABLE lead_list AS
     SELECT * EXCLUDE (lead_actions), coalesce(listing_id, 'profile ' || lister_id) AS listing
     FROM grouped_leads
+    JOIN (SELECT lead_id, min(created_at) AS added_at FROM leads GROUP BY lead_id) USING (lead_id)
 """
 _SOURCES = """
     CREATE TABLE lead_sources AS

@@ -86,7 +86,8 @@ def show_lead(*, lead: str, as_json: bool) -> None:
     """
     with _book() as book:
         history = book.history(book.find(lead))
-    record = {name: value for name, value in history.lead.items() if name != "listing"}
+    hidden = ("listing", "added_at")  # the book's own
+    record = {name: value for name, value in history.lead.items() if name not in hidden}
     actions = [
         {name: value for name, value in action.items() if name not in ("at", "run_id")}
         for action in history.actions

@@ -25,7 +25,6 @@ from leadpipe.visitors.weeks import (
     parse_week,
     week_dates,
     week_id,
-    week_name,
     week_of,
     weeks_between,
 )
@@ -106,8 +105,8 @@ def _weeks(settings: Settings, week: str | None, row: str | None) -> list[date]:
     wanted = parse_week(week or row or "")
     if wanted not in known:
         raise ConfigurationError(
-            f"{week_name(wanted)} is not among the weeks that are synced, {week_name(known[0])} to "
-            f"{week_name(known[-1])}. For earlier ones set LEADPIPE_START_DATE, or import them."
+            f"The week of {wanted} is not among those that are synced, {known[0]} to {known[-1]}. For "
+            "earlier ones set LEADPIPE_START_DATE, or import them."
         )
     return [wanted]
 

@@ -16,7 +16,8 @@ _QUERIES = {
     "visitor_syncs": "SELECT * FROM visitor_syncs ORDER BY started_at, run_id",
 }
 _BY_MONTH = ("visitor_days", "visitor_sources")
-TABLES = (*_QUERIES, "week_viewers", *_BY_MONTH)
+TABLES = (*_QUERIES, "week_viewers", "visitors_by_hour", *_BY_MONTH)
+_WEEKS_BY_HOUR = 3  # this one, the one it is held against, and one whose clock runs ahead
 ASSETS = ("raw_events",)
 _WEEK = timedelta(days=7)
 _MONTH = timedelta(days=31)
@@ -31,6 +32,11 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
         "SELECT NULL::DATE AS week_start, NULL::VARCHAR AS person_id, NULL::VARCHAR AS distinct_id LIMIT 0",
         version=0,
     )
+    yield Published(
+        "visitors_by_hour/0000-00-00",
+        "SELECT NULL::DATE AS week_start, NULL::TIMESTAMPTZ AS hour_at, NULL::BIGINT AS visitors LIMIT 0",
+        version=0,
+    )
     weeks = connection.execute(
         "SELECT CAST(date_trunc('week', event_date) AS DATE) AS week, "
         "string_agg(event_date || ' ' || version, ',' ORDER BY event_date) "
@@ -42,6 +48,13 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
         yield Published(
             f"week_viewers/{week}",
             read_sql("visitors", "week_viewers.sql"),
+            version=version,
+            parameters={"first_day": week, "last_day": week + timedelta(days=6)},
+        )
+    for week, version in weeks[:_WEEKS_BY_HOUR]:
+        yield Published(
+            f"visitors_by_hour/{week}",
+            read_sql("visitors", "visitors_by_hour.sql"),
             version=version,
             parameters={"first_day": week, "last_day": week + timedelta(days=6)},
         )

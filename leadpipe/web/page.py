@@ -36,17 +36,11 @@ class Started:
 def routes() -> list[Route]:
     """The routes of the page, all for people who are logged in; operators start syncs."""
     return [
-        Route("/", only_logged_in(_go_home)),
         Route(HOME, only_logged_in(_sync_page), methods=["GET", "POST"]),
         Route(f"{HOME}/overview", only_logged_in(_overview)),
         Route(f"{HOME}/progress", only_logged_in(_progress)),
         Route(f"{HOME}/runs/{{run_id}}", only_logged_in(_run_progress)),
     ]
-
-
-async def _go_home(request: Request) -> Response:
-    del request
-    return RedirectResponse(HOME, status_code=303)
 
 
 async def _sync_page(request: Request) -> Response:

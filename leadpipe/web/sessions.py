@@ -33,6 +33,8 @@ from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
 HOME = "/admin/sync"
+START = "/"
+"""Where people land after the login."""
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 _SIGNED_ON_HOURS = 1  # of a stream: the next one asks the proxy again
 _MOST_NAME = 100
@@ -191,7 +193,7 @@ async def login(request: Request) -> Response:
     """`GET /login`: the form. `POST`: compare name and password, or the token, and start a session."""
     web = state_of(request)
     if not web.gate.wants_login or (request.method == "GET" and is_logged_in(request)):
-        return RedirectResponse(HOME, status_code=303)
+        return RedirectResponse(START, status_code=303)
     problem: str | None = None
     status = 200
     if request.method == "POST":
@@ -274,4 +276,4 @@ def _local(path: str | None) -> str:
     """A path of this application; anything else would lead people away after the login."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")):
         return path
-    return HOME
+    return START

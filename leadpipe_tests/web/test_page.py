@@ -88,7 +88,7 @@ def test_a_page_for_another_machine_has_no_link_to_this_ones_dagster(start):
     away.base_url = "http://stats.example.org"
     token = re.search(r'name="csrf" value="([^"]+)"', away.get("/login").text)
     assert token
-    page = away.post("/login", data={"csrf": token[1], "token": TOKEN})
+    page = away.post(f"/login?next={PAGE}", data={"csrf": token[1], "token": TOKEN})
     assert (page.status_code, "Log out" in page.text) == (200, True)
     assert "http://127.0.0.1:3000" not in page.text
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from leadpipe.durations import duration
 from leadpipe.moments import ago
-from leadpipe.web.rendering import _duration
 from leadpipe_tests.clocks import NOW
 
 
@@ -44,4 +44,4 @@ def test_how_long_ago(seconds, words):
 )
 def test_how_long(seconds, words):
     """Two parts at most."""
-    assert _duration(seconds) == words
+    assert duration(seconds) == words
