@@ -12,8 +12,12 @@ _DAYS_A_LINE = 5
 
 
 def load(settings: Settings, *, now: datetime) -> list[str]:
-    """Sync all days; what went wrong, a line each."""
-    return run_days(settings, plan_now(settings.of(EventsSettings), now).days)
+    """Sync all days, and audit the older ones, as every night does; what went wrong, a line each."""
+    from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
+
+    problems = run_days(settings, plan_now(settings.of(EventsSettings), now).days)
+    audited = run_job(settings, "audit", now.date(), now.date())
+    return [*problems, *([audited.error] if audited.error else [])]
 
 
 def show(settings: Settings) -> None:
