@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 _NAME = "tables.md"
-_ROW = re.compile(r"^\| `(\w+)` \| ([A-Z][\w(), ]*) \| (.+) \|$")
+_ROW = re.compile(r"^\| `(\w+)` \| ([A-Z][\w(), \[\]]*) \| (.+) \|$")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 _AS_PUBLISHED = "As published"
 _PERSONAL = "personal data"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar, overload
+from typing import Annotated, ClassVar, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -187,6 +187,11 @@ class Settings(BaseSettings):
         description="A chat webhook that only failed runs and red checks are posted to, as JSON ({text: …}).",
     )
 
+    log_level: Literal["INFO", "WARNING", "ERROR"] = Field(
+        "WARNING",
+        alias="LEADPIPE_LOG_LEVEL",
+        description="What runs print where Dagster was started, from this level on; the UI shows all.",
+    )
     otlp_endpoint: Annotated[str | None, AfterValidator(_collector)] = Field(
         None,
         alias="LEADPIPE_OTLP_ENDPOINT",

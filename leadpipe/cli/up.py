@@ -31,7 +31,7 @@ _HERE = ("127.0.0.1", "localhost")
     type=click.IntRange(1, 65_535),
     help="Of the web page. Default: LEADPIPE_WEB_PORT, else 3002.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show what Dagster's daemon and the page log.")
+@click.option("--verbose", "-v", is_flag=True, help="Show what runs, schedules and sensors log.")
 def up(*, port: int, page_port: int | None, verbose: bool) -> None:
     """Start the Dagster UI, its daemon and the web page on the data that is there; stop with Ctrl-C.
 
@@ -78,6 +78,7 @@ def up(*, port: int, page_port: int | None, verbose: bool) -> None:
         dagster = [sys.executable, "-m", "leadpipe", "dagster", "--daemon", "--port", str(port)]
         if verbose:
             dagster.append("--verbose")
+            extra["LEADPIPE_LOG_LEVEL"] = "INFO"
         code = run_until_stopped(
             [dagster, [sys.executable, "-m", "leadpipe", "serve"]],
             extra,
