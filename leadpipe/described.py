@@ -15,7 +15,7 @@ _NAME = "tables.md"
 _ROW = re.compile(r"^\| `(\w+)` \| ([A-Z][\w(), \[\]]*) \| (.+) \|$")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 _AS_PUBLISHED = "As published"
-_PERSONAL = "personal data"
+_PERSONAL = re.compile("personal data|about people")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: what it is, its columns in order, and whether the page says that it holds personal data."""
+    """A table: what it is, its columns in order, and whether the page says that it is about people."""
 
     name: str
     meaning: str
@@ -82,7 +82,7 @@ def _tables(text: str) -> list[Table]:
                     Column(row[1], row[2], _LINK.sub(r"\1", row[3]).replace("`", ""))
                     for row in rows
                 ),
-                _PERSONAL in prose,
+                _PERSONAL.search(prose) is not None,
             )
         )
     return found
