@@ -51,7 +51,7 @@ _RETENTION = """
 """
 _UNUSED = "unused_events"
 TABLES = (*_QUERIES, "event_days", "retention", _UNUSED)
-ASSETS = ("raw_events", "exported_files")
+ASSETS = ("raw_events",)
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:

@@ -12,11 +12,15 @@ _DAYS_A_LINE = 5
 
 
 def load(settings: Settings, *, now: datetime) -> list[str]:
-    """Sync all days; what went wrong, a line each."""
+    """Sync all days, and audit the older ones, as every night does; what went wrong, a line each."""
+    from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
+
     days = plan_now(settings.of(EventsSettings), now).days
     if not notes.is_terminal:  # which has a bar
         notes.print(f"Syncing {len(days)} {'day' if len(days) == 1 else 'days'} …")
-    return run_days(settings, days)
+    problems = run_days(settings, days)
+    audited = run_job(settings, "audit", now.date(), now.date())
+    return [*problems, *([audited.error] if audited.error else [])]
 
 
 def show(settings: Settings) -> None:

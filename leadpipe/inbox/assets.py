@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from leadpipe.catalog import ARRIVALS, table_of
 from leadpipe.events.assets import run_of
 from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
@@ -14,10 +15,11 @@ from leadpipe.resources import WarehouseResource, failing_clearly, preview, tabl
 
 
 @dg.asset(
-    group_name="inbox",
+    deps=["posthog"],
+    group_name=ARRIVALS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
+    metadata=table_of("raw_events"),
 )
 def webhook_events(
     context: dg.AssetExecutionContext,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import duckdb
 
+from leadpipe.catalog import MARTS, SYNCED
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import run_of
@@ -15,7 +16,7 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
-    column_schema,
+    about,
     failing_clearly,
     preview,
     retried_later,
@@ -30,13 +31,13 @@ _CHART_WEEKS = 26
 
 
 @dg.asset(
-    deps=["raw_events"],
+    deps=["raw_events", "posthog"],
     partitions_def=WEEKLY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="visitors",
+    group_name=MARTS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
+    freshness_policy=SYNCED,
 )
 def visitor_metrics(
     context: dg.AssetExecutionContext,
@@ -87,7 +88,7 @@ def visitor_metrics(
                     "preview": preview(
                         connection, "SELECT * FROM visitor_metrics ORDER BY week_start DESC"
                     ),
-                    "dagster/column_schema": column_schema(connection, "visitor_metrics"),
+                    **about(connection, "visitor_metrics"),
                 },
                 partition_key=weeks[-1].isoformat(),
             )

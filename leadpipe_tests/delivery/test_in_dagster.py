@@ -175,11 +175,11 @@ def test_the_ui_shows_its_assets():
     """Two assets in a pool of their own, each with its check."""
     assert shown_of("delivery") == {
         "lead_deliveries": (
-            ("delivery", "delivery", "team:data", "duckdb"),
+            ("sent", "delivery", "duckdb"),
             {"each_lead_succeeded_once"},
         ),
         "reconciliation": (
-            ("reconciliation", "delivery", "team:data", "duckdb"),
+            ("on_demand", "delivery", "duckdb"),
             {"partner_has_every_lead"},
         ),
     }
