@@ -76,9 +76,9 @@ def missing(needs: Needs) -> list[str]:
 
 
 async def show_sync_status(request: Request) -> Response:
-    """`GET /api/sync`: the state of the integration; where there is a login, with it or CRON_SECRET."""
+    """`GET /api/sync`: the state of the integration; in public mode with a login or CRON_SECRET."""
     web = state_of(request)
-    if web.gate.wants_login and not is_logged_in(request):
+    if web.is_public and not is_logged_in(request):
         check_secret(web, request, web.settings.of(WebSettings).cron_secret, "CRON_SECRET")
     posthog = await web.probe.state()
     return answer(

@@ -326,7 +326,9 @@ def test_where_this_machines_page_has_a_login_programs_need_a_secret(start, tmp_
     token = {"admin_token": SecretStr(TOKEN)} if way == "token" else {}
     browser = _browsers(start(dagster=dagster, **token).app, dagster, "127.0.0.1")
     found = {(line.method, line.path): ask(browser(), line, lead) for line in _LINES}
-    health = {("GET", "/api/webhooks/posthog"), ("GET", "/api/webhooks/posthog/")}
+    health = {
+        ("GET", path) for path in ("/api/sync", "/api/webhooks/posthog", "/api/webhooks/posthog/")
+    }
     programs = {
         (line.method, line.path): found[line.method, line.path]
         for line in _LINES

@@ -117,7 +117,10 @@ def test_names_follow_the_conventions(start, tmp_path):
 
 def test_requests_count_by_the_routes_template(start, tmp_path):
     """Never by the address that somebody typed: what is nowhere is one label, so are odd methods."""
-    client = start(admin_token=SecretStr("token-of-the-page-of-leadpipe"))
+    client = start(
+        admin_token=SecretStr("token-of-the-page-of-leadpipe"),
+        metrics_secret=SecretStr(METRICS_SECRET),
+    )
     for number in range(3):
         client.get(f"/admin/sync/runs/run-{number}", follow_redirects=False)
         client.get(f"/nowhere/ama@example.org/{number}")
@@ -126,7 +129,7 @@ def test_requests_count_by_the_routes_template(start, tmp_path):
     client.post("/healthz")
     client.request("BREW", "/healthz")
     client.get("/healthz", headers={"Host": "evil.example"})
-    counts = only(scraped(client), "leadpipe_http_requests_total")
+    counts = only(scraped(client, secret=METRICS_SECRET), "leadpipe_http_requests_total")
     label = 'leadpipe_http_requests_total{{method="{}",route="{}",status="{}"}}'
     assert counts == {
         label.format("GET", "/admin/sync/runs/{run_id}", 303): 3,
