@@ -194,7 +194,7 @@ def _browsers(app, dagster, address):
             assert log_in(client, name).status_code == 303
         return client
 
-    browser.app, browser.dagster = app, dagster
+    browser.app, browser.dagster = app, dagster  # type: ignore[attr-defined]
     return browser
 
 
@@ -255,7 +255,7 @@ def test_every_route_has_a_line(tmp_path):
     """Each route and each of its methods, and no line without one; HEAD is answered as GET is."""
     app = create_app(web_settings(tmp_path))
     routes = {
-        (method, route.path)
+        (method, str(vars(route)["path"]))
         for route in app.routes
         for method in _methods_of(route)
         if method != "HEAD" or "GET" not in _methods_of(route)
@@ -302,7 +302,7 @@ def test_in_open_mode_this_machine_may_and_nobody_else(opened, start, lead):
     elsewhere = TestClient(
         opened.app, client=("203.0.113.7", 1), base_url="http://localhost", follow_redirects=False
     )
-    wrong = []
+    wrong: list[object] = []
     for line in sorted(_LINES, key=_ends_the_session):
         if line.path != _ENDLESS and (found := ask(local, line, lead, csrf=csrf)) != line.opened:
             wrong.append((line.method, line.path, found, line.opened))
@@ -357,7 +357,7 @@ def test_another_sites_page_gets_nothing_from_a_program_without_a_secret(opened,
 def test_no_header_makes_a_stranger_somebody(start, tmp_path, lead, sign_on):
     """What a proxy or a sign-on says, a stranger says in vain; so does a named proxy without its secret."""
     with_people(tmp_path)
-    own = _SECRETS
+    own: dict[str, object] = {**_SECRETS}
     if sign_on:
         own = own | {
             "sso_user_header": "Remote-User",
