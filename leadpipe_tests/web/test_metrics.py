@@ -140,7 +140,9 @@ def test_requests_count_by_the_routes_template(start, tmp_path):
         label.format("other", "/healthz", 405): 1,
         label.format("GET", "/healthz", 403): 1,
     }
-    seconds = only(scraped(client), "leadpipe_http_request_duration_seconds_count")
+    seconds = only(
+        scraped(client, secret=METRICS_SECRET), "leadpipe_http_request_duration_seconds_count"
+    )
     assert (
         seconds['leadpipe_http_request_duration_seconds_count{method="GET",route="/healthz"}'] == 2
     )
