@@ -89,13 +89,13 @@ class DeliverySettings(Settings):
     npa_webhook_secret: SecretStr | None = Field(
         None,
         description="What the partner's webhook must send or sign with (Standard Webhooks). Without it only "
-        "this machine may call /api/webhooks/partner.",
+        "this machine may call /api/webhooks/partner, and nobody where the page has a login.",
     )
     leads_secret: SecretStr | None = Field(
         None,
         alias="LEADPIPE_LEADS_SECRET",
         description="What a caller of POST /api/leads must send as `Authorization: Bearer …`. "
-        "Without it only this machine may call.",
+        "Without it only this machine may call, and nobody where the page has a login.",
     )
     lead_phone_region: str = Field(
         "US",

@@ -77,7 +77,9 @@ class Door:
             return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else None
-        problem = self._problem(headers, peer, scope["http_version"]) or self._service(scope)
+        problem = self._problem(headers, peer, scope.get("http_version", "1.1")) or self._service(
+            scope
+        )
         if problem is None and self._sign_on is not None:
             try:
                 scope[IDENTITY] = self._identity(self._sign_on, headers, peer)

@@ -20,6 +20,7 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
 }
 """States that somebody may have to do something about, in words, the worst first, and what to do."""
 _DOWNLOADS: Mapping[str, str] = {
+    "asking": "asked for, without an answer yet",
     "asked": "asked for, not taken in yet",
     "taken in": "taken in",
     "failed": "failed; read by query instead",
