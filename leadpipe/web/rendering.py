@@ -81,7 +81,7 @@ def render(
 
 def render_alone(name: str, content: Mapping[str, object], *, status: int) -> Response:
     """A page without forms and navigation, for where there is no session yet."""
-    text = _ENVIRONMENT.get_template(name).render({"nav": []} | dict(content))
+    text = _ENVIRONMENT.get_template(name).render({"nav": [], "me": None} | dict(content))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 

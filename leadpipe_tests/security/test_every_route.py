@@ -87,8 +87,11 @@ _LINES = [
     Line("POST", "/api/leads", "401 401 401 401", 202, _LEADS_SECRET, 202, {"channel": "sms"}),
     Line("POST", "/api/webhooks/partner", "401 401 401 401", 422, _PARTNER_SECRET, 422, {"a": 1}),
     # People who see.
-    Line("GET", "/", "303 303 303 303", 303),
+    Line("GET", "/", "303 200 200 200", 200),
+    Line("GET", "/today", "303 200 200 200", 200),
     Line("GET", "/admin/sync", "303 200 200 200", 200),
+    Line("GET", "/admin/sync/days", "303 200 200 200", 200),
+    Line("GET", "/admin/sync/days/{day}", "303 200 200 200", 200),
     Line("GET", "/admin/sync/overview", "303 200 200 200", 200),
     Line("GET", "/admin/sync/progress", "303 200 200 200", 200),
     Line("GET", "/admin/sync/runs/{run_id}", "303 200 200 200", 200),
@@ -96,6 +99,11 @@ _LINES = [
     Line("GET", "/questions/{domain}/{slug}", "303 200 200 200", 200),
     Line("GET", "/api/visitors/live", "401 200 200 200", 200),
     Line("GET", "/api/visitors/stream", "401 200 200 200", 200),
+    Line("GET", "/visitors", "303 200 200 200", 200),
+    Line("GET", "/listings", "303 200 200 200", 200),
+    Line("GET", "/listings.csv", "303 200 200 200", 200),
+    Line("GET", "/listings-hours.csv?listing=villa-accra-12", "303 200 200 200", 200),
+    Line("GET", "/listings/{listing_id:path}", "303 200 200 200", 200),
     Line("GET", "/leads", "303 200 200 200", 200),
     Line("GET", "/leads.csv", "303 200 200 200", 200),
     Line("GET", "/leads/status", "303 303 303 303", 303),
@@ -120,6 +128,7 @@ _LINES = [
     ),
     # Who operates.
     Line("POST", "/admin/sync", "303 403 403 303", 303, data={"job": "visitors"}),
+    Line("POST", "/admin/sync/days/{day}/read", "303 403 403 303", 303, data={}),
     Line("GET", "/admin/access", "303 403 403 200", 200),
     Line("POST", "/admin/access/end", "303 403 403 404", 404, data={"session": "nobody's"}),
 ]
@@ -204,6 +213,8 @@ def address(path, lead):
         "{lead_id}": lead,
         "{button}": "status",
         "{run_id}": "run-1",
+        "{day}": "2026-11-20",
+        "{listing_id:path}": "villa-accra-12",
         "/questions/{domain}/{slug}": "/questions/events/days-proved",
         "/static/{domain}/{name}.js": "/static/leads/leads.js",
     }
@@ -436,7 +447,8 @@ def test_another_spelling_of_an_address_opens_nothing(public, lead):
         path = address(line.path, lead)
         for spelling, (place, client) in product(_SPELLINGS, enumerate((stranger, viewer))):
             allowed = int(line.people.split()[place])
-            answer = client.get(spelling.format(path=path), headers={"Accept": "text/html"})
+            url = f"http://localhost{spelling.format(path=path)}"
+            answer = client.get(url, headers={"Accept": "text/html"})
             is_open = answer.status_code == 200 and allowed != 200
             away = answer.headers.get("location", "/")
             if is_open or not re.match(r"(http://localhost)?/(?![/\\])", away):
