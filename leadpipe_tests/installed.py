@@ -26,7 +26,7 @@ from leadpipe_tests.dagster_ui.processes import (
 _SOURCES = (
     *("leadpipe", "posthog_sandbox", "deploy", "CHANGELOG.md", "LICENSE", "NOTICE", "README.md"),
     *("requirements-production.lock", "requirements-build.lock", "pyproject.toml", "Makefile"),
-    *("dagster.yaml", "workspace.yaml", ".dockerignore", ".env.example"),
+    *("dagster.yaml", "workspace.yaml", ".dockerignore", ".env.example", "docs/tables.md"),
 )
 _MOST_SECONDS = 120
 _INSTALL_SECONDS = 600
@@ -79,6 +79,7 @@ def copy_sources(folder: Path) -> Path:
             unwanted = shutil.ignore_patterns("__pycache__")
             shutil.copytree(REPOSITORY / name, clone / name, ignore=unwanted)
         else:
+            (clone / name).parent.mkdir(exist_ok=True)
             shutil.copy(REPOSITORY / name, clone / name)
     return clone
 
