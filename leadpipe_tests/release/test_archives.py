@@ -33,7 +33,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_has_the_code_and_nothing_else(archives):
-    """Every file of the two packages, types marked, `dagster.yaml`, what tables mean, licences; no tests, no data."""
+    """Every file of the two packages, types marked, `dagster.yaml`, what tables mean, licences; no more."""
     with zipfile.ZipFile(archives / f"leadpipe-{_VERSION}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         meta = message_from_string(wheel.read(f"leadpipe-{_VERSION}.dist-info/METADATA").decode())
