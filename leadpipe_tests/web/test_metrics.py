@@ -201,7 +201,8 @@ def test_published_tables_are_read_once_a_publication(start, tmp_path, monkeypat
         connection.execute("DELETE FROM unconfirmed_events")
         connection.execute(
             "INSERT INTO unconfirmed_events BY NAME SELECT gen_random_uuid() AS uuid, 'x' AS event, "
-            "DATE '2026-11-20' AS event_date, 'run-1' AS run_id, now() AS arrived_at, now() AS set_aside_at"
+            "DATE '2026-11-20' AS event_date, 'run-1' AS run_id, $now AS arrived_at, $now AS set_aside_at",
+            {"now": NOW},
         )
         publish_tables(connection, tmp_path / "data" / "published", now=NOW)
     assert scraped(client)["leadpipe_unconfirmed_events"] == 1
