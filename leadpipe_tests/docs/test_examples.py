@@ -32,6 +32,7 @@ _PARSED_ONLY_IN_GROUPS = [
     # run by leadpipe_tests/security/test_accounts.py, which types passwords
     *(["access", name] for name in ("add", "role", "password", "remove")),
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
+    ["today", "--send"],  # run by leadpipe_tests/today, with receivers
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {

@@ -84,7 +84,7 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
     assert counts["weeks that could not be counted"] == "0"
     assert int(counts["weeks compared"]) - int(counts["weeks changed"]) in {0, 1}
-    expect(page.get_by_role("img", name="Visitors per week")).to_be_visible()
+    expect(page.get_by_role("group", name="Visitors per week").first).to_be_visible()
 
     sandbox_process.control.scopes("cohort:read")
     page.get_by_role("button", name="Only visitors").click()
