@@ -40,6 +40,7 @@ def test_yesterdays_best_lead_is_answered_by_keyboard_alone(leads_page, open_pag
     expect(page.get_by_role("link", name="Unanswered, yesterday")).to_be_focused()
     press("Enter")
     expect(page.locator("#summary")).to_have_text("3 leads")
+    expect(page.get_by_label("all on this page")).to_be_visible()  # the script is there
     press("j")
     first = page.get_by_role("link", name="villa-accra-12").first
     expect(first).to_be_focused()
