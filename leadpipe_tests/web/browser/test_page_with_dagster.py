@@ -107,7 +107,7 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     assert kinds == (("manual",),)
     opened = progress.get_by_role("link").get_attribute("href")
     shows(open_page(opened, complaints=_OF_DAGSTER), 'Finished execution of run for "sync"')
-    expect(page.get_by_role("img", name="Leads per day by type")).to_be_visible()
+    expect(page.get_by_role("group", name="Leads per day by type").first).to_be_visible()
     expect(page.get_by_role("row", name="listing-1")).to_contain_text("100.0 %")
     page.goto(f"{site.page}/days/{first_day}")
     partition = page.get_by_role("link", name="The day's partition in Dagster").get_attribute(
