@@ -128,7 +128,7 @@ def try_it(leadpipe: Path, folder: Path) -> None:
             process.wait(30)
     assert not answers(f"{page}/healthz")
     assert not answers(f"{ui.url}/server_info")
-    for line in (f"Dagster UI: {ui.url}", f"Page: {page}/admin/sync"):
+    for line in (f"Dagster UI: {ui.url}", f"Page: {page}/"):
         assert line in log.read_text(), log.read_text()
     assert "superseded" not in log.read_text(), log.read_text()
 

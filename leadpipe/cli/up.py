@@ -51,7 +51,7 @@ def up(*, port: int, page_port: int | None, verbose: bool) -> None:
     ready = {f"{ui}/readyz": f"Dagster UI: {ui}{prefix}"}
     if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
         page = f"http://{settings.web_host}:{settings.web_port}"
-        ready[f"{page}/healthz"] = f"Page: {page}/admin/sync"
+        ready[f"{page}/healthz"] = f"Page: {page}/"
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(

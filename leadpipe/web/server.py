@@ -39,7 +39,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
     tracing.begin(settings.otlp_endpoint)
     app = create_app(settings, is_public=own.is_public, on_ready=_spare_the_collector)
     listener = listen(own.web_host, own.web_port, option="--port or LEADPIPE_WEB_PORT")
-    say(f"leadpipe page: {address_of(own.web_host, listener)}/admin/sync")
+    say(f"leadpipe page: {address_of(own.web_host, listener)}/")
     for line in _closed(own):
         say(line)
     sys.setswitchinterval(_SWITCH_SECONDS)
