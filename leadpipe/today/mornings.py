@@ -6,14 +6,14 @@ again, one that surely did not is. Does not belong here: what is said (`message.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from leadpipe.errors import ConfigurationError
 from leadpipe.notices import Receiver, outcomes
+from leadpipe.sqlite_files import opened
 
 _BUSY_SECONDS = 10.0
 _KEPT = timedelta(days=400)
@@ -114,17 +114,5 @@ class Mornings:
                 "DELETE FROM mornings WHERE day = ? AND receiver = ?", [day.isoformat(), receiver]
             )
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with closing(
-                sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
-                yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise ConfigurationError(
-                f"{self.path} cannot be written: {error}. Is the disk full?"
-            ) from error
+    def _open(self) -> AbstractContextManager[sqlite3.Connection]:
+        return opened(self.path, _SCHEMA, busy_seconds=_BUSY_SECONDS)

@@ -8,8 +8,8 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from leadpipe.errors import ConfigurationError
+from leadpipe.sqlite_files import opened
 
 LOOK_ENDS_AFTER = timedelta(minutes=30)
 _KEPT = timedelta(days=400)  # browsers keep a cookie no longer
@@ -87,20 +87,8 @@ class Looks:
                 },
             )
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with closing(
-                sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(_SCHEMA)
-                yield connection
-        except (sqlite3.Error, OSError) as error:
-            raise ConfigurationError(
-                f"{self.path} cannot be written: {error}. Is the disk full?"
-            ) from error
+    def _open(self) -> AbstractContextManager[sqlite3.Connection]:
+        return opened(self.path, _SCHEMA, busy_seconds=_BUSY_SECONDS)
 
 
 def reader_of(request: Request) -> str:
