@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## Load a PostHog sandbox into DuckDB and show what came out.
 	$(BIN)/leadpipe demo
 
-up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (http://localhost:3002/admin/sync).
+up: $(READY)  ## Start the Dagster UI (http://127.0.0.1:3000) and the web page (http://localhost:3002/).
 	$(BIN)/leadpipe up
 
 programs:  ## Install Chromium, nginx and Caddy for the tests, if they are not there (as root).

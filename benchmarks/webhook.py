@@ -106,7 +106,7 @@ def _leadpipe() -> Iterator[tuple[str, Path]]:
         with _started(command, environment) as process:
             for line in process.stderr or ():
                 if "leadpipe page: " in line:
-                    url = line.split("leadpipe page: ")[1].strip().removesuffix("/admin/sync")
+                    url = line.split("leadpipe page: ")[1].strip().removesuffix("/")
                     yield url, Path(name)
                     return
         raise RuntimeError("leadpipe serve ended before it listened")

@@ -42,6 +42,20 @@ def part_tags(run_id: str, parts: int) -> dict[str, str]:
     return {RUN_TAG: run_id, PARTS_TAG: str(parts)}
 
 
+def nothing_to_do(
+    context: dg.SensorEvaluationContext, asset: str, why: str
+) -> dg.SkipReason | dg.SensorResult:
+    """Nothing starts, as there is nothing to do for an asset: it has all there is.
+
+    Of one that never was, the catalog is told so, once: else it is missing there while nobody uses it.
+    """
+    key = dg.AssetKey(asset)
+    if context.instance.get_latest_materialization_event(key):
+        return dg.SkipReason(why)
+    told = dg.AssetMaterialization(key, metadata={"nothing to do": why})
+    return dg.SensorResult(skip_reason=why, asset_events=[told])
+
+
 def hindrance(instance: dg.DagsterInstance, job: str, now: datetime) -> str | None:
     """Why no run of a job should start now: one is under way, or the last one has just failed."""
     records = instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)

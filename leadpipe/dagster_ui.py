@@ -69,6 +69,7 @@ def serve_dagster(
     port: int,
     workspace: Path | None,
     with_daemon: bool,
+    is_verbose: bool,
     say: Callable[[str], None],
 ) -> None:
     """Serve the Dagster UI until a signal.
@@ -80,6 +81,7 @@ def serve_dagster(
         port: its port; 0 for any free one.
         workspace: a Dagster workspace file, by default leadpipe's definitions alone.
         with_daemon: run schedules and sensors as well, from the same code server.
+        is_verbose: log what the daemon and the UI do; else only what goes wrong.
         say: told where the UI is.
 
     Raises:
@@ -92,7 +94,8 @@ def serve_dagster(
     guarded = _guard(own, is_public=is_public, prefix=prefix)
     listener = listen(host, port, option="--port")
     prepare_dagster(home)
-    configure_loggers(log_level="WARNING")
+    level = "INFO" if is_verbose else "WARNING"
+    configure_loggers(log_level=level)
     target: WorkspaceLoadTarget = (
         WorkspaceFileTarget([str(workspace)])
         if workspace
@@ -100,13 +103,15 @@ def serve_dagster(
     )
     with (
         dg.DagsterInstance.from_config(str(home)) as instance,
-        _shared_code(instance, target) if with_daemon else nullcontext() as shared,
-        _daemon(instance, shared) if shared else nullcontext(lambda: False) as has_ended,
+        _shared_code(instance, target, level) if with_daemon else nullcontext() as shared,
+        _daemon(instance, shared, is_verbose=is_verbose)
+        if shared
+        else nullcontext(lambda: False) as has_ended,
         _ByRole(
             _tagging(instance),
             WorkspaceFileTarget([str(shared)]) if shared else target,
             version=dg.__version__,
-            code_server_log_level="WARNING",
+            code_server_log_level=level,
         ) as context,
     ):
         say(f"Dagster UI: {address_of(host, listener)}{prefix}")
@@ -225,10 +230,12 @@ def _names(settings: WebSettings) -> tuple[str, ...]:
 
 
 @contextmanager
-def _shared_code(instance: dg.DagsterInstance, target: WorkspaceLoadTarget) -> Iterator[Path]:
+def _shared_code(
+    instance: dg.DagsterInstance, target: WorkspaceLoadTarget, level: str
+) -> Iterator[Path]:
     """A code server for the UI and the daemon, as `dagster dev` has it; the workspace file that names it."""
     with (
-        ProxyServerManager(instance, target, code_server_log_level="WARNING") as servers,
+        ProxyServerManager(instance, target, code_server_log_level=level) as servers,
         tempfile.TemporaryDirectory() as folder,
     ):
         file = Path(folder) / "workspace.yaml"
@@ -237,12 +244,24 @@ def _shared_code(instance: dg.DagsterInstance, target: WorkspaceLoadTarget) -> I
 
 
 @contextmanager
-def _daemon(instance: dg.DagsterInstance, workspace: Path) -> Iterator[Callable[[], bool]]:
-    """The daemon in a process of its own, ended on leaving; gives whether it has ended before."""
+def _daemon(
+    instance: dg.DagsterInstance, workspace: Path, *, is_verbose: bool
+) -> Iterator[Callable[[], bool]]:
+    """The daemon in a process of its own, ended on leaving; gives whether it has ended before.
+
+    Its warnings are of its own beginnings, such as that no run has failed yet.
+    """
     told, tell = get_ipc_shutdown_pipe()
     process: Popen[bytes] = open_ipc_subprocess(
         [
-            *(sys.executable, "-m", "dagster._daemon", "run", "--log-level", "warning"),
+            *(
+                sys.executable,
+                "-m",
+                "dagster._daemon",
+                "run",
+                "--log-level",
+                "info" if is_verbose else "error",
+            ),
             *("--shutdown-pipe", str(told), "--workspace", str(workspace)),
             *("--instance-ref", serialize_value(instance.get_ref())),
         ],

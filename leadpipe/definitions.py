@@ -4,10 +4,12 @@ They are the domains': all assets and checks of their `assets.py` and `checks.py
 `automation.py` lists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 
 import dagster as dg
 
+from leadpipe.catalog import in_catalog
 from leadpipe.domains import HasAutomation, modules, parts
 from leadpipe.launcher import in_process_executor
 from leadpipe.private import keep_private
@@ -16,6 +18,7 @@ from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
 from leadpipe.schedules import as_configured
 from leadpipe.settings import Settings, load_settings
+from leadpipe.today.automation import morning_job, morning_schedule
 
 
 def build_defs(
@@ -35,11 +38,14 @@ def build_defs(
     assets = [*modules("assets"), published_assets]
     automation = [part for _, part in parts(HasAutomation)]
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(assets),
+        assets=in_catalog(_loaded(assets), settings),
         asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
-        jobs=[job for part in automation for job in part.JOBS],
+        jobs=[*(job for part in automation for job in part.JOBS), morning_job],
         schedules=as_configured(
-            [schedule for part in automation for schedule in part.SCHEDULES],
+            [
+                *(schedule for part in automation for schedule in part.SCHEDULES),
+                morning_schedule(settings.alert_timezone),
+            ],
             settings.schedules_path,
         ),
         sensors=[
@@ -60,6 +66,14 @@ def build_defs(
             **(resources or {}),
         },
     )
+
+
+def _loaded(modules: Sequence[ModuleType]) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    return [
+        asset
+        for asset in dg.load_assets_from_modules(modules, include_specs=True)
+        if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
+    ]
 
 
 keep_private()  # the files of runs, which hold personal data

@@ -15,6 +15,7 @@ one domain, and neither Dagster nor a page.
 | `published.py`  | TABLES for readers, after which ASSETS, `published()`    | `leadpipe.published`     |
 | `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
+| `today.py`      | `today()`: what it says of today, on the page and mornings | `leadpipe.today`       |
 | `rebuilding.py` | `rebuild()`: its marts, again from the raw events        | `leadpipe.rebuild`       |
 | `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
 | `monitoring.py` | METRICS: names and help texts, `metrics()`: their values | `leadpipe.web.metrics`   |
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from leadpipe.cli.findings import Finding
     from leadpipe.posthog import PostHog
     from leadpipe.settings import Settings
+    from leadpipe.today.parts import Line, Look, Section
     from leadpipe.warehouse import Published
     from leadpipe.web.metrics import Sample, Scrape
     from leadpipe.web.parts import Pages
@@ -145,6 +147,14 @@ class HasMetrics(Protocol):
 
 
 @runtime_checkable
+class HasToday(Protocol):
+    """`today.py`."""
+
+    def today(self, look: "Look") -> "Iterator[Section | Line]":
+        """What is new, what waits for somebody and what moves; from published tables, in milliseconds."""
+
+
+@runtime_checkable
 class HasTrial(Protocol):
     """`trial.py`."""
 
@@ -166,6 +176,7 @@ _PARTS: Mapping[type, str] = {
     HasRebuild: "rebuilding",
     HasFindings: "findings",
     HasMetrics: "monitoring",
+    HasToday: "today",
     HasTrial: "trial",
 }
 

@@ -12,6 +12,7 @@
     ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
     │   └── OtherProject          its events are another project's
     ├── UnknownLead               no lead has that id
+    ├── AmbiguousId               several begin with what was typed; the message names them
     ├── LeadsFileError            a tenant's leads.json cannot be used or written; it is untouched
     │   └── LeadsFileBusy         another sync holds it, or somebody changed it meanwhile
     ├── DrawError
@@ -107,6 +108,10 @@ class OtherProject(ExportedFileError):  # noqa: N818 - says what is the case
 
 class UnknownLead(LeadpipeError):  # noqa: N818
     """No lead has the id that was asked for."""
+
+
+class AmbiguousId(LeadpipeError):  # noqa: N818
+    """Several ids begin with the start that was given for one."""
 
 
 class LeadsFileError(LeadpipeError):

@@ -6,6 +6,7 @@ launcher has no answer once the code server that started the run is gone too. Fo
 share the instance's folder.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,13 +98,21 @@ class _InProcess(dg.Executor):
         remove_dead(_locks(instance))
         # To the end of the process: the run's last events come after its steps.
         _held.append(hold(_locks(instance), run_id))
-        tracing.begin(load_settings(Settings).otlp_endpoint)
+        settings = load_settings(Settings)
+        tracing.begin(settings.otlp_endpoint)
+        _quieten(plan_context, settings.log_level)
         try:
             with tracing.span(f"run {plan_context.job_name}", leadpipe__run_id=run_id):
                 instance.add_run_tags(run_id, {_TAG: run_id, **trace_tags()})
                 yield from self._executor.execute(plan_context, execution_plan)
         finally:
             tracing.flush()
+
+
+def _quieten(context: PlanOrchestrationContext, level: str) -> None:
+    """Let a run print nothing below a level. Dagster's default is all of it, some 30 lines a run."""
+    for console in context.log._dagster_handler._loggers:  # noqa: SLF001 - only run config has it otherwise
+        console.setLevel(max(console.level, logging.getLevelNamesMapping()[level]))
 
 
 def _in_process(init_context: dg.InitExecutorContext) -> dg.Executor:

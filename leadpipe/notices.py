@@ -70,34 +70,54 @@ def mistakes(addresses: SecretStr) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class NotTold:
+    """Why a receiver was not told, and whether it may have been all the same: no answer came in time."""
+
+    problem: str
+    may_have_arrived: bool = False
+
+
 def send(text: str, to: Sequence[Receiver], *, subject: str) -> list[str]:
     """Send a text to everyone at once; the problems met, a line each. Never raises.
 
     Mail has the subject as such, chats show it as a title, SMS as a first line.
     """
+    return [each.problem for each in outcomes(text, to, subject=subject) if each is not None]
+
+
+def outcomes(text: str, to: Sequence[Receiver], *, subject: str) -> list[NotTold | None]:
+    """The same, for each receiver in order: None where it took the message."""
     if not to:
         return []
     apprise = _apprise()
     sender = apprise.Apprise()
-    names, problems = [], []
-    for receiver in to:
+    found: dict[int, NotTold | None] = {}
+    reached = []
+    for number, receiver in enumerate(to):
         try:
             sender.add(_made(receiver))
-            names.append(receiver.setting)
+            reached.append(number)
         except ConfigurationError as error:
-            problems.append(str(error))
-    if not names:
-        return problems
-    try:
-        results = sender.notify(
-            text, title=subject, body_format=apprise.NotifyFormat.TEXT, timeout=_DEADLINE_SECONDS
-        ).results
-    except Exception:  # noqa: BLE001 - as below; whoever reports a failure must not fail of it
-        results = ()
-    for name, result in zip_longest(names, results):
-        if not result:
-            problems.append(f"{name} did not take the message: {_reason(result)}")
-    return problems
+            found[number] = NotTold(str(error))
+    results: Sequence[Any] = ()
+    is_broken = False
+    if reached:
+        try:
+            results = sender.notify(
+                text,
+                title=subject,
+                body_format=apprise.NotifyFormat.TEXT,
+                timeout=_DEADLINE_SECONDS,
+            ).results
+        except Exception:  # noqa: BLE001 - as below; whoever reports a failure must not fail of it
+            is_broken = True
+    for number, result in zip_longest(reached, results):
+        if number is not None:
+            is_late = is_broken or (result is not None and result.status.name == "TIMEOUT")
+            problem = f"{to[number].setting} did not take the message: {_reason(result)}"
+            found[number] = None if result else NotTold(problem, may_have_arrived=is_late)
+    return [found[number] for number in range(len(to))]
 
 
 def _reason(result: "NotifyResult | None") -> str:

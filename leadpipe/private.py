@@ -10,6 +10,7 @@ from pathlib import Path
 
 _OTHERS = 0o077
 _CAN_READ = 0o044
+_SHOWN = 3
 
 
 def keep_private() -> None:
@@ -39,6 +40,15 @@ def wider_paths(data_dir: Path) -> Iterator[Path]:
         is_shared = path.name == "published" and not mode & 0o007
         if mode & _CAN_READ and not is_shared:
             yield path
+
+
+def said_of_others(data_dir: Path) -> str | None:
+    """What others can read of a data folder, and the command that mends it; None where they cannot."""
+    wide = list(wider_paths(data_dir))
+    if not wide:
+        return None
+    shown = ", ".join(map(str, wide[:_SHOWN])) + (" and more" if wide[_SHOWN:] else "")
+    return f"others at this machine can read {shown}: chmod -R go-rwx {data_dir}"
 
 
 def _can_enter(folder: Path) -> bool:

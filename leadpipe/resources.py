@@ -14,6 +14,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from leadpipe import tracing
+from leadpipe.catalog import meanings_of, short_type
 from leadpipe.connections import connect_posthog
 from leadpipe.errors import (
     BucketUnavailable,
@@ -122,17 +123,28 @@ def _cell(value: object, longest: int) -> str | int | float | bool | None:
 
 
 def column_schema(connection: duckdb.DuckDBPyConnection, table: str) -> dg.TableSchema:
-    """A table's columns and types, for the asset's `dagster/column_schema`."""
+    """A table's columns, their types and what they mean, for the asset's `dagster/column_schema`."""
+    meanings = meanings_of(table)
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 name=str(name),
-                type=str(kind),
+                type=short_type(str(kind)),
+                description=meanings.get(str(name)),
                 constraints=dg.TableColumnConstraints(nullable=is_nullable == "YES"),
             )
             for name, kind, is_nullable, *_ in connection.execute(f"DESCRIBE {table}").fetchall()
         ]
     )
+
+
+def about(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, dg.MetadataValue]:
+    """How many rows a table has, and its columns, under the names by which the UI knows them."""
+    rows = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return {
+        "dagster/row_count": dg.MetadataValue.int(int(rows[0]) if rows else 0),
+        "dagster/column_schema": dg.MetadataValue.table_schema(column_schema(connection, table)),
+    }
 
 
 def _step_name() -> str | None:

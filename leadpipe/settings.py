@@ -6,21 +6,24 @@ repr, log line or error text shows them. Here stands what all share; a domain br
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar, overload
+from typing import Annotated, ClassVar, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadpipe.domains import HasSettings, owners, parts
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import mistakes
+from leadpipe.zones import ZoneName
 
 HISTORY_DAYS = 365
+_OWNER = re.compile(r"team:\w+|[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 SectionT = TypeVar("SectionT", bound="Settings")
 
 
@@ -41,6 +44,33 @@ def _collector(value: str | None) -> str | None:
             "only the base address belongs here; a key goes into OTEL_EXPORTER_OTLP_HEADERS"
         )
     return value
+
+
+def _owners(value: object) -> object:
+    found = (
+        [one.strip() for one in value.split(",") if one.strip()]
+        if isinstance(value, str)
+        else value
+    )
+    for one in found if isinstance(found, list) else ():
+        if not _OWNER.fullmatch(one):
+            raise ValueError(f"{one} is neither a mail address nor a team such as team:data")
+    return found
+
+
+def _repository(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if (
+        parts.scheme != "https"
+        or not re.search(r"github|gitlab", parts.netloc)
+        or "@" in parts.netloc
+    ):
+        raise ValueError(
+            "it is no repository on GitHub or GitLab; write it as https://github.com/acme/leadpipe/tree/main"
+        )
+    return value.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -91,6 +121,18 @@ class Settings(BaseSettings):
         description="How often schedules run, where it is not as built in. Default: schedules.toml in the "
         "data folder.",
     )
+    asset_owners: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_owners)] = Field(
+        (),
+        alias="LEADPIPE_ASSET_OWNERS",
+        description="Who owns the assets in the Dagster UI: mail addresses, or teams such as team:data, "
+        "separated by commas.",
+    )
+    code_url: Annotated[str | None, AfterValidator(_repository)] = Field(
+        None,
+        alias="LEADPIPE_CODE_URL",
+        description="The repository on GitHub or GitLab that the Dagster UI links assets' code to, such as "
+        "https://github.com/acme/leadpipe/tree/main. Default: the files on this machine.",
+    )
     dagster_home: Path | None = Field(
         None,
         alias="DAGSTER_HOME",
@@ -137,8 +179,36 @@ class Settings(BaseSettings):
     alert_to: Annotated[SecretStr | None, AfterValidator(_addresses)] = Field(
         None,
         alias="LEADPIPE_ALERT_TO",
-        description="Who is told of alerts, daily summaries, failed runs and red checks: apprise's addresses "
+        description="Who is told of alerts, the morning, failed runs and red checks: apprise's addresses "
         "of chats, mail, SMS and more, separated by spaces or commas.",
+    )
+    alert_timezone: ZoneName = Field(
+        "UTC",
+        alias="LEADPIPE_ALERT_TIMEZONE",
+        description="The team's time zone (IANA name): its days are those of the page Today, and the morning "
+        "message comes at 8 there.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_WEBHOOK_URL",
+        description="A chat webhook that only alerts and morning messages are posted to, as JSON "
+        "({text: …}).",
+    )
+    alert_smtp_url: SecretStr | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_SMTP_URL",
+        description="A server that only alerts and morning messages are mailed through: "
+        "smtp://user:password@host:25, or smtps://.",
+    )
+    alert_mail_from: str = Field(
+        "leadpipe@localhost",
+        alias="LEADPIPE_ALERT_MAIL_FROM",
+        description="Sender of mailed alerts.",
+    )
+    alert_mail_to: str | None = Field(
+        None,
+        alias="LEADPIPE_ALERT_MAIL_TO",
+        description="Who gets mailed alerts; several separated by commas.",
     )
     failure_webhook_url: SecretStr | None = Field(
         None,
@@ -146,6 +216,11 @@ class Settings(BaseSettings):
         description="A chat webhook that only failed runs and red checks are posted to, as JSON ({text: …}).",
     )
 
+    log_level: Literal["INFO", "WARNING", "ERROR"] = Field(
+        "WARNING",
+        alias="LEADPIPE_LOG_LEVEL",
+        description="What runs print where Dagster was started, from this level on; the UI shows all.",
+    )
     otlp_endpoint: Annotated[str | None, AfterValidator(_collector)] = Field(
         None,
         alias="LEADPIPE_OTLP_ENDPOINT",
@@ -167,6 +242,11 @@ class Settings(BaseSettings):
     def schedules_path(self) -> Path:
         """The file of schedules, which need not exist."""
         return self.schedules_file or self.data_dir / "schedules.toml"
+
+    @property
+    def mornings_path(self) -> Path:
+        """Where it is kept who was told the morning message."""
+        return self.data_dir / "mornings.sqlite"
 
     @property
     def landing_dir(self) -> Path:
@@ -253,7 +333,8 @@ def load_settings(section: type[Settings] | None = None, /, **overrides: object)
         return (section or whole_settings())(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError("; ".join(lines)) from None

@@ -186,6 +186,12 @@ def a_command_each() -> list[tuple[tuple[str, ...], str | None]]:
     return [(("--help",), None), (("days",), "events"), *helped]
 
 
+def test_the_help_of_all_loads_next_to_nothing():
+    """It is there at once: neither a database nor settings, tables or clients are needed to list commands."""
+    heavy = {"duckdb", "pydantic", "httpx", "rich", "jinja2", "numpy", "asyncio", "sqlite3"}
+    assert not loaded_by("--help") & heavy
+
+
 @pytest.mark.parametrize(("words", "own"), a_command_each())
 def test_a_command_loads_its_own_domain_only(words, own):
     """Nothing of Dagster, of pages, of pandas, and no part of another domain."""

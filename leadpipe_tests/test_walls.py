@@ -30,11 +30,11 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
 @pytest.mark.parametrize(
     ("pattern", "outside"),
     [
-        (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py",)),
+        (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py", "leadpipe/terminal.py")),
         (r"\bduckdb\.connect\(", ("leadpipe/warehouse/",)),
         (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("posthog_sandbox/",)),
         (r"^\s*(import|from) numpy\b", ("posthog_sandbox/", "leadpipe/draws/")),
-        (r"(?<![.\w])print\(", ("posthog_sandbox/server.py",)),
+        (r"(?<![.\w])(?<!def )print\(", ("posthog_sandbox/server.py",)),
         (r"\bposthog_sandbox\b", ("leadpipe/cli/demo", "posthog_sandbox/")),
     ],
 )

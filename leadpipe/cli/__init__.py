@@ -4,12 +4,15 @@ Tables for people, `--json` and `--csv` for programs. Results go to stdout, ever
 stands what loads a command when it is typed; a domain's commands are in its `commands.py`.
 """
 
+import shutil
 import sys
+import textwrap
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 import click
+import click.shell_completion
 
 from leadpipe import __version__, domains
 from leadpipe.errors import DomainMisfit, LeadpipeError
@@ -25,6 +28,7 @@ _FRAME = {
         "restore": "Bring an archive back to an empty data folder.",
     },
     "leadpipe.cli.tables": {"tables": "Say which tables are published, and how others read them."},
+    "leadpipe.cli.today": {"today": "Say what is new since yesterday, or send it as a message."},
     "leadpipe.cli.demo": {
         "demo": "Sync invented traffic from a PostHog sandbox, and show what came out.",
         "sandbox": "Run a PostHog to try things on.",
@@ -32,6 +36,7 @@ _FRAME = {
     "leadpipe.cli.serve": {"serve": "Serve the page, PostHog's webhook and the cron endpoints."},
     "leadpipe.cli.dagster": {"dagster": "Serve the Dagster UI behind the page's login."},
     "leadpipe.cli.access": {"access": "Say who is logged in and what they did."},
+    "leadpipe.cli.completion": {"completion": "Let a shell complete what is typed."},
     "leadpipe.cli.up": {"up": "Start the Dagster UI, its daemon and the web page."},
 }
 
@@ -60,6 +65,17 @@ class _Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._lines[name]) for name in self.list_commands(ctx)])
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The commands by their lines of help, without importing one of them for each Tab."""
+        known = [
+            click.shell_completion.CompletionItem(name, help=self._lines[name])
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
+        ]
+        return known + click.Command.shell_complete(self, ctx, incomplete)
+
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - click's own
         forgive_encodings()
         keep_private()
@@ -69,7 +85,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except LeadpipeError as error:
-            raise click.ClickException(said_to(sys.stderr, str(error))) from None
+            raise click.ClickException(_in_lines(said_to(sys.stderr, str(error)))) from None
 
     @cached_property
     def _lines(self) -> dict[str, str]:
@@ -90,6 +106,14 @@ class _Group(click.Group):
             for package in domains.packages()
         ]
         return [*_FRAME.items(), *brought]
+
+
+def _in_lines(text: str) -> str:
+    """An error's text, on a terminal in lines of whole words, after `Error: `."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - len("Error: "), 10)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

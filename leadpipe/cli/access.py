@@ -176,7 +176,7 @@ def sessions(*, output: str | None) -> None:
         for one in found
     )
     names = ("session", "person", "role", "address", "started_at", "ends_at")
-    emit(Rows(names, rows), output, title="Sessions")
+    emit(Rows(names, rows), output, title="Sessions", drop=("role", "ends_at", "address"))
 
 
 @access.command()

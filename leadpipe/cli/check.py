@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
+from rich.markup import escape
 
 from leadpipe.cli import safety
 from leadpipe.cli.findings import Finding
@@ -34,8 +35,7 @@ def check(*, as_json: bool) -> None:
     for finding in _findings():
         findings.append(finding)
         if not as_json:
-            console.print(f"{_SIGNS[finding.verdict]} {finding.what}: ", end="")
-            console.print(finding.text, markup=False, soft_wrap=True)
+            console.print(f"{_SIGNS[finding.verdict]} {escape(f'{finding.what}: {finding.text}')}")
     if as_json:
         print_json([asdict(finding) for finding in findings])
     if any(finding.verdict == "wrong" for finding in findings):

@@ -18,7 +18,12 @@ from leadpipe.settings import load_settings
     help="A Dagster workspace file with further code. Default: leadpipe's definitions.",
 )
 @click.option("--daemon", "with_daemon", is_flag=True, help="Run schedules and sensors, too.")
-def dagster(*, host: str, port: int, workspace: Path | None, with_daemon: bool) -> None:
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Log what schedules and sensors do, not only errors."
+)
+def dagster(
+    *, host: str, port: int, workspace: Path | None, with_daemon: bool, verbose: bool
+) -> None:
     """Serve the Dagster UI as dagster-webserver does, behind leadpipe's door; stop with Ctrl-C.
 
     It takes commands from its own page only, and answers this machine only. With LEADPIPE_WEB_NAMES, or
@@ -40,6 +45,7 @@ def dagster(*, host: str, port: int, workspace: Path | None, with_daemon: bool) 
         port=port,
         workspace=workspace,
         with_daemon=with_daemon,
+        is_verbose=verbose,
         say=lambda text: notes.print(text, markup=False),
     )
 

@@ -13,12 +13,13 @@ from leadpipe.cli.demo_sandbox import (
     settings_for,
     start_sandbox,
 )
-from leadpipe.cli.output import console, notes
-from leadpipe.cli.processes import program, run_until_stopped
+from leadpipe.cli.output import console, step
+from leadpipe.cli.processes import activation, program, run_until_stopped
 from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.domains import HasTrial, parts
 from leadpipe.errors import ConfigurationError
-from leadpipe.settings import load_settings
+from leadpipe.published import reading
+from leadpipe.settings import Settings, load_settings
 
 _AHEAD_DAYS = 7
 
@@ -65,8 +66,9 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     traffic = kept_traffic(settings) or Traffic(
         port, events, days + _AHEAD_DAYS, seed, end.isoformat()
     )
-    notes.print(f"Starting a PostHog sandbox with {traffic.events:,} events …")
-    with start_sandbox(settings, traffic) as server:
+    with step(f"Starting a PostHog sandbox with {traffic.events:,} events"):
+        server = start_sandbox(settings, traffic)
+    with server:
         keep_traffic(settings, traffic)
         configured = settings_for(server)
         problems = [
@@ -75,9 +77,36 @@ def demo(*, events: int, days: int, seed: int, port: int) -> None:
     for _, part in parts(HasTrial):
         console.print()
         part.show(configured)
-    console.print(f"\nNext: {program('up')}, {program('--help')}.")
+    console.print(f"\n{_account(configured, traffic)}", markup=False)
+    console.print(f"\n{_next_steps()}", markup=False, no_wrap=True, overflow="ignore", crop=False)
     if problems:
         raise click.exceptions.Exit(1)
+
+
+def _account(settings: Settings, traffic: Traffic) -> str:
+    """Why fewer events are here than were invented."""
+    [[stored]] = reading.query(
+        settings.published_dir, "SELECT coalesce(sum(warehouse_events), 0)::BIGINT FROM event_days"
+    ).rows
+    return (
+        f"{traffic.events:,} events were invented over {traffic.days:,} days, the last of them "
+        f"before {traffic.end[:10]}; {stored:,} are here. The others are dated after this moment and come "
+        "as time passes, are second copies of an event that counts once, or are of a name that no table uses."
+    )
+
+
+def _next_steps() -> str:
+    """What to type now, as it works here."""
+    steps = {
+        program("up"): "shows it in the browser",
+        program("leads list"): "who wants what",
+        program("--help"): "the rest",
+    }
+    longest = max(map(len, steps))
+    lines = ["Next:", *(f"  {typed:{longest}}  {what}" for typed, what in steps.items())]
+    if line := activation():
+        lines.append(f"After `{line}` it is `leadpipe` alone.")
+    return "\n".join(lines)
 
 
 @click.command(

@@ -1,6 +1,7 @@
 """Programs that a command starts, watches, and takes down again."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -79,12 +80,32 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def program(words: str) -> str:
-    """How the reader types a command: with the path by which this program was started, where it needs one."""
-    typed = Path(sys.argv[0])
-    name = (
-        "leadpipe"
-        if shutil.which("leadpipe") or typed.name != "leadpipe"
-        else os.path.relpath(typed)
-    )
-    return f"`{name} {words}`"
+def program(words: str = "") -> str:
+    """How a command is typed here: with a path, unless the shell finds this very program.
+
+    Args:
+        words: the command and its options.
+    """
+    typed, beside = Path(sys.argv[0]), Path(sys.executable).with_name("leadpipe")
+    ours = [each for each in (typed, beside) if each.name == "leadpipe" and each.exists()]
+    found = shutil.which("leadpipe")
+    if found and any(each.samefile(found) for each in ours):
+        name = "leadpipe"
+    elif ours:
+        name = _from_here(ours[0])
+    else:
+        name = f"{_from_here(Path(sys.executable))} -m leadpipe"
+    return f"{name} {words}".rstrip()
+
+
+def activation() -> str | None:
+    """The line after which `leadpipe` is found; None where it is found already, or there is no such line."""
+    script = Path(sys.executable).with_name("activate")
+    if program() == "leadpipe" or not script.exists():
+        return None
+    return f". {_from_here(script)}"
+
+
+def _from_here(path: Path) -> str:
+    whole = str(path.absolute())
+    return shlex.quote(min(os.path.relpath(whole), whole, key=len))

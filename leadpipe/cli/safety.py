@@ -14,8 +14,9 @@ from pydantic import SecretStr
 
 from leadpipe.cli.findings import Finding
 from leadpipe.errors import LeadpipeError
-from leadpipe.private import can_others_read, wider_paths
+from leadpipe.private import can_others_read, said_of_others
 from leadpipe.settings import Settings
+from leadpipe.web.caller import has_login
 from leadpipe.web.kept import kept_secret
 from leadpipe.web.people import People
 from leadpipe.web.roles import Role
@@ -24,7 +25,6 @@ from leadpipe.web.sign_on import PASSED_ON, PROBE
 from leadpipe.web.signing import can_sign, check_length, check_posthog_secret, check_signing_secret
 
 _ANSWER_SECONDS = 5.0
-_SHOWN = 3
 _KEPT = ("session_key", "admin_token", "dagster_key")
 
 
@@ -80,14 +80,15 @@ def _endpoints(settings: WebSettings) -> Finding:
     secrets = {
         "POSTHOG_WEBHOOK_SECRET": settings.posthog_webhook_secret,
         "CRON_SECRET": settings.cron_secret,
+        "LEADPIPE_METRICS_SECRET": settings.metrics_secret,
     }
     missing = ", ".join(name for name, secret in secrets.items() if secret is None)
     if missing:
-        who = "are closed" if settings.is_public else "answer this machine only"
+        who = "are closed" if has_login(settings) else "answer this machine only"
         return Finding(
-            "ok", "web page", f"webhook and cron without a secret {who}: {missing} not set"
+            "ok", "web page", f"webhook, cron and metrics without a secret {who}: {missing} not set"
         )
-    text = "webhook and cron are secured"
+    text = "webhook, cron and metrics are secured"
     webhook = settings.posthog_webhook_secret
     if webhook is not None and not can_sign(webhook):
         text += (
@@ -150,11 +151,8 @@ def _accounts(data_dir: Path) -> Iterator[Finding]:
 
 
 def _files(data_dir: Path) -> Iterator[Finding]:
-    wide = list(wider_paths(data_dir))
-    if wide:
-        shown = ", ".join(map(str, wide[:_SHOWN])) + (" and more" if wide[_SHOWN:] else "")
-        text = f"others at this machine can read {shown}: chmod -R go-rwx {data_dir}"
-        yield Finding("warning", "files", text)
+    if wide := said_of_others(data_dir):
+        yield Finding("warning", "files", wide)
     elif data_dir.is_dir():
         yield Finding("ok", "files", f"only their owner can read {data_dir}")
     env = Path(".env")

@@ -14,8 +14,9 @@ from leadpipe.settings import load_settings
 def serve(*, host: str | None, port: int | None) -> None:
     """Serve the page, PostHog's webhook and the cron endpoints; stop with Ctrl-C.
 
-    The page is /admin/sync. Runs are started through the Dagster UI's address (LEADPIPE_DAGSTER_URL);
-    `leadpipe up` starts both. Without POSTHOG_WEBHOOK_SECRET it listens on loopback only.
+    The pages begin with Today; /admin/sync is System. Runs are started through the Dagster UI's address
+    (LEADPIPE_DAGSTER_URL); `leadpipe up` starts both. Without POSTHOG_WEBHOOK_SECRET it listens on
+    loopback only.
 
     \b
     Examples:

@@ -32,7 +32,12 @@ def tables(*, script: Path | None, personal: bool, output: str | None) -> None:
     """
     folder = load_settings(Settings).published_dir
     if script is None:
-        emit(published_tables(folder), output, title="Published tables")
+        emit(
+            published_tables(folder),
+            output,
+            title="Published tables",
+            drop=("files", "is_personal"),
+        )
         return
     script.write_text(views_sql(folder, with_personal=personal), encoding="utf-8")
     notes.print(f"Written: {script}. Open it with `duckdb -init {script}`.")

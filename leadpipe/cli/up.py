@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import time
 
 import click
 
@@ -30,25 +31,27 @@ _HERE = ("127.0.0.1", "localhost")
     type=click.IntRange(1, 65_535),
     help="Of the web page. Default: LEADPIPE_WEB_PORT, else 3002.",
 )
-def up(*, port: int, page_port: int | None) -> None:
+@click.option("--verbose", "-v", is_flag=True, help="Show what runs, schedules and sensors log.")
+def up(*, port: int, page_port: int | None, verbose: bool) -> None:
     """Start the Dagster UI, its daemon and the web page on the data that is there; stop with Ctrl-C.
 
     After `leadpipe demo`, and as long as no POSTHOG_API_KEY is set, the demo's sandbox is started too;
     its page views then arrive by webhook while you look at the page.
 
     \b
-    Example:
+    Examples:
       leadpipe up
+      leadpipe up -v
     """
     settings = load_settings(WebSettings, **({"web_port": page_port} if page_port else {}))
     _need_port(port)
     home = ensure_dagster_home(settings)
     ui = f"http://127.0.0.1:{port}"
     prefix = PREFIX if settings.is_public else ""
-    ready = {f"{ui}/healthz": f"Dagster UI: {ui}{prefix}"}
+    ready = {f"{ui}/readyz": f"Dagster UI: {ui}{prefix}"}
     if settings.web_host in _HERE and settings.web_port:  # elsewhere its own line says where it is
         page = f"http://{settings.web_host}:{settings.web_port}"
-        ready[f"{page}/healthz"] = f"Page: {page}/admin/sync"
+        ready[f"{page}/healthz"] = f"Page: {page}/"
     traffic = kept_traffic(settings) if settings.posthog_api_key is None else None
     server = (
         start_sandbox(
@@ -71,13 +74,23 @@ def up(*, port: int, page_port: int | None) -> None:
             notes.print(f"The demo's PostHog sandbox: {server.url}")
             extra |= environment_for(server)
         notes.print("Starting Dagster and the page …")
+        began = time.monotonic()
         dagster = [sys.executable, "-m", "leadpipe", "dagster", "--daemon", "--port", str(port)]
+        if verbose:
+            dagster.append("--verbose")
+            extra["LEADPIPE_LOG_LEVEL"] = "INFO"
         code = run_until_stopped(
             [dagster, [sys.executable, "-m", "leadpipe", "serve"]],
             extra,
             urls=tuple(ready),
             on_ready=lambda: notes.print(
-                "\n".join(["Ready; Ctrl-C stops all:", *ready.values()]), markup=False
+                "\n".join(
+                    [
+                        f"Ready after {time.monotonic() - began:.0f} s; Ctrl-C stops all:",
+                        *ready.values(),
+                    ]
+                ),
+                markup=False,
             ),
         )
         raise click.exceptions.Exit(code)

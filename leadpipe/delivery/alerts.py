@@ -5,9 +5,8 @@ What has been told is kept in `delivery_alerts`, so that neither a restart nor a
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -16,21 +15,15 @@ from leadpipe.notices import Receiver, send
 _WINDOW = timedelta(hours=24)
 _REMINDER = timedelta(hours=24)
 _LEAST_FOR_A_RATE = 5
-_SUMMARY = "daily summary"
-_SUMMARY_AT = time(8)
 
 
 @dataclass(frozen=True)
 class AlertRules:
-    """Thresholds: unresolved failed leads, success rate in percent over 24 hours, age of the oldest.
-
-    `zone` is the team's (IANA): the daily summary comes at 8 in the morning there.
-    """
+    """Thresholds: unresolved failed leads, success rate in percent over 24 hours, age of the oldest."""
 
     failed: int = 10
     success_rate: float = 95.0
     oldest: timedelta = timedelta(hours=24)
-    zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Alert:
 def due_alerts(
     connection: duckdb.DuckDBPyConnection, rules: AlertRules, *, now: datetime
 ) -> list[Alert]:
-    """What should be told now: rules that began or ended to hold, a reminder a day, a summary a day."""
+    """What should be told now: rules that began or ended to hold, a reminder a day."""
     told = {
         rule: (is_firing, at)
         for rule, is_firing, at in connection.execute(
@@ -59,19 +52,7 @@ def due_alerts(
         is_reminder = alert.is_firing and at is not None and now - at >= _REMINDER
         if is_news or is_reminder:
             alerts.append(alert)
-    _, last = told.get(_SUMMARY, (False, None))
-    if last is None or last < _latest_morning(now, rules.zone):
-        alerts.append(Alert(_SUMMARY, is_firing=False, message=_summary(connection, now)))
     return alerts
-
-
-def _latest_morning(now: datetime, zone: str) -> datetime:
-    """The latest 8 o'clock of the team, whatever its clocks did since."""
-    local = now.astimezone(ZoneInfo(zone))
-    morning = datetime.combine(local.date(), _SUMMARY_AT, local.tzinfo)
-    if morning > local:
-        morning = datetime.combine(local.date() - timedelta(days=1), _SUMMARY_AT, local.tzinfo)
-    return morning
 
 
 def keep_told(
@@ -138,25 +119,6 @@ def _judged(connection: duckdb.DuckDBPyConnection, rules: AlertRules, now: datet
             else "the partner takes leads again",
         ),
     ]
-
-
-def _summary(connection: duckdb.DuckDBPyConnection, now: datetime) -> str:
-    new, succeeded, failed, waiting = _one(
-        connection,
-        """
-        SELECT count(*) FILTER (taken_in_at >= $since),
-               count(*) FILTER (state = 'succeeded' AND finished_at >= $since),
-               count(*) FILTER (state = 'failed' OR state = 'unknown' AND next_attempt_at IS NULL),
-               count(*) FILTER (state IN ('pending', 'sent', 'retrying')
-                                OR state = 'unknown' AND next_attempt_at IS NOT NULL)
-        FROM lead_deliveries
-        """,
-        {"since": now - _WINDOW},
-    )
-    return (
-        f"in 24 hours {new} leads came in and {succeeded} were delivered; "
-        f"{waiting} are on their way, {failed} need a person"
-    )
 
 
 def _one(

@@ -4,20 +4,20 @@ from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 
+from leadpipe.catalog import ON_DEMAND, SENT, table_of
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
 from leadpipe.delivery.service import deliver_due, reconcile
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.partitions import DAILY, days_of
-from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
+from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
 
 _LONGEST_SECONDS = 600.0
 
 
 @dg.asset(
     deps=["raw_events"],
-    group_name="delivery",
+    group_name=SENT,
     kinds={"duckdb"},
-    owners=["team:data"],
     pool="delivery",
 )
 def lead_deliveries(
@@ -45,7 +45,7 @@ def lead_deliveries(
                 "SELECT channel, state, count(*) AS leads, min(next_attempt_at) AS next_attempt_at "
                 "FROM lead_deliveries GROUP BY ALL ORDER BY ALL",
             )
-            schema = column_schema(connection, "lead_deliveries")
+            shown = about(connection, "lead_deliveries")
     if report.stopped:
         context.log.warning("%s", report.stopped)
     return dg.MaterializeResult(
@@ -62,7 +62,7 @@ def lead_deliveries(
             "a person decides": report.undecided,
             "stopped": report.stopped or "no",
             "leads by state": table,
-            "dagster/column_schema": schema,
+            **shown,
         }
     )
 
@@ -71,10 +71,10 @@ def lead_deliveries(
     deps=["lead_deliveries"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="reconciliation",
+    group_name=ON_DEMAND,
     kinds={"duckdb"},
-    owners=["team:data"],
     pool="delivery",
+    metadata=table_of("reconciliations"),
 )
 def reconciliation(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[DeliverySettings]

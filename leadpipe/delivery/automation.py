@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from leadpipe.automation import TICK_SECONDS, asset_job, at_most, hindrance
+from leadpipe.alerting import alert_receivers
+from leadpipe.automation import TICK_SECONDS, asset_job, at_most, hindrance, nothing_to_do
 from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
-from leadpipe.delivery.connecting import alert_receivers
 from leadpipe.delivery.handovers import HandOvers
 from leadpipe.delivery.lists import due_leads
 from leadpipe.delivery.settings import DeliverySettings
@@ -18,13 +18,13 @@ from leadpipe.resources import WarehouseResource
 
 delivery_job = asset_job(
     "delivery",
-    selection=dg.AssetSelection.groups("delivery"),
+    selection=dg.AssetSelection.assets("lead_deliveries"),
     description="Deliver captured leads to the partner; ask about what is unknown, retry what is due.",
     tags=at_most(hours=1),
 )
 reconciliation_job = asset_job(
     "reconcile",
-    selection=dg.AssetSelection.groups("reconciliation"),
+    selection=dg.AssetSelection.assets("reconciliation"),
     description="Compare delivered leads with the partner's own list, in both directions.",
     tags=at_most(hours=1),
 )
@@ -38,10 +38,12 @@ reconciliation_job = asset_job(
 )
 def deliver_captured_leads(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[DeliverySettings]
-) -> dg.RunRequest | dg.SkipReason:
+) -> dg.RunRequest | dg.SkipReason | dg.SensorResult:
     """A run when there may be something to deliver, and none is under way."""
     if settings.npa_api_url is None:
-        return dg.SkipReason("NPA_API_URL is not set; leads wait in the outbox")
+        return nothing_to_do(
+            context, "lead_deliveries", "NPA_API_URL is not set; leads wait in the outbox"
+        )
     latest = {
         name: str(event.timestamp) if event else ""
         for name in ("raw_events", "webhook_events")
@@ -96,7 +98,7 @@ def reconcile_yesterday(
 @dg.sensor(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells when deliveries fail, once when it begins and once when it ends; a summary a day.",
+    description="Tells when deliveries fail, once when it begins and once when it ends.",
 )
 def alert_about_deliveries(
     context: dg.SensorEvaluationContext,
@@ -111,7 +113,6 @@ def alert_about_deliveries(
         settings.alert_failed,
         settings.alert_success_rate,
         timedelta(hours=settings.alert_oldest_hours),
-        settings.alert_timezone,
     )
     try:
         place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options, notes
+from leadpipe.cli.output import console, emit, exact_option, format_options, notes
 from leadpipe.delivery import lists
 from leadpipe.delivery.connecting import delivery_place
 from leadpipe.delivery.delivery_command import delivery
@@ -119,7 +119,14 @@ def list_failed(
         limit=limit,
     )
     without = _SHOWN if output is None else ()
-    emit(rows, output, title="Failed leads", empty="No failed lead.", without=without)
+    emit(
+        rows,
+        output,
+        title="Failed leads",
+        empty="No failed lead.",
+        without=without,
+        drop=("session_id", "email", "created_at", "phone", "full_name", "retry_count", "channel"),
+    )
     if count := len(HandOvers(settings.hand_overs_path).aside()):
         notes.print(f"{count} of what came over HTTP is set aside: `leadpipe failed aside`.")
 
@@ -151,6 +158,7 @@ def show_aside(*, forget: bool, show_pii: bool, output: str | None) -> None:
 @failed.command("show")
 @click.argument("lead_id", metavar="ID", type=NUMBER)
 @_PII
+@exact_option
 def show_failed(*, lead_id: int, show_pii: bool) -> None:
     """One failed lead with its whole history.
 
@@ -329,7 +337,14 @@ def list_succeeded(
         rows = Rows(lists.EXPORT_COLUMNS, tuple(tuple(r[i] for i in kept) for r in rows.rows))
         output = "csv"
     without = (*_SHOWN, "partner_status_at", "has_response") if output is None else ()
-    emit(rows, output, title="Delivered leads", empty="No delivered lead.", without=without)
+    emit(
+        rows,
+        output,
+        title="Delivered leads",
+        empty="No delivered lead.",
+        without=without,
+        drop=("session_id", "attempts", "email", "phone", "full_name", "channel"),
+    )
 
 
 def _check_retriable(settings: DeliverySettings, lead_id: int) -> None:

@@ -15,7 +15,6 @@ from leadpipe.delivery.service import DeliveryPlace
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.http.addresses import checked_address
-from leadpipe.notices import Receiver, mail_server, receivers, text_webhook
 
 
 def connect_partner(settings: DeliverySettings) -> Partner:
@@ -78,20 +77,3 @@ def delivery_place(settings: DeliverySettings) -> DeliveryPlace:
         sent=sent_fields(checked_partner_fields(settings.npa_fields)),
         zone=settings.npa_timezone,
     )
-
-
-def alert_receivers(settings: DeliverySettings) -> list[Receiver]:
-    """Who is told of alerts about deliveries, beside the log."""
-    told = receivers("LEADPIPE_ALERT_TO", settings.alert_to)
-    if settings.alert_webhook_url is not None:
-        told.append(text_webhook("LEADPIPE_ALERT_WEBHOOK_URL", settings.alert_webhook_url))
-    if settings.alert_smtp_url is not None and settings.alert_mail_to:
-        told.append(
-            mail_server(
-                "LEADPIPE_ALERT_SMTP_URL",
-                settings.alert_smtp_url,
-                sender=settings.alert_mail_from,
-                to=settings.alert_mail_to,
-            )
-        )
-    return told

@@ -37,7 +37,13 @@ def stats(*, since: str | None, by_day: bool, output: str | None) -> None:
     folder = load_settings(DeliverySettings).published_dir
     start = period(since, now=datetime.now(UTC))
     rows = lists.by_day(folder, since=start) if by_day else lists.rates(folder, since=start)
-    emit(rows, output, title="Delivery", empty="No lead yet.")
+    emit(
+        rows,
+        output,
+        title="Delivery",
+        empty="No lead yet.",
+        drop=("given_up", "unknown", "waiting", "retrying"),
+    )
     if (reason := lists.breaker(folder)) is not None:
         notes.print(f"! the circuit breaker is open: {reason}", markup=False)
 
@@ -71,7 +77,7 @@ def answers(*, tried: Path | None, status: int, output: str | None) -> None:
     rows = [_row("own", rule) for rule in rules.own]
     rows += [_row("built in", rule) for rule in rules.built_in]
     columns = ("from", "means", "status", "fields", "values", "text")
-    emit(Rows(columns, tuple(rows)), output, title="What answers mean")
+    emit(Rows(columns, tuple(rows)), output, title="What answers mean", drop=("from", "status"))
 
 
 def _row(origin: str, rule: AnswerRule) -> tuple[object, ...]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from leadpipe.errors import DeliveryError
+from leadpipe.sqlite_files import connect
 from leadpipe.text import whole
 
 Kind = Literal["lead", "notice"]
-_BUSY_SECONDS = 10.0
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS handovers (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -185,14 +185,7 @@ class HandOvers:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(
-                sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA secure_delete = ON")
-                connection.executescript(_SCHEMA)
+            with closing(connect(self.path, _SCHEMA, is_acknowledged=True)) as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise DeliveryError(

@@ -233,7 +233,8 @@ def due_leads(folder: Path, *, now: datetime) -> int:
 def _with_leads(rows: Rows, *, who: Person | None, region: str, limit: int, show_pii: bool) -> Rows:
     """The last column, a lead's data, as columns of its own; masked unless asked for."""
     index = rows.columns.index("lead_data")
-    session = rows.columns.index("session_id")
+    # Conversations by SMS are often named by the number; older versions kept a partner's words as they were.
+    said = [rows.columns.index(name) for name in ("session_id", "error") if name in rows.columns]
     wide: list[tuple[object, ...]] = []
     for row in rows.rows:
         data = _data(str(row[index]))
@@ -242,9 +243,9 @@ def _with_leads(rows: Rows, *, who: Person | None, region: str, limit: int, show
         if len(wide) == limit:
             break
         cells = list(row[:index])
-        if not show_pii and cells[session] is not None:
-            # Conversations by SMS are often named by the number.
-            cells[session] = scrubbed(str(cells[session]), data)
+        for place in said if not show_pii else ():
+            if cells[place] is not None:
+                cells[place] = scrubbed(str(cells[place]), data)
         shown = data if show_pii else masked(data)
         wide.append((*cells, *(_cut(shown.get(name)) for name in FIELDS)))
     return Rows((*rows.columns[:index], *FIELDS), tuple(wide))

@@ -82,7 +82,7 @@ async def _take_notice(request: Request) -> Response:
         )
     except (BadPartnerEvent, UnreadableJson) as error:
         await _set_aside(web, body.decode("utf-8", "replace"), str(error))
-        raise Refusal(422, str(error)) from None
+        raise Refusal(422, scrubbed(str(error), {})) from None
     new = await _keep(web, "notice", [content], identity=event.event_id)
     return answer({"status": event.status, "duplicate": not new})
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 from leadpipe.settings import Settings
-from leadpipe.zones import ZoneName, checked_zone
+from leadpipe.zones import checked_zone
 
 
 def _zone(name: str | None) -> str | None:
@@ -89,13 +89,13 @@ class DeliverySettings(Settings):
     npa_webhook_secret: SecretStr | None = Field(
         None,
         description="What the partner's webhook must send or sign with (Standard Webhooks). Without it only "
-        "this machine may call /api/webhooks/partner.",
+        "this machine may call /api/webhooks/partner, and nobody where the page has a login.",
     )
     leads_secret: SecretStr | None = Field(
         None,
         alias="LEADPIPE_LEADS_SECRET",
         description="What a caller of POST /api/leads must send as `Authorization: Bearer …`. "
-        "Without it only this machine may call.",
+        "Without it only this machine may call, and nobody where the page has a login.",
     )
     lead_phone_region: str = Field(
         "US",
@@ -142,32 +142,6 @@ class DeliverySettings(Settings):
         gt=0,
         alias="LEADPIPE_ALERT_OLDEST_HOURS",
         description="Age of the oldest unresolved lead from which an alert is sent.",
-    )
-    alert_timezone: ZoneName = Field(
-        "UTC",
-        alias="LEADPIPE_ALERT_TIMEZONE",
-        description="The team's time zone (IANA name); the daily summary of deliveries comes at 8 "
-        "in the morning there.",
-    )
-    alert_webhook_url: SecretStr | None = Field(
-        None,
-        alias="LEADPIPE_ALERT_WEBHOOK_URL",
-        description="A chat webhook that only alerts and daily summaries are posted to, as JSON ({text: …}).",
-    )
-    alert_smtp_url: SecretStr | None = Field(
-        None,
-        alias="LEADPIPE_ALERT_SMTP_URL",
-        description="A server that only alerts are mailed through: smtp://user:password@host:25, or smtps://.",
-    )
-    alert_mail_from: str = Field(
-        "leadpipe@localhost",
-        alias="LEADPIPE_ALERT_MAIL_FROM",
-        description="Sender of mailed alerts.",
-    )
-    alert_mail_to: str | None = Field(
-        None,
-        alias="LEADPIPE_ALERT_MAIL_TO",
-        description="Who gets mailed alerts; several separated by commas.",
     )
 
     @property

@@ -5,6 +5,7 @@ from typing import cast
 
 import dagster as dg
 
+from leadpipe.catalog import ON_DEMAND, table_of
 from leadpipe.connections import connect_capture
 from leadpipe.draws.cohort import CohortMode, ensure_draw_cohort, participants_of
 from leadpipe.draws.drawing import freeze, run
@@ -18,10 +19,11 @@ from leadpipe.draws.settings import DrawsSettings
 from leadpipe.errors import ConfigurationError
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.posthog import CallCounts, PostHog
+from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
-    column_schema,
+    about,
     failing_clearly,
     preview,
 )
@@ -46,9 +48,8 @@ def _calls(before: CallCounts, client: PostHog) -> dict[str, float]:
     deps=["raw_events"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="draws",
+    group_name=ON_DEMAND,
     kinds={"duckdb"},
-    owners=["team:promotions"],
     pool="warehouse",
 )
 def draw_participants(
@@ -89,7 +90,7 @@ def draw_participants(
                     f"FROM draw_participants WHERE draw_date = DATE '{last}' "
                     "ORDER BY points DESC, last_recharge_at DESC",
                 ),
-                "dagster/column_schema": column_schema(connection, "draw_participants"),
+                **about(connection, "draw_participants"),
             },
             partition_key=last.isoformat(),
         )
@@ -100,9 +101,8 @@ def draw_participants(
     deps=[draw_participants],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="draws",
+    group_name=ON_DEMAND,
     kinds={"posthog"},
-    owners=["team:promotions"],
     pool="warehouse",
 )
 def draw_cohort(
@@ -147,10 +147,10 @@ def draw_cohort(
     deps=[draw_participants],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="draws",
+    group_name=ON_DEMAND,
     kinds={"duckdb"},
-    owners=["team:promotions"],
     pool="warehouse",
+    metadata=table_of("draws"),
 )
 def draw(
     context: dg.AssetExecutionContext,
@@ -201,10 +201,10 @@ def draw(
     deps=[draw],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="draws",
+    group_name=ON_DEMAND,
     kinds={"posthog"},
-    owners=["team:promotions"],
     pool="warehouse",
+    metadata=table_of("draw_winners"),
 )
 def draw_events(
     context: dg.AssetExecutionContext,
@@ -215,6 +215,7 @@ def draw_events(
     """The results of a draw as `draw_winner` and `draw_runner_up` events in PostHog, each exactly once.
 
     Source: `draw`. Each is looked for before it is sent and after; running it again sends what is missing.
+    Then the tables are published.
     """
     with failing_clearly(), posthog.client() as client:
         for draw_date in _dates(context):
@@ -236,4 +237,6 @@ def draw_events(
                 },
                 partition_key=draw_date.isoformat(),
             )
+        with warehouse.get_connection() as connection:
+            publish_tables(connection, settings.published_dir)
     return dg.MaterializeResult()

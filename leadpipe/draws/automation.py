@@ -6,9 +6,11 @@ from leadpipe.automation import KIND_TAG, asset_job, at_most
 from leadpipe.draws.settings import DrawsSettings
 from leadpipe.zones import day_in
 
+_ASSETS = ("draw_participants", "draw_cohort", "draw", "draw_events")
+
 draws_job = asset_job(
     "draws",
-    selection=dg.AssetSelection.groups("draws") | dg.AssetSelection.assets("published_tables"),
+    selection=dg.AssetSelection.assets(*_ASSETS),
     description="Who takes part on a date, its cohort in PostHog, its draw, the results as events.",
     tags=at_most(hours=2),
 )
@@ -32,9 +34,7 @@ def draw_every_day(
         return dg.SkipReason(
             f"LEADPIPE_PROMOTION_START is {start or 'not set'}: nobody to draw yet"
         )
-    assets = ["draw_participants", "draw_cohort"]
-    if settings.prizes_file is not None:
-        assets += ["draw", "draw_events", "published_tables"]
+    assets = _ASSETS if settings.prizes_file is not None else _ASSETS[:2]
     return dg.RunRequest(
         run_key=f"draws {today}",
         partition_key=today.isoformat(),

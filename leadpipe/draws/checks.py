@@ -12,9 +12,12 @@ from leadpipe.resources import PostHogConnection, WarehouseResource, preview
 _MOST_VERIFIED = 100
 
 
-@dg.asset_check(asset=draw_participants, pool="warehouse")
+@dg.asset_check(asset=draw_participants, pool="warehouse", blocking=True)
 def every_participant_is_eligible_once(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """On each date a number takes part once, with at least one point, an entry a point, not blocked."""
+    """On each date a number takes part once, with at least one point, an entry a point, not blocked.
+
+    Otherwise there is neither cohort nor draw.
+    """
     with warehouse.get_connection() as connection:
         wrong, blocked, repeated, rows = connection.execute("""
             SELECT
@@ -137,9 +140,12 @@ def cohort_has_the_participants(
     )
 
 
-@dg.asset_check(asset=draw, pool="warehouse")
+@dg.asset_check(asset=draw, pool="warehouse", blocking=True)
 def evidence_holds(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """The evidence of the latest 100 draws verifies, and names the winners that the table has."""
+    """The evidence of the latest 100 draws verifies, and names the winners that the table has.
+
+    Otherwise no result is sent to PostHog.
+    """
     with warehouse.get_connection() as connection:
         draws = connection.execute(
             "SELECT draw_id, commitment, evidence FROM draws WHERE evidence IS NOT NULL "

@@ -13,7 +13,7 @@ _QUERIES = {
     "draws": "SELECT * EXCLUDE (evidence) FROM draws ORDER BY draw_date, attempt",
 }
 TABLES = (*_QUERIES, "draw_winners")
-ASSETS = ("draw_events",)
+ASSETS = ()
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:

@@ -4,7 +4,7 @@ A window, one call into the core, a result with metadata. No logic of loading li
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
+from leadpipe.catalog import ARRIVALS, EVENTS, SYNCED, table_of
 from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.auditing import audit_days
 from leadpipe.events.connecting import event_mapping, open_bucket, sync_config
@@ -32,7 +33,7 @@ from leadpipe.resources import (
     PostHogConnection,
     ProgressSink,
     WarehouseResource,
-    column_schema,
+    about,
     failing_clearly,
     preview,
     retried_later,
@@ -107,10 +108,34 @@ class ExportedFilesConfig(dg.Config):
     )
 
 
+posthog_project = dg.AssetSpec(
+    "posthog",
+    description="The team's PostHog project, where all events are. leadpipe reads there, and writes but the "
+    "cohorts and events of draws.",
+    group_name=ARRIVALS,
+    kinds={"posthog"},
+)
+query_lane = dg.AssetSpec(
+    "query_lane",
+    deps=[posthog_project],
+    description="Events as PostHog's query API gives them, window by window: the lane of what is new since "
+    "the last sync, and of the comparison of days.",
+    group_name=ARRIVALS,
+    kinds={"posthog"},
+)
+download_lane = dg.AssetSpec(
+    "download_lane",
+    deps=[posthog_project],
+    description="Files that PostHog writes for one load, downloaded: the lane of many days at once.",
+    group_name=ARRIVALS,
+    kinds={"posthog", "parquet"},
+)
+
+
 @dg.asset(
-    group_name="events",
+    deps=[posthog_project],
+    group_name=ARRIVALS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
 )
 def exported_files(
@@ -157,7 +182,7 @@ def exported_files(
             metadata={
                 **_taken(report),
                 "bucket": bucket.address,
-                "dagster/column_schema": column_schema(connection, "exported_files"),
+                **about(connection, "exported_files"),
             }
         )
 
@@ -197,17 +222,14 @@ def _taken(report: TakeReport) -> dict[str, dg.MetadataValue]:
 
 
 @dg.asset(
-    deps=["exported_files"],
+    deps=[query_lane, download_lane, "exported_files", "webhook_events"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="events",
+    group_name=EVENTS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
     tags=dict([SYNC_TAG]),
-    freshness_policy=dg.FreshnessPolicy.time_window(
-        warn_window=timedelta(hours=7), fail_window=timedelta(hours=13)
-    ),
+    freshness_policy=SYNCED,
 )
 def raw_events(
     context: dg.AssetExecutionContext,
@@ -257,6 +279,8 @@ def raw_events(
         report.ingested.duplicate,
         report.calls.api_calls,
     )
+    for told in _told(report, settings):
+        context.log_event(told)
     for failure in report.brought.failed:
         context.log.warning("Read by query instead: %s", failure)
     for day, fewer in report.unsent.items():
@@ -284,7 +308,7 @@ def raw_events(
                 "rejected on these days": dg.MetadataValue.json(
                     rejected_on(connection, days[0], days[-1])
                 ),
-                "dagster/column_schema": column_schema(connection, "raw_events"),
+                **about(connection, "raw_events"),
             },
             partition_key=last.isoformat(),
         )
@@ -293,10 +317,10 @@ def raw_events(
 
 @dg.asset(
     deps=[dg.AssetDep("raw_events", partition_mapping=dg.AllPartitionMapping())],
-    group_name="events",
+    group_name=EVENTS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
+    metadata=table_of("event_days"),
 )
 def audited_days(
     context: dg.AssetExecutionContext,
@@ -343,6 +367,31 @@ def _sync_config(settings: EventsSettings, lane: str) -> SyncConfig:
     if lane not in LANES:
         raise ConfigurationError(f"The lane {lane!r} is none of {', '.join(LANES)}.")
     return replace(config, lane=lane)
+
+
+def _told(report: LoadReport, settings: EventsSettings) -> Iterator[dg.AssetMaterialization]:
+    """What a load had of PostHog and of the lanes, for the catalog.
+
+    Their data version never changes: that PostHog was asked again makes nothing that came of it outdated.
+    """
+    found: Mapping[str, Mapping[str, int | str | float]] = {
+        "posthog": {
+            "project": settings.posthog_project_id or "",
+            "address": settings.posthog_base_url,
+            "API calls": report.calls.api_calls,
+            "seconds of API calls": round(report.calls.seconds, 3),
+        },
+        "query_lane": {"windows": report.windows, "days": len(report.days)},
+        "download_lane": {
+            "exports": report.brought.spans,
+            "files": report.brought.files,
+            "exports that failed": len(report.brought.failed),
+        },
+    }
+    for asset, metadata in found.items():
+        yield dg.AssetMaterialization(
+            asset, metadata=metadata, tags={"dagster/data_version": "as PostHog has it"}
+        )
 
 
 def _shown(facts: DayFacts, verdict: Verdict) -> dict[str, int | str]:

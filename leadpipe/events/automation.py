@@ -18,6 +18,7 @@ from leadpipe.automation import (
     asset_job,
     at_most,
     hindrance,
+    nothing_to_do,
     part_tags,
     range_tags,
 )
@@ -179,7 +180,7 @@ def _abandoned(instance: dg.DagsterInstance, settings: EventsSettings, now: date
 )
 def take_exported_files(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[EventsSettings]
-) -> dg.RunRequest | dg.SkipReason:
+) -> dg.RunRequest | dg.SkipReason | dg.SensorResult:
     """A run when something is there that no run has decided on, and none is under way.
 
     A tick lists where new files turn up; the whole bucket once an hour, until nothing in it is new, and
@@ -190,7 +191,7 @@ def take_exported_files(
     now = datetime.now(UTC)
     bucket = open_bucket(settings, patience_seconds=TICK_SECONDS / 3)
     if bucket is None:
-        return dg.SkipReason("LEADPIPE_BUCKET is not set")
+        return nothing_to_do(context, "exported_files", "LEADPIPE_BUCKET is not set")
     cursor = json.loads(context.cursor) if context.cursor else {}
     try:
         stretches = _stretches(bucket, settings, cursor, now)

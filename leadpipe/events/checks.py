@@ -103,13 +103,14 @@ def every_day_is_complete(
     )
 
 
-@dg.asset_check(asset=raw_events, pool="warehouse")
+@dg.asset_check(asset=raw_events, pool="warehouse", blocking=True)
 def uuid_is_unique(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> dg.AssetCheckResult:
     """No uuid is stored twice.
 
     After a load the uuids it brought are looked for in all of history; run by itself, all are compared.
+    While one is, no table is built from the events and none is published: readers keep what they had.
     """
     run_id = run_of(context).run_id
     with warehouse.get_connection() as connection:

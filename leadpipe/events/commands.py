@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import click
 
@@ -26,6 +27,7 @@ from leadpipe.events.syncing import plan_now, run_days
 from leadpipe.events.verdicts import FROZEN
 from leadpipe.events.wiping import wipe
 from leadpipe.published import reading
+from leadpipe.published.starts import whole_id
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import Rows, rows_of
@@ -34,6 +36,7 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _LIMIT = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows."
 )
+_COUNTS = ("api_calls", "parts", "events_duplicate")
 
 
 @click.command()
@@ -118,38 +121,59 @@ def _print_plan(plan: SyncPlan, *, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("run", required=False)
 @click.option("--parts", is_flag=True, help="Each run's parts, with the ids of Dagster's runs.")
 @_LIMIT
 @format_options
-def runs(*, parts: bool, limit: int, output: str | None) -> None:
+def runs(*, run: str | None, parts: bool, limit: int, output: str | None) -> None:
     """What each run asked for, read, brought and rejected; the latest first.
 
     A run is one sync, drain or rebuild. A sync over scattered days has several parts, each a Dagster run.
+    RUN is the id of one, or the start of it.
 
     \b
     Examples:
       leadpipe runs
       leadpipe runs --json --limit 1
       leadpipe runs --parts
+      leadpipe runs 0f3a9c1e --parts
     """
+    folder = load_settings(Settings).published_dir
+    if run is not None:
+        run = reading.read_together(
+            folder, partial(whole_id, table="runs", column="run_id", start=run)
+        )
     if parts:
         found = reading.query(
-            load_settings(Settings).published_dir,
+            folder,
             "SELECT started_at, status, window_start, window_end, lane, attempt, error, run_id, "
-            "attempt_id AS dagster_run_id FROM run_parts "
+            "attempt_id AS dagster_run_id FROM run_parts WHERE $run IS NULL OR run_id = $run "
             "ORDER BY started_at DESC, run_id, part_id, attempt DESC LIMIT $limit",
-            {"limit": limit},
+            {"run": run, "limit": limit},
         )
-        emit(found, output, title="Parts of runs")
+        emit(
+            found,
+            output,
+            title="Parts of runs",
+            empty="No such run.",
+            drop=("attempt", "lane", "window_start", "window_end", "dagster_run_id"),
+        )
         return
     rows = reading.query(
-        load_settings(Settings).published_dir,
+        folder,
         "SELECT started_at, kind, status, window_start, window_end, parts, events_fetched, events_new, "
         "events_duplicate, events_rejected, api_calls, retries, rate_limits, error, run_id "
-        "FROM runs ORDER BY started_at DESC, run_id LIMIT $limit",
-        {"limit": limit},
+        "FROM runs WHERE $run IS NULL OR run_id = $run ORDER BY started_at DESC, run_id LIMIT $limit",
+        {"run": run, "limit": limit},
     )
-    emit(rows, output, title="Runs", without=("retries", "rate_limits", "events_fetched"))
+    emit(
+        rows,
+        output,
+        title="Runs",
+        empty="No such run.",
+        without=("retries", "rate_limits", "events_fetched"),
+        drop=(*_COUNTS, "kind", "window_start", "window_end"),
+    )
 
 
 @click.group(invoke_without_command=True)
@@ -192,6 +216,7 @@ def days(context: click.Context, /, *, incomplete: bool, limit: int, output: str
         output,
         title="Days",
         without=("is_complete", "detail"),
+        drop=("checked_at", "read_until", "differs_since"),
         empty="No such day.",
     )
     if not output and (frozen := sum(verdict.word == FROZEN for _, verdict in found)):
@@ -287,7 +312,12 @@ def source(context: click.Context, /) -> None:
         else "None yet; the first `leadpipe sync` says."
     )
     if moves.rows:
-        emit(moves, None, title="Moves")
+        emit(
+            moves,
+            None,
+            title="Moves",
+            drop=("author", "days_equal", "days_differing", "project_id_before", "project_id"),
+        )
 
 
 @source.command("moved")

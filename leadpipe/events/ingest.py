@@ -9,9 +9,9 @@ webhook inbox, exported files), and how they are typed (`staging.py`), is not th
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import duckdb
@@ -86,33 +86,71 @@ def ingest(
     """
     if staged is None:
         return IngestResult()
-    with tracing.span("fold") as span:
-        result = _fold(connection, staged, run_id=run_id, now=now, rank=rank)
-        span.note(
-            leadpipe__events_fetched=result.fetched,
-            leadpipe__events_new=result.new,
-            leadpipe__events_duplicate=result.duplicate,
-        )
-        return result
+    (result,) = _fold(connection, staged, [], run_id=run_id, now=now, rank=rank)
+    return result
+
+
+def ingest_together(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Sequence[Staged],
+    *,
+    run_id: str,
+    now: datetime,
+    rank: PersonRank = PersonRank.QUERY,
+) -> list[IngestResult]:
+    """Merge several sources at once, as `ingest` does one; what each of them brought.
+
+    Their rows are in one file, all that it has, the places of each after those of the one before. An event
+    that several of them have is new by the one whose copy is stored.
+    """
+    whole = replace(sources[0], places=None)
+    ends = [source.places.stop for source in sources if source.places is not None]
+    return _fold(connection, whole, ends, run_id=run_id, now=now, rank=rank)
 
 
 def _fold(
     connection: duckdb.DuckDBPyConnection,
     staged: Staged,
+    ends: Sequence[int],
     *,
     run_id: str,
     now: datetime,
     rank: PersonRank,
-) -> IngestResult:
+) -> list[IngestResult]:
+    """Merge a file's rows; what each of its sources brought, which end at these places, or its only one."""
+    with tracing.span("fold") as span:
+        results = _fold_sources(connection, staged, ends, run_id=run_id, now=now, rank=rank)
+        result = sum(results, IngestResult())
+        _record(connection, run_id, result)
+        span.note(
+            leadpipe__events_fetched=result.fetched,
+            leadpipe__events_new=result.new,
+            leadpipe__events_duplicate=result.duplicate,
+        )
+        return results
+
+
+def _fold_sources(
+    connection: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    ends: Sequence[int],
+    *,
+    run_id: str,
+    now: datetime,
+    rank: PersonRank,
+) -> list[IngestResult]:
     mapping = in_use(connection, now=now)
     if staged.mapping.version != mapping.version:
         staged = staged.typed_by(mapping)
     connection.execute(f"""
         CREATE OR REPLACE TEMP VIEW arrivals AS FROM {staged.relation};
         CREATE OR REPLACE TEMP TABLE staged AS
-        SELECT copy, {_NARROW}, {rank}::UTINYINT AS person_rank, unreadable_reason FROM arrivals
+        SELECT copy, {_source(ends)} AS source, {_NARROW}, {rank}::UTINYINT AS person_rank, unreadable_reason
+        FROM arrivals
     """)
-    fetched = _count(connection, "SELECT count(*) FROM staged")
+    fetched = dict(
+        connection.execute("SELECT source, count(*) FROM staged GROUP BY source").fetchall()
+    )
     unreadable = _set_unreadable_aside(connection, run_id, now)
     if rank < PersonRank.QUERY:
         _resolve_persons(connection)
@@ -126,15 +164,21 @@ def _fold(
         "DROP VIEW copies; DROP VIEW arrivals; DROP TABLE staged; DROP TABLE sightings; "
         "DROP TABLE known; DROP TABLE identities"
     )
-    result = IngestResult(rejected=unreadable) + IngestResult(
-        fetched=fetched,
-        new=merged.new,
-        duplicate=fetched - merged.new - sum(unreadable.values()),
-        rejected=merged.rejected,
-        changed_days=merged.changed_days,
-    )
-    _record(connection, run_id, result)
-    return result
+    results = []
+    for source in range(max(len(ends), 1)):
+        aside, brought = unreadable.get(source, {}), merged.get(source, IngestResult())
+        came = fetched.get(source, 0)
+        counted = replace(brought, fetched=came, duplicate=came - brought.new - sum(aside.values()))
+        results.append(IngestResult(rejected=aside) + counted)
+    return results
+
+
+def _source(ends: Sequence[int]) -> str:
+    """An expression: the number of the source that a copy is of."""
+    if len(ends) <= 1:
+        return "0"
+    cases = " ".join(f"WHEN copy < {end} THEN {number}" for number, end in enumerate(ends))
+    return f"CASE {cases} END"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -153,10 +197,10 @@ def _resolve_persons(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _set_unreadable_aside(
     connection: duckdb.DuckDBPyConnection, run_id: str, now: datetime
-) -> dict[str, int]:
-    """Move what is no event to `rejected_events`, once per content, and count it by reason."""
+) -> dict[int, dict[str, int]]:
+    """Move what is no event to `rejected_events`, once per content, and count it by source and reason."""
     reasons = connection.execute(
-        "SELECT unreadable_reason, count(*) FROM staged WHERE unreadable_reason IS NOT NULL "
+        "SELECT source, unreadable_reason, count(*) FROM staged WHERE unreadable_reason IS NOT NULL "
         "GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     if reasons:
@@ -168,7 +212,10 @@ def _set_unreadable_aside(
             now=now,
         )
         connection.execute("DELETE FROM staged WHERE unreadable_reason IS NOT NULL")
-    return dict(reasons)
+    found: dict[int, dict[str, int]] = {}
+    for source, reason, count in reasons:
+        found.setdefault(source, {})[reason] = count
+    return found
 
 
 def keep_rejected(
@@ -210,7 +257,8 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
             WHERE uuid IN (SELECT uuid FROM sightings)
             QUALIFY row_number() OVER (
                 PARTITION BY uuid
-                ORDER BY {_RECEIVED.format("staged")} DESC, said.content DESC NULLS LAST
+                ORDER BY {_RECEIVED.format("staged")} DESC, said.content DESC NULLS LAST,
+                    staged.copy
             ) = 1
         );
     """)
@@ -322,14 +370,20 @@ def _date(day: date | None) -> str:
     return f"DATE '{day}'" if day else "NULL::DATE"
 
 
-def _merge(connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged) -> IngestResult:
-    """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged."""
+def _merge(
+    connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged
+) -> dict[int, IngestResult]:
+    """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged.
+
+    Returns:
+        By source what is new, its reasons, and the days that changed.
+    """
     fresh = connection.execute("""
-        SELECT event_date, rejected_reason, count(*) FROM staged
+        SELECT source, event_date, rejected_reason, count(*) FROM staged
         WHERE uuid NOT IN (SELECT uuid FROM known) GROUP BY ALL
     """).fetchall()
     changed = connection.execute("""
-        SELECT DISTINCT known.event_date, staged.event_date, known.run_id
+        SELECT DISTINCT source, known.event_date, staged.event_date, known.run_id
         FROM known JOIN staged USING (uuid) WHERE is_later_copy OR is_new_person
     """).fetchall()
     # The two halves of a MERGE by uuid, apart: as one statement it reads all of a long history
@@ -360,19 +414,20 @@ def _merge(connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged) -> 
             UPDATE raw_events AS stored SET person_id = person_now, person_rank = rank_now
             FROM known WHERE stored.uuid = known.uuid AND (is_later_copy OR is_new_person OR is_new_rank)
         """)
-    days = {day for day, _, _ in fresh} | {day for old, new, _ in changed for day in (old, new)}
-    runs = {run for _, _, run in changed} | ({run_id} if fresh else set())
+    found: dict[int, IngestResult] = {}
+    for source, day, reason, count in fresh:
+        brought = IngestResult(
+            new=count, rejected={reason: count} if reason else {}, changed_days=(day,)
+        )
+        found[source] = found.get(source, IngestResult()) + brought
+    for source, old, new, _ in changed:
+        days_of_one = IngestResult(changed_days=(old, new))
+        found[source] = found.get(source, IngestResult()) + days_of_one
+    days = {day for brought in found.values() for day in brought.changed_days}
+    runs = {run for _, _, _, run in changed} | ({run_id} if fresh else set())
     mark_changed(connection, sorted(days), sorted(runs))
     note_taken_in(connection, days, rows.mapping, rows.asked_by)
-    rejected: dict[str, int] = {}
-    for _, reason, count in fresh:
-        if reason is not None:
-            rejected[reason] = rejected.get(reason, 0) + count
-    return IngestResult(
-        new=sum(count for _, _, count in fresh),
-        rejected=dict(sorted(rejected.items())),
-        changed_days=tuple(sorted(days)),
-    )
+    return found
 
 
 @contextmanager

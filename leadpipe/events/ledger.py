@@ -5,8 +5,10 @@ A run's counts are written in the transactions that load its rows, so they are e
 that was killed. What a part is for Dagster (steps, logs) is Dagster's business.
 """
 
+import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -241,6 +243,18 @@ def settle(
         f"FROM ({read_sql('events', 'run_states.sql')}) AS found WHERE runs.run_id = found.run_id",
         {"runs": sorted(run_ids), "is_given_up": is_given_up},
     )
+
+
+def rejected_by(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> dict[str, int]:
+    """How many events the runs rejected, by reason, the most frequent first."""
+    rows = connection.execute(
+        "SELECT rejected_reasons FROM runs WHERE run_id IN (SELECT unnest($ids::VARCHAR[]))",
+        {"ids": list(run_ids)},
+    ).fetchall()
+    counts: Counter[str] = Counter()
+    for (reasons,) in rows:
+        counts.update(json.loads(reasons))
+    return dict(counts.most_common())
 
 
 def runs_of(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> Rows:

@@ -4,22 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadpipe.errors import NotPublished
-from leadpipe.events.listing import days_of
+from leadpipe.events.day_pages import JOB, ROUTES, has_days, judged_days, latest_days
+from leadpipe.events.exported.panel import latest_files
 from leadpipe.events.project.unused import Unused, told
-from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN
 from leadpipe.published import reading
 from leadpipe.settings import Settings
 from leadpipe.web.parts import Look, Pages, Panel, Sync
 from leadpipe.web.state import Web
 
-_JOB = "sync"
 _SCHEDULE = "sync_every_six_hours"
-_MOST_DAYS = 5
 
 
 async def _start(web: Web) -> Sequence[str]:
-    return await web.runs.start_planned(_JOB, _SCHEDULE)
+    return await web.runs.start_planned(JOB, _SCHEDULE)
 
 
 def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
@@ -47,26 +45,16 @@ def _result(settings: Settings, run_ids: Sequence[str]) -> Mapping[str, Any]:
 
 
 def _days(look: Look) -> Mapping[str, Any] | None:
-    """How many days have which verdict, and the latest ones that are not proved."""
-    if not look.query("SELECT event_date FROM event_days LIMIT 1"):
+    """How many days have which verdict."""
+    if not has_days(look):
         return None
-    judged = days_of(look.query, look.web.settings.of(EventsSettings), now=look.now)
-    wrong = [(one, verdict) for one, verdict in judged[::-1] if verdict.is_wrong]
+    judged = judged_days(look)
     return {
         "proved": sum(verdict.is_complete for _, verdict in judged),
         "days": len(judged),
         "frozen": sum(verdict.word == FROZEN for _, verdict in judged),
-        "wrong": len(wrong),
-        "latest": [
-            {"day": one.event_date, "verdict": str(verdict), "since": one.differs_since}
-            for one, verdict in wrong[:_MOST_DAYS]
-        ],
+        "wrong": sum(verdict.is_wrong for _, verdict in judged),
     }
-
-
-def _wrong_days(look: Look) -> Mapping[str, Any] | None:
-    days = _days(look)
-    return days if days and days["wrong"] else None
 
 
 def _unused(look: Look) -> Mapping[str, Any] | None:
@@ -82,22 +70,28 @@ def _unused(look: Look) -> Mapping[str, Any] | None:
 PAGES = Pages(
     panels=[
         Panel("facts", "events/days.html", _days),
-        Panel("notice", "events/notice.html", _wrong_days),
         Panel("notice", "events/unused.html", _unused),
+        Panel("section", "events/strip.html", latest_days),
+        Panel("section", "events/files.html", latest_files),
     ],
+    routes=ROUTES,
+    script="events/days.js",
     syncs=[
         Sync(
-            job=_JOB,
-            name="Event sync",
-            label="Sync events",
+            job=JOB,
+            name="Events and leads",
+            label="Only events and leads",
             purpose="Load the days with new events.",
             cron="analytics",
             methods=["POST"],
             start=_start,
             result=_result,
-            shown=("events_new", "events_duplicate", "events_rejected", "lead_records"),
+            shown={
+                "events_new": "new events",
+                "events_duplicate": "events known before",
+                "events_rejected": "events without a use",
+                "lead_records": "leads with something new",
+            },
         )
     ],
-    first_step="Press <strong>Sync events</strong> for leads and listings. "
-    "The first one reads a year of events.",
 )

@@ -18,6 +18,8 @@ _QUERIES = {
         SELECT event_date, event, count(*) AS events FROM raw_events GROUP BY ALL ORDER BY ALL
     """,
     "exported_files": "SELECT * FROM exported_files ORDER BY first_seen_at, key, e_tag",
+    "exported_days": "SELECT event_date FROM exported_days ORDER BY event_date",
+    "file_downloads": "SELECT * FROM file_downloads ORDER BY asked_at, export_id",
     "unconfirmed_events": """
         SELECT uuid, event, event_date, run_id, arrived_at, set_aside_at, seen_at
         FROM unconfirmed_events ORDER BY set_aside_at, uuid
@@ -49,7 +51,7 @@ _RETENTION = """
 """
 _UNUSED = "unused_events"
 TABLES = (*_QUERIES, "event_days", "retention", _UNUSED)
-ASSETS = ("raw_events", "exported_files")
+ASSETS = ("raw_events",)
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:

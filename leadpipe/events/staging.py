@@ -6,6 +6,7 @@ JSON is parsed twice. What a lane's files look like is not this module's busines
 """
 
 import glob
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,29 +33,38 @@ class Staged:
         file: Parquet with the columns of `mapping/typed.py`'s SELECT.
         mapping: by which the rows are typed.
         asked_by: the mapping whose names and properties were asked for; by default the same.
+        places: of its rows, where others' are in the file too; by default they are all its own.
     """
 
     file: Path
     mapping: EventMapping
     asked_by: EventMapping
+    places: range | None = None
 
     @property
     def relation(self) -> str:
         """For a FROM: the typed rows, and their places in the file (`copy`)."""
         return (
             f"(SELECT *, file_row_number AS copy FROM read_parquet({file_name(self.file)}, "
-            "file_row_number = true))"
+            f"file_row_number = true){self._own})"
         )
 
+    @property
+    def _own(self) -> str:
+        if self.places is None:
+            return ""
+        return f" WHERE file_row_number BETWEEN {self.places.start} AND {self.places.stop - 1}"
+
     def typed_by(self, mapping: EventMapping) -> "Staged":
-        """The same rows typed by another mapping, in a file beside this one."""
+        """The same rows typed by another mapping, in their order, in a file beside this one."""
         rows = (
             "(SELECT uuid, event, timestamp, created_at, distinct_id, person_id, properties, "
             "CAST(from_json(content, '[\"VARCHAR\"]') AS VARCHAR[]) AS fields "
-            f"FROM read_parquet({file_name(self.file)}))"
+            f"FROM read_parquet({file_name(self.file)}, file_row_number = true){self._own})"
         )
         file = self.file.with_name(f"{self.file.stem}-{mapping.version}.parquet")
         with memory(spill=file.parent, memory_limit=_MEMORY_LIMIT) as connection:
+            connection.execute("SET preserve_insertion_order = true")
             write_typed(connection, rows, mapping, file)
         return Staged(file, mapping, self.asked_by)
 
@@ -112,6 +122,30 @@ def write_pieces(
     """
     copy(connection, typed(mapping, rows), to, options=_PIECES)
     return [Staged(file, mapping, mapping) for file in sorted(to.glob("*.parquet"))]
+
+
+def write_together(
+    connection: duckdb.DuckDBPyConnection,
+    rows: str,
+    mapping: EventMapping,
+    to: Path,
+    counts: Sequence[int],
+) -> list[Staged]:
+    """Type rows of several sources into one file, in their order.
+
+    Args:
+        connection: an in-memory one, which preserves the order of rows.
+        rows: to select from, with the columns of `wire_events.sql`, the rows of each source together.
+        mapping: what the events mean, and by which they were asked for.
+        to: the file.
+        counts: the rows of each source; none has no rows.
+    """
+    write_typed(connection, rows, mapping, to)
+    ends = [*itertools.accumulate(counts)]
+    return [
+        Staged(to, mapping, mapping, range(end - count, end))
+        for end, count in zip(ends, counts, strict=True)
+    ]
 
 
 def copy(connection: duckdb.DuckDBPyConnection, query: str, to: Path, *, options: str = "") -> None:

@@ -2,9 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from time import monotonic
 
 import click
 from rich.progress import (
@@ -35,8 +36,10 @@ from leadpipe.progress import Progress
 from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
+from leadpipe.warehouse import Rows
 
 _PATIENCE_SECONDS = 30.0
+_SILENT_SECONDS = 30.0
 _MOST_DAYS = 5
 
 
@@ -92,6 +95,7 @@ def run_days(
     with open_warehouse(settings).connect() as connection:
         ledger.settle(connection, [run_id], is_given_up=True)
         summary = ledger.runs_of(connection, [run_id])
+        rejected = ledger.rejected_by(connection, [run_id])
         lanes = ledger.lanes_of(connection, run_id)
         downloads = of_run(connection, run_id)
         if problems:
@@ -101,7 +105,15 @@ def run_days(
             json.dumps({"runs": summary.as_dicts(), "problems": problems}, default=str, indent=1)
         )
     else:
-        emit(summary, None, title="Synced", without=("events_fetched",))
+        emit(
+            summary,
+            None,
+            title="Synced",
+            without=("events_fetched",),
+            drop=("api_calls", "parts", "run_id"),
+        )
+        for line in _count_lines(summary, rejected):
+            notes.print(line, markup=False)
     for line in [*_lane_lines(lanes, downloads), *(f"✗ {problem}" for problem in problems)]:
         notes.print(line, markup=False, soft_wrap=True)
     with suppress(NotPublished):
@@ -117,6 +129,15 @@ def run_days(
     if said:
         notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
+
+
+def _count_lines(summary: Rows, rejected: Mapping[str, int]) -> Iterator[str]:
+    """What the counts that are no news mean."""
+    if duplicate := sum(int(str(row["events_duplicate"])) for row in summary.as_dicts()):
+        yield f"duplicate: {duplicate:,} rows were second copies, or read before; an event counts once."
+    if rejected:
+        reasons = "; ".join(f"{count:,} × {reason}" for reason, count in rejected.items())
+        yield f"rejected: {reasons}. They are kept with the reason, and no table uses them."
 
 
 def _lane_lines(lanes: Sequence[LaneChoice], downloads: Downloads) -> Iterator[str]:
@@ -158,8 +179,26 @@ class _RateColumn(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed else "")
 
 
+class _Lines:
+    """What a file or a program gets in place of a bar: now and then a line, of what takes long."""
+
+    def __init__(self) -> None:
+        self._said_at = monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Say how far it is, if nothing was said for a while."""
+        if monotonic() - self._said_at < _SILENT_SECONDS:
+            return
+        self._said_at = monotonic()
+        steps = progress.steps or f"{progress.days_done} of {progress.days} days"
+        notes.print(f"{progress.rows:,} of about {progress.expected:,} events, {steps}")
+
+
 @contextmanager
 def _progress_bar() -> Iterator[Callable[[Progress], None]]:
+    if not notes.is_terminal or notes.is_dumb_terminal:
+        yield _Lines()
+        return
     with ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),

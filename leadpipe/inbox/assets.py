@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from leadpipe.catalog import ARRIVALS, table_of
 from leadpipe.events.assets import run_of
 from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
@@ -14,10 +15,11 @@ from leadpipe.resources import WarehouseResource, failing_clearly, preview, tabl
 
 
 @dg.asset(
-    group_name="inbox",
+    deps=["posthog"],
+    group_name=ARRIVALS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
+    metadata=table_of("raw_events"),
 )
 def webhook_events(
     context: dg.AssetExecutionContext,
@@ -27,7 +29,7 @@ def webhook_events(
     """Events that PostHog's webhook brought, moved from the inbox into `raw_events`; then all is published.
 
     Source: the inbox file of the web application. An event counts once, whether the webhook, a query or
-    both bring it, and however often. What cannot be stored is set aside as a dead letter.
+    both bring it, and however often. What cannot be stored is set aside as unreadable.
     """
     inbox = open_inbox(settings)
     run = run_of(context)
@@ -59,8 +61,8 @@ def webhook_events(
             "events new": report.ingested.new,
             "events duplicate": report.ingested.duplicate,
             "events left out, as PostHog's queries do not show them": report.withheld,
-            "dead letters made": report.buried,
-            "dead letters in all": state.dead_letters,
+            "could not be read": report.buried,
+            "could not be read in all": state.dead_letters,
             "still waiting": state.waiting,
             "events by name": by_name,
         }

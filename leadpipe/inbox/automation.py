@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from leadpipe.automation import KIND_TAG, asset_job, at_most, hindrance
+from leadpipe.automation import KIND_TAG, asset_job, at_most, hindrance, nothing_to_do
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
@@ -14,7 +14,7 @@ _MANY_WAITING = 20_000
 
 inbox_job = asset_job(
     "inbox",
-    selection=dg.AssetSelection.groups("inbox"),
+    selection=dg.AssetSelection.assets("webhook_events"),
     description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
     tags=at_most(hours=1),
 )
@@ -28,7 +28,7 @@ inbox_job = asset_job(
 )
 def store_webhook_events(
     context: dg.SensorEvaluationContext, settings: dg.ResourceParam[InboxSettings]
-) -> dg.RunRequest | dg.SkipReason:
+) -> dg.RunRequest | dg.SkipReason | dg.SensorResult:
     """A run when something has waited long enough, and none is under way."""
     inbox = open_inbox(settings)
     now = datetime.now(UTC)
@@ -38,11 +38,13 @@ def store_webhook_events(
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
     if state.oldest_at is None:
-        return dg.SkipReason("the inbox is empty")
+        return nothing_to_do(context, "webhook_events", "the inbox is empty")
     waited = now - state.oldest_at
     is_due = is_urgent or state.waiting >= _MANY_WAITING
     if not is_due and waited < timedelta(seconds=settings.inbox_seconds):
-        return dg.SkipReason(f"{state.waiting} page and listing views wait for company")
+        return nothing_to_do(
+            context, "webhook_events", f"{state.waiting} page and listing views wait for company"
+        )
     if reason := hindrance(context.instance, inbox_job.name, now):
         return dg.SkipReason(reason)
     return dg.RunRequest(tags={KIND_TAG: "webhook"})

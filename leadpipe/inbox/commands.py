@@ -28,7 +28,7 @@ def inbox() -> None:
 @inbox.command()
 @format_options
 def status(*, output: str | None) -> None:
-    """How many events wait for the warehouse, since when, and how many are dead letters.
+    """How many events wait for the warehouse, since when, and how many could not be read.
 
     \b
     Example:
@@ -37,14 +37,16 @@ def status(*, output: str | None) -> None:
     state = open_inbox(load_settings(InboxSettings)).state()
     columns = ("waiting", "oldest_at", "dead_letters", "received", "duplicates", "last_received_at")
     rows = (tuple(getattr(state, column) for column in columns),)
-    emit(Rows(columns, rows), output, title="Inbox")
+    words = tuple("could not be read" if each == "dead_letters" else each for each in columns)
+    shown = Rows(words if output is None else columns, rows)
+    emit(shown, output, title="Inbox", drop=("duplicates", "received"))
 
 
 @inbox.command("dead")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows.")
 @format_options
 def dead_letters(*, limit: int, output: str | None) -> None:
-    """Dead letters, the latest first: why each could not be used. Contents with --json or --csv.
+    """What could not be read, the latest first, and why. Contents with --json or --csv.
 
     \b
     Examples:
@@ -56,8 +58,8 @@ def dead_letters(*, limit: int, output: str | None) -> None:
     emit(
         Rows(("number", "received_at", "reason", "content"), rows),
         output,
-        title="Dead letters",
-        empty="No dead letters.",
+        title="Could not be read",
+        empty="Everything could be read.",
         without=("content",),
     )
 
@@ -65,7 +67,7 @@ def dead_letters(*, limit: int, output: str | None) -> None:
 @inbox.command()
 @click.argument("numbers", nargs=-1, type=int)
 def retry(*, numbers: tuple[int, ...]) -> None:
-    """Read dead letters again, all or some, after the mapping or leadpipe was corrected.
+    """Read again what could not be read, all or some, after the mapping or leadpipe was corrected.
 
     What is readable now waits for the warehouse; the rest stays as it is.
 
@@ -90,14 +92,14 @@ def retry(*, numbers: tuple[int, ...]) -> None:
             box.add([payload], now=now)
             box.forget_dead_letters([letter.number])
             read_again += 1
-    console.print(f"{read_again} read again, {box.state().dead_letters} dead letters left.")
+    console.print(f"{read_again} read again, {box.state().dead_letters} cannot be read still.")
 
 
 @inbox.command()
 @click.argument("numbers", nargs=-1, type=int, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def forget(*, numbers: tuple[int, ...], as_json: bool) -> None:
-    """Remove dead letters for good, by their numbers.
+    """Remove what could not be read for good, by its numbers.
 
     \b
     Example:
@@ -107,7 +109,7 @@ def forget(*, numbers: tuple[int, ...], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"forgotten": count}))
     else:
-        console.print(f"{count} dead letters removed.")
+        console.print(f"{count} removed.")
 
 
 @click.group()
@@ -158,6 +160,7 @@ def unconfirmed(*, limit: int, output: str | None) -> None:
         output,
         title="Unconfirmed events",
         empty="PostHog has everything its webhook brought.",
+        drop=("seen_at", "arrived_at", "uuid"),
     )
 
 

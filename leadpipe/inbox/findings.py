@@ -27,7 +27,7 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
         return
     waiting = f"{state.waiting:,} events wait"
     if state.dead_letters:
-        text = f"{waiting}, {state.dead_letters:,} dead letters; see `leadpipe inbox dead`"
+        text = f"{waiting}, {state.dead_letters:,} could not be read; see `leadpipe inbox dead`"
         yield Finding("warning", "inbox", text)
     else:
         yield Finding("ok", "inbox", waiting)

@@ -34,7 +34,7 @@ _REFUSED_METHODS = (
     "PATCH",
     "DELETE",
 )  # that a destination may be set to; what they bring is kept
-_KEPT = "Kept as a dead letter: see `leadpipe inbox`."
+_KEPT = "Kept as unreadable: see `leadpipe inbox dead`."
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ PAGES = Pages(
     ],
     panels=[Panel("facts", "inbox/facts.html", _facts)],
     first_step="Point PostHog's webhook at <code>/api/webhooks/posthog</code> "
-    "and watch the number above move.",
+    "and watch the visitors of this week move.",
     check=_check,
     running=_running,
     state=_state,

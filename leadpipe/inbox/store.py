@@ -15,8 +15,8 @@ from typing import Any
 
 from leadpipe.errors import LeadpipeError
 from leadpipe.inbox.payloads import Payload
+from leadpipe.sqlite_files import connect, transaction
 
-_BUSY_SECONDS = 10.0
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS waiting (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -254,15 +254,8 @@ class Inbox:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._connection() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    if connection.in_transaction:  # a full disk has ended it already
-                        connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
+            with self._connection() as connection, transaction(connection):
+                yield connection
         except sqlite3.Error as error:
             raise InboxUnavailable(
                 f"The inbox {self.path} cannot be written: {error}. Is the disk full?"
@@ -273,27 +266,14 @@ class Inbox:
         if self._kept is not None:
             yield self._kept
             return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InboxUnavailable(f"{self.path.parent} cannot be made: {error}") from error
         with closing(self._opened()) as connection:
             yield connection
 
     def _opened(self) -> sqlite3.Connection:
         try:
-            connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
-                connection.execute("PRAGMA secure_delete = ON")  # zeros over what was removed
-                connection.executescript(_SCHEMA)
-            except BaseException:
-                connection.close()
-                raise
-        except sqlite3.Error as error:
+            return connect(self.path, _SCHEMA, is_acknowledged=True)
+        except (sqlite3.Error, OSError) as error:
             raise InboxUnavailable(f"The inbox {self.path} cannot be opened: {error}") from error
-        return connection
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

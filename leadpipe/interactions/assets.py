@@ -6,6 +6,7 @@ from typing import cast
 import dagster as dg
 from pydantic import Field
 
+from leadpipe.catalog import SENT
 from leadpipe.interactions.history import enter_if_free
 from leadpipe.interactions.partitions import TENANT_PROGRAMS
 from leadpipe.interactions.reading import Source
@@ -16,7 +17,7 @@ from leadpipe.interactions.tenants import SEPARATOR, read_tenants
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
-    column_schema,
+    about,
     failing_clearly,
     retried_later,
     table,
@@ -43,9 +44,8 @@ class LeadsSyncConfig(dg.Config):
 @dg.asset(
     partitions_def=TENANT_PROGRAMS,
     deps=[dg.AssetDep("raw_events", partition_mapping=dg.AllPartitionMapping())],
-    group_name="interactions",
+    group_name=SENT,
     kinds={"posthog", "json"},
-    owners=["team:sales"],
     pool="warehouse",
 )
 def interaction_syncs(
@@ -80,9 +80,9 @@ def interaction_syncs(
         if note:
             context.log.info("%s", note)
     with failing_clearly(), warehouse.get_connection() as connection:
-        schema = column_schema(connection, "interaction_syncs")
+        shown = about(connection, "interaction_syncs")
     return dg.MaterializeResult(
-        metadata={**_told(report), "dagster/column_schema": schema},
+        metadata={**_told(report), **shown},
     )
 
 

@@ -17,7 +17,7 @@ from leadpipe.resources import failing_clearly
 
 leads_job = asset_job(
     "sync_leads",
-    selection=dg.AssetSelection.groups("interactions"),
+    selection=dg.AssetSelection.assets("interaction_syncs"),
     description="Merge a tenant's staff contacts of a program into its leads file.",
     tags=at_most(hours=1),
 )

@@ -6,23 +6,24 @@ import dagster as dg
 import duckdb
 
 from leadpipe.automation import SYNC_TAG
+from leadpipe.catalog import MARTS, SYNCED
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.leads.edits import LeadEdits
 from leadpipe.leads.folding import update_leads
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
-from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
+from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
 
 _MOST_STEPS = 15
 
 
 @dg.asset(
     deps=["raw_events"],
-    group_name="leads",
+    group_name=MARTS,
     kinds={"duckdb"},
-    owners=["team:sales"],
     pool="warehouse",
     tags=dict([SYNC_TAG]),
+    freshness_policy=SYNCED,
 )
 def leads(
     warehouse: WarehouseResource, settings: dg.ResourceParam[LeadsSettings]
@@ -40,7 +41,6 @@ def leads(
             connection, LeadEdits(settings.edits_path), rules=rules, now=datetime.now(UTC)
         )
         report = update.built
-        total = connection.execute("SELECT count(*) FROM leads").fetchone()
         return dg.MaterializeResult(
             metadata={
                 "runs built": report.runs,
@@ -49,14 +49,13 @@ def leads(
                 "edits taken in": update.folded,
                 "notes erased with their person": update.erased,
                 "score rules": rules.version,
-                "dagster/row_count": int(total[0]) if total else 0,
                 "records by score": dg.MetadataValue.md(_plot(connection)),
                 "preview": preview(
                     connection,
                     "SELECT lead_id, listing_id, seeker_id, lead_score, total_actions, status, "
                     "last_action_type, last_action_at FROM leads ORDER BY last_action_at DESC, lead_id",
                 ),
-                "dagster/column_schema": column_schema(connection, "leads"),
+                **about(connection, "leads"),
             }
         )
 

@@ -16,12 +16,14 @@ from leadpipe.errors import UnknownLead
 from leadpipe.leads.edits import NEVER, OF_THE_WAREHOUSE, Edit, LeadEdits
 from leadpipe.published.kept import KeptPublication
 from leadpipe.published.reading import Ask
+from leadpipe.published.starts import several
 from leadpipe.warehouse import read_sql
 
 _LISTED = """
     CREATE TABLE lead_list AS
     SELECT * EXCLUDE (lead_actions), coalesce(listing_id, 'profile ' || lister_id) AS listing
     FROM grouped_leads
+    JOIN (SELECT lead_id, min(created_at) AS added_at FROM leads GROUP BY lead_id) USING (lead_id)
 """
 _SOURCES = """
     CREATE TABLE lead_sources AS
@@ -36,6 +38,14 @@ _ADD_PENDING = """
            unnest($values::VARCHAR[]) AS value, unnest($authors::VARCHAR[]) AS author,
            unnest($moments::TIMESTAMPTZ[]) AS edited_at, unnest($ids::VARCHAR[]) AS edit_id,
            unnest($previous::VARCHAR[]) AS previous, unnest($undoes::VARCHAR[]) AS undoes
+"""
+_BY_STARTS = """
+    SELECT DISTINCT lead_id
+    FROM lead_list, (SELECT unnest($listings::VARCHAR[]) AS listing_start,
+                            unnest($seekers::VARCHAR[]) AS seeker_start)
+    WHERE starts_with(coalesce(listing_id, lister_id), listing_start)
+        AND starts_with(seeker_id, seeker_start)
+    ORDER BY lead_id
 """
 
 
@@ -105,7 +115,7 @@ class LeadBook:
         self._publication.close()
 
     def find(self, lead: str) -> str:
-        """The id of a lead given by id, by the start of an id, or as `listing_seeker`.
+        """The id of a lead given by id, by the start of an id, or as `listing_seeker`, or by their starts.
 
         Raises:
             UnknownLead: none or several fit.
@@ -120,10 +130,13 @@ class LeadBook:
                 """,
                 {"lead": lead},
             ).rows
+            found = found or ask(_BY_STARTS, _starts(lead)).rows
         if len(found) == 1:
             return str(found[0][0])
-        what = f"{len(found)} leads fit" if found else "No lead fits"
-        raise UnknownLead(f"{what} {lead!r}. `leadpipe leads list` shows the ids.")
+        if not found:
+            raise UnknownLead(f"No lead fits {lead!r}. `leadpipe leads list` shows the ids.")
+        candidates = several("leads", lead, [str(row[0]) for row in found])
+        raise UnknownLead(f"{candidates} `leadpipe leads list` shows them.")
 
     def history(self, lead_id: str) -> LeadHistory:
         """One lead, whole.
@@ -224,3 +237,9 @@ class LeadBook:
             ask(f"CREATE OR REPLACE TABLE edited_leads AS {read_sql('leads', 'edited_leads.sql')}")
         last = said[-1].number if said else state[1]
         self._seen = (state[0], last, state[2])
+
+
+def _starts(lead: str) -> dict[str, list[str]]:
+    """The starts of a listing and a seeker that `listing_seeker` may mean: ids have `_` in them, too."""
+    cuts = [at for at, sign in enumerate(lead) if sign == "_"]
+    return {"listings": [lead[:at] for at in cuts], "seekers": [lead[at + 1 :] for at in cuts]}

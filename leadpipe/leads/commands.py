@@ -10,13 +10,22 @@ from pathlib import Path
 
 import click
 
-from leadpipe.cli.output import console, emit, format_options, notes, print_json, print_table
+from leadpipe.cli.output import (
+    console,
+    emit,
+    exact_option,
+    format_options,
+    notes,
+    print_json,
+    print_table,
+)
 from leadpipe.errors import LeadpipeError
 from leadpipe.leads.book import LeadBook, LeadHistory
 from leadpipe.leads.edits import STATUSES, Change, Edit, Kind, LeadEdits, LeadStatus
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.published import reading
+from leadpipe.published.starts import whole_id
 from leadpipe.settings import load_settings
 
 
@@ -27,7 +36,7 @@ def leads() -> None:
 
 @leads.command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only leads of this status.")
-@click.option("--listing", help="Only leads on this listing.")
+@click.option("--listing", help="Only leads on this listing; an id, or the start of one.")
 @click.option("--min-score", type=int, default=0, help="Only leads with at least this score.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1), help="Rows.")
 @format_options
@@ -42,6 +51,8 @@ def list_leads(
       leadpipe leads list --listing listing-123 --csv
     """
     with _book() as book, book.reading() as ask:
+        if listing is not None:
+            listing = whole_id(ask, "listings", "listing_id", listing)
         rows = ask(
             "SELECT lead_id, listing, seeker_id, lead_score, total_actions, status, last_action_type, "
             "first_action_at, last_action_at, last_utm_source FROM leads_now "
@@ -49,16 +60,24 @@ def list_leads(
             "AND lead_score >= $min_score ORDER BY last_action_at DESC, lead_id LIMIT $limit",
             {"status": status, "listing": listing, "min_score": min_score, "limit": limit},
         )
-    emit(rows, output, title="Leads", empty="No such lead.", without=("first_action_at",))
+    emit(
+        rows,
+        output,
+        title="Leads",
+        empty="No such lead.",
+        without=("first_action_at",),
+        drop=("last_utm_source", "seeker_id", "total_actions", "last_action_type"),
+    )
 
 
 @leads.command("show")
 @click.argument("lead")
+@exact_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_lead(*, lead: str, as_json: bool) -> None:
     """One lead: every action with the points it gave, status, notes, first and last touch.
 
-    LEAD is an id, the start of one, or LISTING_SEEKER.
+    LEAD is an id, the start of one, or LISTING_SEEKER, of which the starts will do.
 
     \b
     Examples:
@@ -67,7 +86,8 @@ def show_lead(*, lead: str, as_json: bool) -> None:
     """
     with _book() as book:
         history = book.history(book.find(lead))
-    record = {name: value for name, value in history.lead.items() if name != "listing"}
+    hidden = ("listing", "added_at")  # the book's own
+    record = {name: value for name, value in history.lead.items() if name not in hidden}
     actions = [
         {name: value for name, value in action.items() if name not in ("at", "run_id")}
         for action in history.actions

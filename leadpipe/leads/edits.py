@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leadpipe.errors import ConfigurationError, LeadpipeError
+from leadpipe.sqlite_files import connect, transaction
 from leadpipe.text import whole
 
 LeadStatus = Literal["new", "contacted", "qualified", "converted", "lost"]
@@ -28,7 +29,6 @@ NEVER = ""
 OF_THE_WAREHOUSE = "warehouse-"
 """How ids of edits begin that an older leadpipe kept in the warehouse only."""
 
-_BUSY_SECONDS = 10.0
 _TICK = timedelta(microseconds=1)
 _SCHEMA = """
     CREATE TABLE IF NOT EXISTS edits (
@@ -238,32 +238,15 @@ class LeadEdits:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._opened()) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    if connection.in_transaction:  # a full disk has ended it already
-                        connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
+            with closing(self._opened()) as connection, transaction(connection):
+                yield connection
         except (sqlite3.Error, OSError) as error:
             raise EditsUnavailable(
                 f"{self.path} cannot be written: {error}. Is the disk full? Nothing was changed."
             ) from error
 
     def _opened(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # on disk before it is acknowledged
-            connection.execute("PRAGMA secure_delete = ON")  # zeros over what was erased
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return connect(self.path, _SCHEMA, is_acknowledged=True)
 
 
 def _apply(

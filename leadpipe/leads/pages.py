@@ -1,10 +1,10 @@
 """What leads bring to the web application: their pages, and a panel with how many came in on each day."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
-from leadpipe.charts import bar_chart
+from leadpipe.charts import WIDE, bar_chart
 from leadpipe.leads.lead_pages import LIST, ROUTES, running
 from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
@@ -13,8 +13,12 @@ _LEAD_TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "w
 
 
 def _leads_by_day(look: Look) -> dict[str, Any] | None:
-    """Lead actions of the latest days by type, days without any included."""
+    """Lead actions of the latest days by type, days without any included; drawn once."""
     today = look.now.date()
+    return look.made(("leads by day", today), lambda: _drawn(look, today))
+
+
+def _drawn(look: Look, today: date) -> dict[str, Any] | None:
     days = [today - timedelta(days=before) for before in range(_DAYS - 1, -1, -1)]
     found = look.query(
         """
@@ -50,7 +54,7 @@ def _leads_by_day(look: Look) -> dict[str, Any] | None:
         "rows": table[::-1],
         "total": sum(counts.values()),
         "days": _DAYS,
-        "wide": chart(is_wide=True),
+        "wide": chart(width=WIDE),
         "narrow": chart(),
     }
 

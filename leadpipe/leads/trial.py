@@ -24,7 +24,10 @@ def show(settings: Settings) -> None:
         "AS points FROM actions GROUP BY lead_type ORDER BY actions DESC",
     )
     emit(by_type, None, title="Leads by type")
-    leads, records = reading.query(
-        folder, "SELECT count(DISTINCT lead_id), count(*) FROM leads"
+    leads, records, actions = reading.query(
+        folder, "SELECT count(DISTINCT lead_id), count(*), sum(total_actions)::BIGINT FROM leads"
     ).rows[0]
-    console.print(f"{leads:,} leads in {records:,} records.")
+    console.print(
+        f"{actions or 0:,} actions make {leads:,} leads, one for each seeker and listing or profile,"
+        f" in {records:,} records, one for each sync of a lead."
+    )

@@ -36,7 +36,8 @@ _ANY_ID = (
     "(contains(lower(listing), $q) OR contains(lower(seeker_id), $q) "
     "OR contains(lower(lister_id), $q) OR starts_with(lead_id, $q))"
 )
-_HOT = 50
+HOT = 50
+"""From so many points on a lead is one to call first."""
 _LONGEST = 200
 _MOST_SCORE = 1_000_000
 _MOST_PAGE = 1_000_000
@@ -69,6 +70,8 @@ class LeadsView:
         lister: part of its id.
         source: the utm source of its last action; `none` for none.
         age: since its first action, a name of `AGES`.
+        since: its first action was then or later (UTC).
+        added: a sync brought it after this moment (UTC): what is new since somebody looked.
         period: when its last action was, a name of `PERIODS`.
         first: the first day of its last action (UTC).
         last: and the last one.
@@ -85,6 +88,8 @@ class LeadsView:
     lister: str = ""
     source: str = ""
     age: str = ""
+    since: datetime | None = None
+    added: datetime | None = None
     period: str = ""
     first: date | None = None
     last: date | None = None
@@ -104,6 +109,8 @@ class LeadsView:
                 pairs += [(name, each) for each in value]
             elif name == "is_up":
                 pairs.append(("order", "up"))
+            elif isinstance(value, datetime):
+                pairs.append((name, _moment(value)))
             else:
                 pairs.append((_NAMES.get(name, name), str(value)))
         return urlencode(pairs)
@@ -126,6 +133,8 @@ class LeadsView:
             ("coalesce(last_utm_source, 'none') = $source", "source", self.source or None),
             ("first_action_at <= $born_by", "born_by", None if least is None else now - least),
             ("first_action_at > $born_after", "born_after", None if most is None else now - most),
+            ("first_action_at >= $born_from", "born_from", self.since),
+            ("added_at > $added", "added", self.added),
             ("last_action_at >= $since", "since", first and _midnight(first)),
             ("last_action_at < $until", "until", last and _midnight(last + timedelta(days=1))),
         ]
@@ -165,7 +174,7 @@ PRESETS: Sequence[tuple[str, LeadsView]] = (
     ("All", LeadsView()),
     ("Unanswered", LeadsView(status=("new",), sort="score")),
     ("Unanswered, yesterday", LeadsView(status=("new",), sort="score", period="yesterday")),
-    ("Hot", LeadsView(status=("new", "contacted", "qualified"), score=_HOT, sort="score")),
+    ("Hot", LeadsView(status=("new", "contacted", "qualified"), score=HOT, sort="score")),
     ("Today", LeadsView(period="today")),
 )
 _NAMES = {"first": "from", "last": "to"}
@@ -184,6 +193,8 @@ def read_view(pairs: Iterable[tuple[str, str]]) -> tuple[LeadsView, list[str]]:
         lister=given.text("lister"),
         source=given.text("source"),
         age=given.choice("age", list(AGES)),
+        since=given.moment("since"),
+        added=given.moment("added"),
         period=given.choice("period", list(PERIODS)),
         first=given.day("from"),
         last=given.day("to"),
@@ -237,6 +248,24 @@ class _Given:
         except ValueError:
             self.problems.append(f"{name} should be a day such as 2026-11-01; it is left out.")
             return None
+
+    def moment(self, name: str) -> datetime | None:
+        given = self.text(name)
+        try:
+            found = datetime.fromisoformat(given) if given else None
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo is None:
+            if given:
+                self.problems.append(
+                    f"{name} should be a moment such as 2026-11-01T08:00:00Z; it is left out."
+                )
+            return None
+        return found.astimezone(UTC)
+
+
+def _moment(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _midnight(day: date) -> datetime:

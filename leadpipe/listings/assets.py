@@ -6,15 +6,42 @@ import dagster as dg
 import duckdb
 
 from leadpipe.automation import SYNC_TAG
+from leadpipe.catalog import MARTS, SYNCED, same_columns
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.partitions import DAILY, days_of
 from leadpipe.ranges import contiguous
-from leadpipe.resources import WarehouseResource, column_schema, failing_clearly, preview
+from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
 from leadpipe.warehouse import transaction
 
 _CHART_DAYS = 30
 _CHART_LISTINGS = 10
+# Distinct people and times of activity are found in the events, all else is summed.
+_SUMMED = (
+    "listing_id",
+    "total_views",
+    "logged_in_views",
+    "anonymous_views",
+    "views_from_home",
+    "views_from_explore",
+    "views_from_search",
+    "views_from_direct",
+    "total_impressions",
+    "impression_social_media",
+    "impression_website_visit",
+    "impression_share",
+    "impression_saved_listing",
+    "share_breakdown",
+    "total_leads",
+    "phone_leads",
+    "message_leads",
+    "email_leads",
+    "appointment_leads",
+    "website_leads",
+    "leads_breakdown",
+    "total_sales",
+    "sales_value",
+)
 
 # A count that is negative, a part that is larger than its whole, a rate that does not follow.
 IMPOSSIBLE = """
@@ -49,11 +76,11 @@ TOTALS = """
     deps=["raw_events"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="listings",
+    group_name=MARTS,
     kinds={"duckdb"},
-    owners=["team:data"],
     pool="warehouse",
     tags=dict([SYNC_TAG]),
+    freshness_policy=SYNCED,
 )
 def listing_analytics(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource
@@ -89,7 +116,7 @@ def listing_analytics(
                     f"total_leads, unique_leads, conversion_rate FROM listing_analytics {span} "
                     "ORDER BY total_leads DESC, total_views DESC, listing_id",
                 ),
-                "dagster/column_schema": column_schema(connection, "listing_analytics"),
+                **about(connection, "listing_analytics"),
             },
             partition_key=last.isoformat(),
         )
@@ -98,11 +125,11 @@ def listing_analytics(
 
 @dg.asset(
     deps=[listing_analytics],
-    group_name="listings",
+    group_name=MARTS,
     kinds={"duckdb"},
-    owners=["team:data"],
     pool="warehouse",
     tags=dict([SYNC_TAG]),
+    freshness_policy=SYNCED,
 )
 def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """Each listing over all time: totals, distinct viewers and seekers, conversion, first and last activity.
@@ -112,10 +139,9 @@ def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     """
     with failing_clearly(), warehouse.get_connection() as connection:
         with transaction(connection):
-            count = build_listings(connection)
+            build_listings(connection)
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": count,
                 "leads of the first ten": dg.MetadataValue.md(_leads_plot(connection)),
                 "preview": preview(
                     connection,
@@ -123,7 +149,8 @@ def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
                     "conversion_rate, last_activity_at FROM listings "
                     "ORDER BY total_leads DESC, total_views DESC, listing_id",
                 ),
-                "dagster/column_schema": column_schema(connection, "listings"),
+                **about(connection, "listings"),
+                "dagster/column_lineage": same_columns("listing_analytics", _SUMMED),
             }
         )
 

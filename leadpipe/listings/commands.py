@@ -1,12 +1,14 @@
 """`leadpipe listings`: totals, or the hours of one."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import click
 
 from leadpipe.cli.output import emit, format_options
 from leadpipe.errors import ConfigurationError
 from leadpipe.published import reading
+from leadpipe.published.starts import whole_id
 from leadpipe.settings import Settings, load_settings
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -38,6 +40,8 @@ def listings(
 ) -> None:
     """Listings over all time, or one listing hour by hour.
 
+    LISTING is an id, or the start of one.
+
     \b
     Examples:
       leadpipe listings --sort total_views
@@ -45,6 +49,10 @@ def listings(
       leadpipe listings listing-123 --hours --from 2026-11-01 --csv
     """
     folder = load_settings(Settings).published_dir
+    if listing is not None:
+        listing = reading.read_together(
+            folder, partial(whole_id, table="listings", column="listing_id", start=listing)
+        )
     if not hours:
         rows = reading.query(
             folder,
@@ -54,7 +62,19 @@ def listings(
             f"ORDER BY {sort} DESC NULLS LAST, listing_id LIMIT $limit",
             {"listing": listing, "limit": limit},
         )
-        emit(rows, output, title="Listings", empty="No such listing.")
+        emit(
+            rows,
+            output,
+            title="Listings",
+            empty="No such listing.",
+            drop=(
+                "total_sales",
+                "total_impressions",
+                "last_activity_at",
+                "unique_leads",
+                "unique_views",
+            ),
+        )
         return
     if listing is None:
         raise ConfigurationError("--hours wants a listing: leadpipe listings listing-123 --hours")
@@ -72,7 +92,23 @@ def listings(
             "limit": limit,
         },
     )
-    emit(rows, output, title=f"Hours of {listing}", empty="No activity in these days.")
+    emit(
+        rows,
+        output,
+        title=f"Hours of {listing}",
+        empty="No activity in these days.",
+        drop=(
+            "total_impressions",
+            "website_leads",
+            "email_leads",
+            "appointment_leads",
+            "message_leads",
+            "phone_leads",
+            "unique_views",
+            "unique_leads",
+            "conversion_rate",
+        ),
+    )
 
 
 COMMANDS = (listings,)

@@ -1,8 +1,10 @@
-"""What the page shows of listings: those with most leads."""
+"""What listings bring to the web application: their pages, and a panel with those that have most leads."""
 
 from typing import Any
 
-from leadpipe.web.parts import Look, Pages, Panel
+from leadpipe.listings.listing_pages import LIST, ROUTES
+from leadpipe.listings.numbers import CONVERSION
+from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
 _LISTINGS = 10
 
@@ -17,7 +19,11 @@ def _top_listings(look: Look) -> dict[str, Any] | None:
     if not rows:
         return None
     most = {name: max(row[name] for row in rows) for name in ("total_views", "total_leads")}
-    return {"rows": rows, "most": most}
+    return {"rows": rows, "most": most, "conversion": CONVERSION}
 
 
-PAGES = Pages(panels=[Panel("section", "listings/panel.html", _top_listings)])
+PAGES = Pages(
+    routes=ROUTES,
+    nav=[NavItem("Listings", LIST, 20)],
+    panels=[Panel("section", "listings/panel.html", _top_listings)],
+)

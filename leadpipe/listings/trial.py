@@ -20,4 +20,9 @@ def show(settings: Settings) -> None:
         "SELECT listing_id, total_views, unique_views, total_leads, unique_leads, conversion_rate "
         "FROM listings ORDER BY total_leads DESC, total_views DESC, listing_id LIMIT 5",
     )
-    emit(top, None, title="Top listings")
+    emit(
+        top,
+        None,
+        title="Top listings (conversion rate: leads per 100 views)",
+        drop=("unique_leads", "unique_views"),
+    )

@@ -34,8 +34,14 @@ class KeptPublication:
         Raises:
             NotPublished: no run has published anything yet, or an older leadpipe has.
         """
+        with self.alone():
+            yield self.asking()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the connection, and what was made with it, to oneself."""
         with self._lock:
-            yield self._asking()
+            yield
 
     def close(self) -> None:
         """Give back what the connection holds."""
@@ -43,7 +49,12 @@ class KeptPublication:
             self._open = None
             self._opened.close()
 
-    def _asking(self) -> Ask:
+    def asking(self) -> Ask:
+        """Questions to the current publication, for who is `alone`.
+
+        Raises:
+            NotPublished: no run has published anything yet, or an older leadpipe has.
+        """
         current = publication_folder(self._folder)
         if self._open is not None and self._open[0] == current:
             return self._open[1]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import duckdb
 
+from leadpipe.catalog import MARTS, SYNCED
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.errors import LeadpipeError
 from leadpipe.events.assets import run_of
@@ -15,7 +16,7 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
-    column_schema,
+    about,
     failing_clearly,
     preview,
     retried_later,
@@ -24,19 +25,19 @@ from leadpipe.resources import (
 from leadpipe.visitors.agreement import compare_with_events
 from leadpipe.visitors.metrics import sync_visitors
 from leadpipe.visitors.partitions import WEEKLY, weeks_of
-from leadpipe.visitors.weeks import week_name
+from leadpipe.visitors.weeks import week_dates
 
 _CHART_WEEKS = 26
 
 
 @dg.asset(
-    deps=["raw_events"],
+    deps=["raw_events", "posthog"],
     partitions_def=WEEKLY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="visitors",
+    group_name=MARTS,
     kinds={"posthog", "duckdb"},
-    owners=["team:data"],
     pool="warehouse",
+    freshness_policy=SYNCED,
 )
 def visitor_metrics(
     context: dg.AssetExecutionContext,
@@ -73,7 +74,7 @@ def visitor_metrics(
             context.log.info("published")
             for week in {*report.updated, *report.skipped}:
                 context.add_asset_metadata(
-                    {"week": week_name(week), "changed": week in report.updated},
+                    {"week": week_dates(week), "changed": week in report.updated},
                     partition_key=week.isoformat(),
                 )
             context.add_asset_metadata(
@@ -87,12 +88,12 @@ def visitor_metrics(
                     "preview": preview(
                         connection, "SELECT * FROM visitor_metrics ORDER BY week_start DESC"
                     ),
-                    "dagster/column_schema": column_schema(connection, "visitor_metrics"),
+                    **about(connection, "visitor_metrics"),
                 },
                 partition_key=weeks[-1].isoformat(),
             )
     if report.failed:
-        names = ", ".join(week_name(week) for week in sorted(report.failed))
+        names = ", ".join(week_dates(week) for week in sorted(report.failed))
         raise dg.Failure(
             f"PostHog could not count {names}: {report.failed[min(report.failed)]} "
             "The other weeks are stored.",
@@ -107,7 +108,7 @@ def _plot(connection: duckdb.DuckDBPyConnection) -> str:
         f"ORDER BY week_start DESC LIMIT {_CHART_WEEKS}"
     ).fetchall()[::-1]
     chart = bar_chart(
-        [week_name(week) for week, _, _ in rows],
+        [week_dates(week) for week, _, _ in rows],
         {
             "visitors": [visitors for _, visitors, _ in rows],
             "signups": [signups for _, _, signups in rows],
@@ -138,7 +139,7 @@ def weeks_agree_with_events(warehouse: WarehouseResource) -> dg.AssetCheckResult
                 ),
                 (
                     (
-                        week_name(one.week),
+                        week_dates(one.week),
                         one.visitors,
                         one.visitors_here,
                         one.pageviews,

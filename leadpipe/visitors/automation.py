@@ -10,7 +10,7 @@ from leadpipe.visitors.weeks import weeks_between
 
 visitors_job = asset_job(
     "visitors",
-    selection=dg.AssetSelection.groups("visitors"),
+    selection=dg.AssetSelection.assets("visitor_metrics"),
     description="Compare every week's visitors with PostHog's own count, store and publish what changed.",
     tags=at_most(hours=1),
 )

@@ -1,31 +1,44 @@
 """`leadpipe visitors`: weekly visitor metrics, synced, listed, imported."""
 
 import json
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from leadpipe.cli.output import emit, format_options, notes, print_table
+from leadpipe.cli.output import emit, format_options, notes, print_table, step
 from leadpipe.connections import open_warehouse
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.connecting import event_mapping
+from leadpipe.inbox.connecting import open_inbox
+from leadpipe.inbox.settings import InboxSettings
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
 from leadpipe.visitors.imports import import_weeks, read_weeks
 from leadpipe.visitors.status import sync_counts, week_counts
-from leadpipe.visitors.weeks import parse_week, week_name, week_of, weeks_between
+from leadpipe.visitors.waiting import live_visitors
+from leadpipe.visitors.week_rows import WeekRow, week_rows
+from leadpipe.visitors.weeks import (
+    parse_week,
+    week_dates,
+    week_id,
+    week_of,
+    weeks_between,
+)
 from leadpipe.warehouse import Rows, transaction
 
 _COLUMNS = (
-    "id, week_start, week_end, visitors, pageviews, signups, conversion_rate, source, updated_at"
+    *("id", "week_start", "week_end", "visitors", "pageviews", "signups", "conversion_rate"),
+    *("source", "counted_at"),
 )
 
 
 @click.group()
 def visitors() -> None:
-    """Weekly visitors, signups and conversion."""
+    """Weekly visitors and signups."""
 
 
 @visitors.command("sync")
@@ -56,7 +69,8 @@ def sync_weeks(
     from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
 
     weeks = weeks or _weeks(settings, None, None)
-    outcome = run_job(settings, "visitors", min(weeks), max(weeks))
+    with step(f"Counting the visitors of {len(weeks)} weeks", is_said_elsewhere=False):
+        outcome = run_job(settings, "visitors", min(weeks), max(weeks))
     statistics = reading.query(
         settings.published_dir,
         "SELECT updated, skipped, failed, total, frozen FROM visitor_syncs WHERE run_id = $run_id",
@@ -91,8 +105,8 @@ def _weeks(settings: Settings, week: str | None, row: str | None) -> list[date]:
     wanted = parse_week(week or row or "")
     if wanted not in known:
         raise ConfigurationError(
-            f"{week_name(wanted)} is not among the weeks that are synced, {week_name(known[0])} to "
-            f"{week_name(known[-1])}. For earlier ones set LEADPIPE_START_DATE, or import them."
+            f"The week of {wanted} is not among those that are synced, {known[0]} to {known[-1]}. For "
+            "earlier ones set LEADPIPE_START_DATE, or import them."
         )
     return [wanted]
 
@@ -138,7 +152,10 @@ def status_command(*, output: str | None) -> None:
 @click.option("--changes", is_flag=True, help="What changed when, instead of what is.")
 @format_options
 def list_command(*, limit: int, changes: bool, output: str | None) -> None:
-    """Visitors, pageviews, signups and conversion per ISO week (UTC); the latest first.
+    """Visitors, pageviews, signups and signups for 100 visitors per week (UTC); the latest first.
+
+    A week that is over has PostHog's exact count. The one under way has what the page shows at this
+    moment; its `source` is `live` where events are here that PostHog's last count did not have.
 
     \b
     Examples:
@@ -146,21 +163,102 @@ def list_command(*, limit: int, changes: bool, output: str | None) -> None:
       leadpipe visitors list --changes
       leadpipe visitors list --csv --limit 200
     """
-    folder = load_settings().published_dir
-    query = (
+    settings = load_settings()
+    if changes:
+        _list_changes(settings, limit, output)
+        return
+    weeks = _rows_of_weeks(settings, limit)
+    if output is None:
+        _print_weeks(weeks, title="Visitors per week")
+        return
+    emit(
+        Rows(
+            _COLUMNS,
+            tuple(
+                (
+                    *(week_id(row.week), row.week, row.week + timedelta(days=6)),
+                    *(row.visitors, row.pageviews, row.signups, row.signup_rate),
+                    *(row.source, row.as_of),
+                )
+                for row in weeks
+            ),
+        ),
+        output,
+        title="Visitors per week",
+    )
+
+
+def _list_changes(settings: Settings, limit: int, output: str | None) -> None:
+    rows = reading.query(
+        settings.published_dir,
         "SELECT changed_at, week_start, visitors_before, visitors, pageviews_before, pageviews, "
         "signups_before, signups, source, run_id FROM visitor_metric_changes "
-        "ORDER BY changed_at DESC, week_start DESC LIMIT $limit"
-        if changes
-        else f"SELECT {_COLUMNS} FROM visitor_metrics ORDER BY week_start DESC LIMIT $limit"
+        "ORDER BY changed_at DESC, week_start DESC LIMIT $limit",
+        {"limit": limit},
     )
+    if output is None:
+        today = datetime.now(UTC).date()
+        rows = Rows(
+            ("changed_at", "week", *rows.columns[2:]),
+            tuple((row[0], week_dates(row[1], today=today), *row[2:]) for row in rows.rows),  # type: ignore[arg-type]
+        )
     emit(
-        reading.query(folder, query, {"limit": limit}),
+        rows,
         output,
-        title="Changes of weeks" if changes else "Visitors per week",
+        title="Changes of weeks",
         empty="No week yet. Run `leadpipe visitors sync`.",
         without=("run_id",),
+        drop=(
+            "updated_at",
+            "source",
+            "week_end",
+            "signups_before",
+            "pageviews_before",
+            "pageviews",
+            "visitors_before",
+        ),
     )
+
+
+def _rows_of_weeks(settings: Settings, limit: int) -> list[WeekRow]:
+    """The latest weeks, the latest first; the one under way as the page has it at this moment."""
+    own = load_settings(InboxSettings)
+    with closing(
+        live_visitors(settings.published_dir, open_inbox(own), event_mapping(own))
+    ) as visitors_now:
+        live = visitors_now.weeks()
+
+    def read(ask: reading.Ask) -> list[WeekRow]:
+        def dicts(sql: str, values: Mapping[str, object]) -> list[dict[str, object]]:
+            return ask(sql, values).as_dicts()
+
+        return week_rows(dicts, live, today=datetime.now(UTC).date(), weeks=limit)[::-1]
+
+    return reading.read_together(settings.published_dir, read)
+
+
+def _print_weeks(weeks: Sequence[WeekRow], *, title: str) -> None:
+    """Weeks by their dates, as people read them, in 80 columns."""
+    if not weeks:
+        notes.print("No week yet. Run `leadpipe visitors sync`.")
+        return
+    print_table(
+        ["week", "id", "visitors", "pageviews", "signups", "signup rate", "as of"],
+        [
+            [
+                *(row.dates, week_id(row.week), row.visitors, row.pageviews, row.signups),
+                *(row.signup_rate, _when(row)),
+            ]
+            for row in weeks
+        ],
+        title=title,
+    )
+
+
+def _when(row: WeekRow) -> str:
+    if row.as_of is None:
+        return "now"
+    return f"{row.as_of:%Y-%m-%d %H:%M}" + (", by hand" if row.source == "manual" else "")
 
 
 @visitors.command("import")
@@ -186,9 +284,9 @@ def import_command(*, file: Path, replace: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"imported": len(changed), "unchanged": len(weeks) - len(changed)}))
     else:
-        rows = tuple((week_name(week), week_of(week), weeks[week].visitors) for week in changed)
+        rows = tuple((week_dates(week), week_of(week), weeks[week].visitors) for week in changed)
         emit(
-            Rows(("week", "week_start", "visitors"), rows),
+            Rows(("week", "monday", "visitors"), rows),
             None,
             title=f"{len(changed)} weeks imported",
             empty="All of it was there already.",

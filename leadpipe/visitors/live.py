@@ -13,8 +13,9 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe.visitors.counted import Counted, WeekVisitors, counted_weeks, weeks_of
 from leadpipe.visitors.weeks import week_of
-from leadpipe.warehouse import memory, read_sql, view_table
+from leadpipe.warehouse import memory, read_sql, rows_of, view_table
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class LiveVisitors:
     ) -> None:
         self._published = published
         self._waiting_after = waiting_after
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._open = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._publication = Path()
         self._last_number = 0
         self._first_week = date.min  # of earlier ones only the waiting pageviews are known
         self._counts: dict[date, int] = {}
+        self._counted: dict[date, Counted] = {}
 
     def counts(self) -> dict[date, int]:
         """Visitors by week (Mondays), of the latest weeks; those without any are not there."""
@@ -67,6 +69,11 @@ class LiveVisitors:
                 ).fetchall()
                 self._counts |= dict(found)
             return dict(self._counts)
+
+    def weeks(self) -> dict[date, WeekVisitors]:
+        """The number of visitors of each week that has any, as every page and command says it."""
+        with self._lock:
+            return weeks_of(self.counts(), self._counted)
 
     def warm_up(self) -> None:
         """Count once, and let DuckDB load what its first bound value needs: more than a second."""
@@ -94,6 +101,12 @@ class LiveVisitors:
         with suppress(duckdb.IOException):  # nothing published yet
             view_table(connection, publication, "week_viewers")
             connection.execute("INSERT INTO viewers SELECT *, true FROM week_viewers")
+        self._counted = {}
+        with suppress(duckdb.IOException):
+            view_table(connection, publication, "visitor_metrics")
+            self._counted = counted_weeks(
+                rows_of(connection.execute("FROM visitor_metrics")).as_dicts()
+            )
         self._connection, self._publication = connection, publication
         self._last_number, self._first_week, self._counts = 0, date.min, {}
         weeks = connection.execute("SELECT DISTINCT week_start FROM viewers").fetchall()

@@ -17,7 +17,7 @@ from leadpipe.events.mapping.meant_hogql import means
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.retention import Floor, asked_floor, current_floor
 from leadpipe.posthog import NO_NAMES, PostHog, utc_text
-from leadpipe.visitors.weeks import WEEK, start_of_week, week_id, week_name
+from leadpipe.visitors.weeks import WEEK, start_of_week, week_dates, week_id
 from leadpipe.warehouse import Warehouse, read_sql
 
 Source = Literal["posthog", "manual"]
@@ -106,7 +106,9 @@ def sync_visitors(
     with warehouse.transaction() as connection:
         stored = stored_weeks(connection)
         frozen = sorted({*wanted} - {*asked} | {*hidden})
-        updated, skipped = [], list(frozen)
+        updated: list[date] = []
+        unchanged: list[date] = []
+        skipped = list(frozen)
         for week, found in sorted(counts.items()):
             source, before = stored.get(week, (None, None))
             is_empty = before is None and found == WeekCounts()
@@ -114,20 +116,28 @@ def sync_visitors(
                 continue
             if source == "manual" or found == before or is_empty:
                 skipped.append(week)
+                unchanged += [week] if source == "posthog" else []
                 continue
             store_week(
                 connection, week, found, before, source="posthog", run_id=run_id, now=clock()
             )
             updated.append(week)
+        connection.execute(
+            "UPDATE visitor_metrics SET counted_at = $at WHERE list_contains($weeks::DATE[], week_start)",
+            {"at": started_at, "weeks": [*unchanged, *updated]},
+        )
         report = VisitorSyncReport(tuple(updated), tuple(sorted(skipped)), failed, tuple(frozen))
         problem = None
         if failed:
-            problem = f"{len(failed)} weeks failed; {week_name(min(failed))}: {failed[min(failed)]}"
+            oldest = min(failed)
+            dates = week_dates(oldest, today=started_at.date())
+            problem = f"{len(failed)} weeks failed; {dates}: {failed[oldest]}"
         record_sync(connection, run_id, report, started_at, clock(), error=problem)
     note(f"{len(updated)} weeks updated, {len(skipped)} unchanged, {len(failed)} failed")
     if frozen:
         note(
-            f"{len(frozen)} of the unchanged weeks are frozen by retention, up to {week_name(frozen[-1])}: "
+            f"{len(frozen)} of the unchanged weeks are frozen by retention, up to "
+            f"{week_dates(frozen[-1], today=started_at.date())}: "
             "PostHog no longer shows them whole, and they stay as they were counted"
         )
     return report
@@ -233,11 +243,11 @@ def store_week(
     old = before or WeekCounts(0, None, 0)
     connection.execute("DELETE FROM visitor_metrics WHERE week_start = ?", [week])
     connection.execute(
-        "INSERT INTO visitor_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO visitor_metrics VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *(week_id(week), week, week + timedelta(days=6)),
             *(counts.visitors, counts.pageviews, counts.signups, counts.conversion_rate),
-            *(source, now),
+            *(source, now, now),
         ],
     )
     connection.execute(

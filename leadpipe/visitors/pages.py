@@ -1,9 +1,8 @@
 """What the web application offers of visitors: the live count, weeks with their charts, a sync."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -12,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from leadpipe.charts import bar_chart, line_chart
 from leadpipe.errors import NotPublished
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
@@ -20,17 +18,18 @@ from leadpipe.inbox.pages import InboxDoor
 from leadpipe.published import reading
 from leadpipe.settings import Settings
 from leadpipe.visitors.feed import LiveFeed
+from leadpipe.visitors.live_panel import live_content
+from leadpipe.visitors.numbers import weeks_shown
 from leadpipe.visitors.status import sync_counts
-from leadpipe.visitors.weeks import week_name, week_of, weeks_between
+from leadpipe.visitors.visitor_pages import ROUTES, VISITORS
+from leadpipe.visitors.weeks import weeks_between
 from leadpipe.web.answers import answer
 from leadpipe.web.overview import read_published
-from leadpipe.web.parts import Look, Pages, Panel, Sync
+from leadpipe.web.parts import Look, NavItem, Pages, Panel, Sync
 from leadpipe.web.sessions import only_logged_in
 from leadpipe.web.state import Web, state_of
 
 _JOB = "visitors"
-_WEEKS = 26
-_WEEKS_BEFORE = 4
 _PING_SECONDS = 15
 
 
@@ -71,13 +70,7 @@ async def _stream_live(request: Request) -> Response:
 
 def _live(look: Look) -> Mapping[str, Any]:
     """The live count and the weeks before."""
-    live = look.web.held(LiveFeed).now()
-    before = [(week, count) for week, count in live["weeks"].items() if week < live["week"]]
-    return {
-        **live,
-        "before": before[: -_WEEKS_BEFORE - 1 : -1],
-        "most": max((count for _, count in before), default=0) or 1,
-    }
+    return live_content(look.web.held(LiveFeed).now(), today=look.now.date())
 
 
 def _last_error(look: Look) -> Mapping[str, Any] | None:
@@ -95,37 +88,7 @@ def _state(web: Web) -> Mapping[str, Any]:
 
 def _weeks(look: Look) -> dict[str, Any] | None:
     """Visitors, signups and their rate over the latest weeks."""
-    rows = look.query(
-        "SELECT week_start, visitors, pageviews, signups, conversion_rate, source FROM visitor_metrics "
-        "ORDER BY week_start DESC LIMIT $weeks",
-        {"weeks": _WEEKS},
-    )[::-1]
-    if not rows:
-        return None
-    for row in rows:
-        row["week"] = week_name(row["week_start"])
-    labels = [row["week"].partition("-")[2] for row in rows]
-    bars = partial(bar_chart, is_last_open=rows[-1]["week_start"] >= week_of(look.now.date()))
-    charts: list[tuple[str, Callable[..., str], str, str]] = [
-        ("Visitors", bars, "visitors", "persons with a pageview"),
-        ("Signups", bars, "signups", "signup events"),
-        ("Conversion", line_chart, "conversion_rate", "signups per 100 visitors"),
-    ]
-    return {
-        "rows": rows[::-1],
-        "charts": [
-            {
-                "heading": heading,
-                "note": note,
-                "svg": draw(
-                    labels,
-                    {heading.lower(): [row[column] for row in rows]},
-                    title=f"{heading} per week, {rows[0]['week']} to {rows[-1]['week']}",
-                ),
-            }
-            for heading, draw, column, note in charts
-        ],
-    }
+    return weeks_shown(look, look.web.held(LiveFeed).weeks())
 
 
 async def _start(web: Web) -> Sequence[str]:
@@ -159,7 +122,9 @@ PAGES = Pages(
     routes=[
         Route("/api/visitors/live", only_logged_in(_show_live)),
         Route("/api/visitors/stream", only_logged_in(_stream_live)),
+        *ROUTES,
     ],
+    nav=[NavItem("Visitors", VISITORS, 30)],
     panels=[
         Panel("hero", "visitors/live.html", _live),
         Panel("facts", "visitors/facts.html", lambda look: sync_counts(look.query)),
@@ -169,19 +134,22 @@ PAGES = Pages(
     syncs=[
         Sync(
             job=_JOB,
-            name="Visitor sync",
-            label="Start sync",
+            name="Visitors",
+            label="Only visitors",
             purpose="Compare every week with PostHog's own count.",
             cron="sync-visitors",
             methods=["GET", "POST"],
             start=_start,
             result=_result,
-            shown=("updated", "skipped", "failed", "total"),
-            is_primary=True,
+            shown={
+                "updated": "weeks changed",
+                "skipped": "weeks unchanged",
+                "failed": "weeks that could not be counted",
+                "total": "weeks compared",
+            },
         )
     ],
     script="visitors/live.js",
-    first_step="Press <strong>Start sync</strong> for visitors, signups and conversion per week.",
     running=_running,
     state=_state,
 )

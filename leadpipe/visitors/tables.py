@@ -54,4 +54,12 @@ def count_frozen_weeks(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE visitor_syncs ADD COLUMN frozen INTEGER DEFAULT 0")
 
 
-MIGRATIONS = (create_tables, count_frozen_weeks)
+def say_when_counted(connection: duckdb.DuckDBPyConnection) -> None:
+    """A week tells when it was last counted, also where the count was the same."""
+    connection.execute("""
+        ALTER TABLE visitor_metrics ADD COLUMN counted_at TIMESTAMPTZ;
+        UPDATE visitor_metrics SET counted_at = updated_at;
+    """)
+
+
+MIGRATIONS = (create_tables, count_frozen_weeks, say_when_counted)

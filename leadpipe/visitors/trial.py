@@ -21,4 +21,4 @@ def show(settings: Settings) -> None:
         "SELECT week_start, visitors, pageviews, signups, conversion_rate FROM visitor_metrics "
         "ORDER BY week_start DESC LIMIT 5",
     )
-    emit(weeks, None, title="Visitors per week")
+    emit(weeks, None, title="Visitors per week (conversion rate: signups per 100 visitors)")

@@ -39,6 +39,21 @@ def week_name(week: date) -> str:
     return f"{year}-W{number:02}"
 
 
+def week_dates(week: date, *, today: date | None = None) -> str:
+    """A week by its days, as people read it: `23–29 Nov`, `30 Nov–6 Dec`; with the year if that is another.
+
+    Args:
+        week: its Monday.
+        today: whose year needs no saying; None: no year does.
+    """
+    last = week + timedelta(days=6)
+    first_month = "" if week.month == last.month else f" {week:%b}"
+    is_told = today is not None and last.year != today.year
+    year = f" {last.year}" if is_told else ""
+    first_year = f" {week.year}" if is_told and week.year != last.year else ""
+    return f"{week.day}{first_month}{first_year}–{last.day} {last:%b}{year}"
+
+
 def parse_week(text: str) -> date:
     """A week's Monday, from `2026-W47`, from `202647`, or from any of its days (`2026-11-18`).
 

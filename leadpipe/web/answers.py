@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 
@@ -44,29 +42,6 @@ def answer(
         status,
         media_type="application/json",
         headers={"Cache-Control": "no-store"} | dict(headers or {}),
-    )
-
-
-async def refusal_answer(request: Request, error: Exception) -> Response:
-    """A `Refusal` as Starlette's exception handler gives it."""
-    del request
-    if not isinstance(error, Refusal):
-        raise error
-    return answer({"error": error.message}, status=error.status, headers=error.headers)
-
-
-async def http_error_answer(request: Request, error: Exception) -> Response:
-    """An unknown path or method, in the same shape."""
-    if not isinstance(error, HTTPException):
-        raise error
-    message = {
-        404: "there is nothing at this address",
-        405: f"{request.method} is not for this address",
-    }
-    return answer(
-        {"error": message.get(error.status_code, error.detail)},
-        status=error.status_code,
-        headers=error.headers,
     )
 
 

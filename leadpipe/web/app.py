@@ -15,9 +15,9 @@ from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import access_page, cron, metrics, page, questions, status
+from leadpipe.web import access_page, cron, metrics, page, questions, status, today
 from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets, admin_token
-from leadpipe.web.answers import Refusal, http_error_answer, refusal_answer
+from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import SmallForms
 from leadpipe.web.caller import Gate
 from leadpipe.web.dagster_access import connect_dagster
@@ -26,6 +26,8 @@ from leadpipe.web.headers import SecureHeaders
 from leadpipe.web.logins import Logins
 from leadpipe.web.parts import Pages
 from leadpipe.web.probe import PostHogProbe
+from leadpipe.web.problems import broken_answer, http_error_answer, refusal_answer
+from leadpipe.web.publications import PagePublication
 from leadpipe.web.rendering import script
 from leadpipe.web.requests import Measured, Routes
 from leadpipe.web.roles import Role
@@ -98,7 +100,11 @@ def create_app(
         )
         web.hold(questions.Answers())
         app.state.web = web
+        publication = PagePublication(settings.published_dir)
+        web.hold(publication)
         async with AsyncExitStack() as running:
+            running.callback(publication.close)
+            await running.enter_async_context(today.running(web))
             for each in pages:
                 if each.running is not None:
                     await running.enter_async_context(each.running(web))
@@ -114,6 +120,7 @@ def create_app(
         Route("/login", login, methods=["GET", "POST"]),
         Route("/logout", logout, methods=["POST"]),
         *page.routes(),
+        *today.routes(),
         *questions.routes(),
         *access_page.routes(),
         *(_closed(route) for each in pages for route in each.routes),
@@ -137,7 +144,11 @@ def create_app(
     return Starlette(
         routes=routes,
         middleware=middleware,
-        exception_handlers={Refusal: refusal_answer, HTTPException: http_error_answer},
+        exception_handlers={
+            Refusal: refusal_answer,
+            HTTPException: http_error_answer,
+            Exception: broken_answer,
+        },
         lifespan=lifespan,
     )
 

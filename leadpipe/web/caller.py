@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from leadpipe.web.logins import Logins, Session
 from leadpipe.web.roles import Role
+from leadpipe.web.settings import WebSettings
 from leadpipe.web.sign_on import Identity, SignOn
 
 SESSION = "session"
@@ -104,6 +105,12 @@ class Gate:
             role = account.role if account else self.sign_on.role_of(identity)
             return Caller(role, address, identity.name)
         return None if self.wants_login else Caller(Role.OPERATOR, address)
+
+
+def has_login(settings: WebSettings) -> bool:
+    """Whether a page with these settings wants a login: public, with an admin token, or with accounts."""
+    people = Logins(settings.data_dir / "logins.sqlite").people
+    return settings.is_public or settings.admin_token is not None or bool(people.all())
 
 
 def address_of(connection: HTTPConnection) -> str:

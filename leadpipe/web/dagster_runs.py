@@ -4,9 +4,11 @@ What a run does is the job's business. leadpipe's web process opens neither the 
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
 import httpx
@@ -21,7 +23,10 @@ _SLOW_TIMEOUT = httpx.Timeout(90.0, connect=3.0)  # a schedule's tick asks PostH
 _POLL_SECONDS = 0.5
 _MOST_MESSAGES = 50
 PERSON_TAG = "leadpipe/person"
-_SYNC_TAG = "leadpipe/sync"  # as in `leadpipe/automation.py`, which needs Dagster's code
+# As in `leadpipe/automation.py`, which needs Dagster's code.
+_SYNC_TAG = "leadpipe/sync"
+_KIND_TAG = "leadpipe/kind"
+_SCHEDULE_TAG = "dagster/schedule_name"
 _STATES: Mapping[str, State] = {
     "SUCCESS": "succeeded",
     "FAILURE": "failed",
@@ -74,6 +79,10 @@ class DagsterUnavailable(LeadpipeError):  # noqa: N818 - says what is the case
     """Dagster does not answer, or has refused to start a run."""
 
 
+class SyncUnderWay(LeadpipeError):  # noqa: N818 - says what is the case
+    """What somebody wants to start has to wait for a run of the same job."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A step of a run, by the name of its asset or check."""
@@ -86,7 +95,8 @@ class Step:
 class RunProgress:
     """How far a run is; `error` is for people, `messages` are what its assets logged.
 
-    Runs of one `sync` are its parts; None is one by itself.
+    Runs of one `sync` are its parts; None is one by itself. `person` is who started it on the page, `kind`
+    why it exists otherwise.
     """
 
     run_id: str
@@ -96,6 +106,8 @@ class RunProgress:
     messages: Sequence[str] = ()
     error: str | None = None
     sync: str | None = None
+    person: str | None = None
+    kind: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -124,16 +136,36 @@ class DagsterRuns:
     key: SecretStr | None = None
     person: str | None = None
     _repository: dict[str, str] = field(default_factory=dict)
+    _heard: dict[str, bool] = field(default_factory=dict)
 
     def started_by(self, person: str | None) -> "DagsterRuns":
         """The same Dagster, for runs that somebody starts."""
         return replace(self, person=person)
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether it answered when it was asked last; nobody has to wait to learn that."""
+        return self._heard.get("last", False)
 
     async def start(self, job: str, tags: Mapping[str, str]) -> str:
         """Start a run of a job, or find the one that is under way; its id."""
         if under_way := await self.under_way(job):
             return under_way[0]
         return await self._launch(job, tags)
+
+    async def start_alone(
+        self, job: str, tags: Mapping[str, str], config: Mapping[str, object]
+    ) -> str:
+        """Start a run that does something of its own, so that none under way can stand for it; its id.
+
+        Raises:
+            SyncUnderWay: a run of the job has not ended.
+        """
+        if under_way := await self.under_way(job):
+            raise SyncUnderWay(
+                f"A sync is under way (run {under_way[0]}). Press again when it is over."
+            )
+        return await self._launch(job, tags, config)
 
     async def start_planned(self, job: str, schedule: str) -> list[str]:
         """Start the runs that a schedule would start now, or find those under way; their ids."""
@@ -184,6 +216,8 @@ class DagsterRuns:
             run_id=run["runId"],
             job=run["jobName"],
             sync=_sync_of(run),
+            person=_tag_of(run, PERSON_TAG),
+            kind=_tag_of(run, _KIND_TAG),
             state=state,
             steps=tuple(Step(key, _STATES.get(done.get(key) or "", "waiting")) for key in plan),
             messages=tuple(messages[-_MOST_MESSAGES:]),
@@ -200,15 +234,19 @@ class DagsterRuns:
             progress = await self.progress(run_id)
         return progress
 
-    async def _launch(self, job: str, tags: Mapping[str, str]) -> str:
+    async def _launch(
+        self, job: str, tags: Mapping[str, str], config: Mapping[str, object] | None = None
+    ) -> str:
         if self.person:
-            tags = {**tags, PERSON_TAG: self.person}
+            # Whoever waits for it is told at once what stands in the way, as by hand everywhere.
+            others = {key: value for key, value in tags.items() if key != _SCHEDULE_TAG}
+            tags = {**others, _KIND_TAG: "manual", PERSON_TAG: self.person}
         answer = await self._ask(
             _LAUNCH,
             {
                 "params": {
                     "selector": {**await self._selector(), "jobName": job},
-                    "runConfigData": {},
+                    "runConfigData": config or {},
                     "mode": "default",
                     "executionMetadata": {
                         "tags": [{"key": key, "value": value} for key, value in tags.items()]
@@ -244,7 +282,9 @@ class DagsterRuns:
         timeout: httpx.Timeout = _TIMEOUT,
     ) -> dict[str, Any]:
         try:
-            async with httpx.AsyncClient(transport=self.transport, timeout=timeout) as client:
+            async with httpx.AsyncClient(
+                transport=self.transport, timeout=timeout, verify=_trusted()
+            ) as client:
                 response = await client.post(
                     f"{self.url.rstrip('/')}/graphql",
                     json={"query": query, "variables": variables},
@@ -254,11 +294,13 @@ class DagsterRuns:
                 )
             content = response.json()
         except (httpx.HTTPError, ValueError) as error:
+            self._heard["last"] = False
             raise DagsterUnavailable(
                 f"Dagster does not answer at {self.url} ({type(error).__name__}). "
                 "Start it with `make up`, or set LEADPIPE_DAGSTER_URL."
             ) from None
-        if response.status_code in {401, 403}:
+        self._heard["last"] = response.status_code not in {401, 403}
+        if not self.is_answering:
             raise DagsterUnavailable(
                 f"Dagster at {self.url} lets nobody in. Start it with `leadpipe dagster`, over the "
                 "same data folder and with the same settings as the page."
@@ -274,7 +316,11 @@ class DagsterRuns:
 
 
 def _sync_of(run: Mapping[str, Any]) -> str | None:
-    return next((tag["value"] for tag in run["tags"] if tag["key"] == _SYNC_TAG), None)
+    return _tag_of(run, _SYNC_TAG)
+
+
+def _tag_of(run: Mapping[str, Any], name: str) -> str | None:
+    return next((tag["value"] for tag in run["tags"] if tag["key"] == name), None)
 
 
 def _error_of(events: Sequence[Mapping[str, Any]]) -> str:
@@ -287,3 +333,9 @@ def _error_of(events: Sequence[Mapping[str, Any]]) -> str:
         if event["__typename"] == "RunFailureEvent":
             return str(event["message"]).strip()
     return "the run was stopped"
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom https is believed of; read once, as a client that reads it costs 40 ms."""
+    return httpx.create_ssl_context()

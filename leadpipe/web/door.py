@@ -11,14 +11,15 @@ believed about the sender's address and about https.
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
 
 from leadpipe.errors import ConfigurationError
-from leadpipe.web.answers import answer
 from leadpipe.web.caller import IDENTITY
 from leadpipe.web.local_programs import service_of
 from leadpipe.web.names import LOCAL_NAMES, is_loopback, without_port
+from leadpipe.web.problems import alone
 from leadpipe.web.sign_on import Identity, SignOn
 
 _NEEDED = ("x-forwarded-for", "x-forwarded-proto")
@@ -76,7 +77,9 @@ class Door:
             return
         headers = Headers(scope=scope)
         peer = scope["client"][0] if scope.get("client") else None
-        problem = self._problem(headers, peer, scope["http_version"]) or self._service(scope)
+        problem = self._problem(headers, peer, scope.get("http_version", "1.1")) or self._service(
+            scope
+        )
         if problem is None and self._sign_on is not None:
             try:
                 scope[IDENTITY] = self._identity(self._sign_on, headers, peer)
@@ -144,4 +147,4 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": ""})
         return
-    await answer({"error": problem}, status=status)(scope, receive, send)
+    await alone(Request(scope), status, problem)(scope, receive, send)

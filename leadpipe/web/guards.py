@@ -1,8 +1,8 @@
 """Requests of programs: the secret or signature they must bring, and the body they may bring with it.
 
 The same for PostHog, the partner, callers of our API and an external cron; each has a secret of its own. An
-endpoint whose secret is not set is for this machine only, and closed where others can reach the page: behind
-a proxy nobody knows who is at this machine.
+endpoint whose secret is not set is for this machine only, and closed where the page has a login: behind a
+proxy nobody knows who is at this machine, and at a machine with several people not who of them calls.
 """
 
 from typing import NoReturn
@@ -25,7 +25,7 @@ from leadpipe.web.state import Web
 
 
 def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str) -> None:
-    """Let a request pass that brings the secret, or in open mode one from this machine when there is none.
+    """Let a request pass that brings the secret, or one from this machine when there is none and no login.
 
     Args:
         web: counts wrong secrets.
@@ -37,7 +37,7 @@ def check_secret(web: Web, request: Request, secret: SecretStr | None, name: str
         Refusal: 401, 403, or 429 after too many wrong ones.
     """
     if secret is None:
-        if web.is_public:
+        if web.gate.wants_login:
             raise Refusal(403, f"{name} is not set, so nobody may call; set it")
         if not is_loopback(client_of(request)) or is_from_elsewhere(request):
             raise Refusal(403, f"{name} is not set, so only this machine may call")

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.sqlite_files import connect, transaction
 
-_BUSY_SECONDS = 10.0
 _VERSION = 1
 # An earlier leadpipe has sessions of another shape in `sessions`; it makes that table when it misses it.
 _SCHEMA = """
@@ -52,9 +52,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(
-            sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-        ) as connection:
+        with closing(connect(path)) as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
                 _make(connection)
             yield connection
@@ -62,21 +60,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise ConfigurationError(f"{path} cannot be written: {error}. Is the disk full?") from error
 
 
-@contextmanager
-def together(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements inside commit together, or none does."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
 def _make(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    with together(connection):
+    with transaction(connection):
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
         columns = {row[1] for row in connection.execute("PRAGMA table_info(acts)")}

@@ -7,6 +7,8 @@ import ipaddress
 import re
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_NARROWEST = 8  # bits: 10.0.0.0/8 is a network that some have
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4 addresses that are written as ones of IPv6
 _HEADER = re.compile(r"[a-z][a-z0-9-]{1,63}")
 # What has a meaning of its own, or is every browser's to send.
 _NO_SIGN_ON = frozenset(
@@ -50,7 +52,7 @@ def read_proxies(text: str) -> tuple[str, ...]:
     """The addresses and networks of a setting.
 
     Raises:
-        ValueError: one of them is none, or means everybody.
+        ValueError: one of them is none, or means everybody, or nearly so.
     """
     proxies = tuple(each for each in re.split(r"[\s,]+", text) if each)
     for each in proxies:
@@ -58,12 +60,19 @@ def read_proxies(text: str) -> tuple[str, ...]:
             network = ipaddress.ip_network(each)
         except ValueError:
             network = None
-        if network is None or network.prefixlen == 0:
+        if network is None or _is_wide(network):
             raise ValueError(
                 f"{each!a} would believe anybody who claims another address. Name the proxy's own address, "
                 "such as 127.0.0.1 or 172.18.0.0/16"
             )
     return proxies
+
+
+def _is_wide(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Whether it is more than anybody's proxies have: two halves of all addresses are all as well."""
+    if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_MAPPED):
+        return network.prefixlen < _MAPPED.prefixlen + _NARROWEST
+    return network.prefixlen < _NARROWEST
 
 
 def read_header(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the page shows below its buttons: the panels that the domains bring, from one look."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from leadpipe.published import reading
 from leadpipe.published.reading import Ask
 from leadpipe.settings import Settings
 from leadpipe.web.parts import Look, Query
+from leadpipe.web.publications import PagePublication
 from leadpipe.web.state import Web
 
 _Found = TypeVar("_Found")
@@ -25,16 +27,21 @@ class Shown:
 
 def read_panels(web: Web, places: Sequence[str]) -> dict[str, list[Shown]]:
     """The panels of some places, by place, read from one publication."""
-
-    def read(query: Query) -> dict[str, list[Shown]]:
-        look = Look(query, web, web.clock())
-        found: dict[str, list[Shown]] = {place: [] for place in places}
+    found: dict[str, list[Shown]] = {place: [] for place in places}
+    with looking(web) as look:
         for panel in (panel for pages in web.pages for panel in pages.panels):
             if panel.place in found and (content := panel.content(look)) is not None:
                 found[panel.place].append(Shown(panel.template, content))
-        return found
+    return found
 
-    return read_published(web.settings, read)
+
+@contextmanager
+def looking(web: Web) -> Iterator[Look]:
+    """A look at the current publication, on a connection that is kept; one at a time."""
+    pages = web.held(PagePublication)
+    with pages.reading() as ask:
+        query: Query = (lambda *_: []) if ask is None else query_of(ask)
+        yield Look(query, web, web.clock(), pages.made)
 
 
 def read_published(settings: Settings, read: Callable[[Query], _Found]) -> _Found:

@@ -1,9 +1,8 @@
 """`/admin/sync`: the page people look at, its buttons, and the progress of what they started."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,23 +11,31 @@ from starlette.routing import Route
 
 from leadpipe.web.answers import Refusal, answer
 from leadpipe.web.csrf import check_csrf
-from leadpipe.web.dagster_access import shown_address
+from leadpipe.web.dagster_access import DagsterLinks
 from leadpipe.web.dagster_runs import DagsterUnavailable
 from leadpipe.web.overview import read_panels
 from leadpipe.web.parts import Sync
 from leadpipe.web.progress import follow, run_result
 from leadpipe.web.rendering import render
-from leadpipe.web.sessions import HOME, caller_of, note_act, only_logged_in
-from leadpipe.web.settings import WebSettings
+from leadpipe.web.sessions import HOME, note_act, only_logged_in
+from leadpipe.web.starting import acting, page_of_runs, refuse_while_down
 from leadpipe.web.state import Web, state_of
 
 _BELOW = ("facts", "notice", "section")
+_ALL = "all"
+
+
+@dataclass(frozen=True)
+class Started:
+    """What the pressed button started, and why it started no more."""
+
+    run_ids: Sequence[str]
+    problem: str | None = None
 
 
 def routes() -> list[Route]:
     """The routes of the page, all for people who are logged in; operators start syncs."""
     return [
-        Route("/", only_logged_in(_go_home)),
         Route(HOME, only_logged_in(_sync_page), methods=["GET", "POST"]),
         Route(f"{HOME}/overview", only_logged_in(_overview)),
         Route(f"{HOME}/progress", only_logged_in(_progress)),
@@ -36,15 +43,10 @@ def routes() -> list[Route]:
     ]
 
 
-async def _go_home(request: Request) -> Response:
-    del request
-    return RedirectResponse(HOME, status_code=303)
-
-
 async def _sync_page(request: Request) -> Response:
-    """`GET`: the page. `POST`: start a sync, then the page with the runs it started.
+    """`GET`: the page. `POST`: start everything or a part of it, then the page with its runs.
 
-    A script that posts the form gets the runs' ids, or the problem, as JSON.
+    A script that posts the form gets the runs' ids, and the problem if there is one, as JSON.
     """
     if request.method == "GET":
         return await _page(request)
@@ -52,52 +54,69 @@ async def _sync_page(request: Request) -> Response:
     try:
         await check_csrf(request)
         job = (await request.form()).get("job")
-        run_ids = await _start(_started_by(request), job)
-        note_act(request, f"started {job or 'a sync'}: {', '.join(run_ids) or 'nothing to do'}")
+        web = acting(request)
+        await refuse_while_down(web)
+        started = await _start(web, _ALL if job is None else job)
+        runs = ", ".join(started.run_ids) or "nothing to do"
+        note_act(request, f"started {'a sync' if job in {None, _ALL} else job}: {runs}")
     except DagsterUnavailable as error:
         refusal = Refusal(503, str(error))
     except Refusal as error:
         refusal = error
     else:
         if is_script:
-            return answer({"runs": run_ids}, status=202)
-        query = urlencode([("run", run_id) for run_id in run_ids])
-        return RedirectResponse(f"{HOME}?{query}", status_code=303)
+            problem = {"error": started.problem} if started.problem else {}
+            return answer({"runs": started.run_ids, **problem}, status=202)
+        if started.problem:
+            return await _page(
+                request, run_ids=started.run_ids, problem=started.problem, status=503
+            )
+        return RedirectResponse(page_of_runs(started.run_ids), status_code=303)
     if is_script:
         raise refusal
     return await _page(request, problem=refusal.message, status=refusal.status)
 
 
-def _started_by(request: Request) -> Web:
-    """What the routes share, with runs that have the name of who starts them."""
-    web, caller = state_of(request), caller_of(request)
-    return replace(web, runs=web.runs.started_by(caller.name if caller else None))
+async def _start(web: Web, job: object) -> Started:
+    """Start the part that the pressed button names, or all of them; what is under way is joined.
 
-
-async def _start(web: Web, job: object) -> Sequence[str]:
-    """Start the job that the pressed button names (the first without one), or find what is under way."""
+    The parts wait for each other in Dagster's queue, in the domains' order: what counts what another has
+    loaded comes after it.
+    """
     known = {sync.job: sync for sync in _syncs(web)}
-    wanted = next(iter(known), None) if job is None else job
-    if wanted not in known:
-        raise Refusal(400, f"job should be one of {', '.join(known)}")
-    return await known[str(wanted)].start(web)
+    if job != _ALL and job not in known:
+        raise Refusal(400, f"job should be one of {', '.join([_ALL, *known])}")
+    run_ids: list[str] = []
+    for sync in known.values() if job == _ALL else [known[str(job)]]:
+        try:
+            run_ids += await sync.start(web)
+        except DagsterUnavailable as error:
+            if not run_ids:
+                raise
+            return Started(run_ids, f"{sync.name} did not start: {error}")
+    return Started(run_ids)
 
 
 def _syncs(web: Web) -> list[Sync]:
-    syncs = [sync for pages in web.pages for sync in pages.syncs]
-    return sorted(syncs, key=lambda sync: not sync.is_primary)
+    return [sync for pages in web.pages for sync in pages.syncs]
 
 
-async def _page(request: Request, *, problem: str | None = None, status: int = 200) -> Response:
+async def _page(
+    request: Request,
+    *,
+    run_ids: Sequence[str] = (),
+    problem: str | None = None,
+    status: int = 200,
+) -> Response:
     web = state_of(request)
     # First the runs: what one of them has published is in what is read after it.
-    progress = await follow(web, request.query_params.getlist("run"))
+    progress = await follow(web, run_ids or request.query_params.getlist("run"))
     content = await _overview_content(web, ("hero", *_BELOW)) | {
         "syncs": _syncs(web),
         "scripts": [pages.script for pages in web.pages if pages.script],
         "progress": progress,
         "problem": problem,
-        "dagster_url": shown_address(web.settings.of(WebSettings), is_public=web.is_public),
+        "dagster_url": DagsterLinks(web).home,
     }
     return render(request, "sync.html", content, status=status)
 

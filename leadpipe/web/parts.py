@@ -3,17 +3,18 @@
 How the frame lays it out is the business of `page.py`, `overview.py` and `status.py`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from starlette.routing import BaseRoute
 
 from leadpipe.settings import Settings
 from leadpipe.web.state import Web
 
+_MadeT = TypeVar("_MadeT")
 Query = Callable[..., list[dict[str, Any]]]
 """Rows of the published tables as dicts; a table that is not published yet has none."""
 
@@ -26,11 +27,25 @@ class Look:
         query: asks the published tables, of one publication.
         web: what the application holds.
         now: when (UTC).
+        keeps: gives again what was made of the same publication, by a key.
     """
 
     query: Query
     web: Web
     now: datetime
+    keeps: Callable[[Hashable, Callable[[], Any]], Any] | None = None
+
+    def made(self, key: Hashable, make: Callable[[], _MadeT]) -> _MadeT:
+        """What `make` gives, made once a publication and key where that is kept: charts, sums.
+
+        Args:
+            key: a name of its own, and all that it depends on beside the publication, as the day.
+            make: makes it.
+        """
+        if self.keeps is None:
+            return make()
+        found: _MadeT = self.keeps(key, make)
+        return found
 
 
 @dataclass(frozen=True)
@@ -86,15 +101,14 @@ class Sync:
 
     Args:
         job: Dagster's name of it.
-        name: in people's words (`Visitor sync`).
+        name: what is synced, in people's words (`Visitors`).
         label: of its button.
         purpose: what the button is for, in one sentence.
         cron: the path below `/api/cron/` that starts it, answers with its result and takes `methods`.
         methods: of that path.
         start: starts it, or finds what is under way; the runs' ids.
         result: what runs of it did, from the published tables; empty while they have left nothing.
-        shown: those parts of the result that the page shows.
-        is_primary: its button is the first one.
+        shown: those parts of the result that the page shows, each with people's words for it.
     """
 
     job: str
@@ -105,8 +119,7 @@ class Sync:
     methods: Sequence[str]
     start: Callable[[Web], Awaitable[Sequence[str]]]
     result: Callable[[Settings, Sequence[str]], Mapping[str, Any]]
-    shown: Sequence[str]
-    is_primary: bool = False
+    shown: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 
 from leadpipe.errors import ConfigurationError
-from leadpipe.web.login_file import opened, together
+from leadpipe.sqlite_files import transaction
+from leadpipe.web.login_file import opened
 from leadpipe.web.passwords import hashed, is_outdated, is_right, rehashed
 from leadpipe.web.roles import ROLES, Role
 
@@ -51,7 +52,7 @@ class People:
         """
         name = checked_name(name)
         kept = None if password is None else hashed(password)
-        with opened(self.path) as connection, together(connection):
+        with opened(self.path) as connection, transaction(connection):
             if _found(connection, name):
                 raise ConfigurationError(
                     f"{name} has an account already. `leadpipe access role` and `leadpipe access password` "
@@ -140,7 +141,7 @@ class People:
 
     def _change(self, name: str, statement: str, *values: str) -> int:
         plain = _plain(name)
-        with opened(self.path) as connection, together(connection):
+        with opened(self.path) as connection, transaction(connection):
             if not connection.execute(statement, [*values, plain]).rowcount:
                 rows = connection.execute("SELECT name FROM people ORDER BY name").fetchall()
                 raise _nobody(name, [row[0] for row in rows])

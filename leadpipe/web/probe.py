@@ -1,5 +1,6 @@
-"""Whether PostHog is configured and takes the key, asked once a minute at most."""
+"""Whether PostHog is configured and takes the key; asked once a minute, and before somebody starts a sync."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.settings import Settings
 
 _PROBE_SECONDS = 60.0
+_DOWN_SECONDS = 5.0  # whoever presses a button again soon asks no further question
 _PATIENCE_SECONDS = 5.0
 
 
@@ -31,14 +33,23 @@ class PostHogProbe:
         self._clock = clock
         self._asked_at: float | None = None
         self._state = PostHogState(is_configured=False, is_reachable=False)
+        self._one_at_a_time = asyncio.Lock()
 
     async def state(self) -> PostHogState:
         """What PostHog answered last."""
-        now = self._clock()
-        if self._asked_at is None or now - self._asked_at > _PROBE_SECONDS:
-            self._asked_at = now
-            self._state = await run_in_threadpool(self._ask)
-        return self._state
+        return await self._asked_within(_PROBE_SECONDS)
+
+    async def state_now(self) -> PostHogState:
+        """The same for who is about to need PostHog: it is asked again where it could not be reached."""
+        known = await self.state()
+        return known if known.is_reachable else await self._asked_within(_DOWN_SECONDS)
+
+    async def _asked_within(self, seconds: float) -> PostHogState:
+        async with self._one_at_a_time:
+            if self._asked_at is None or self._clock() - self._asked_at > seconds:
+                self._state = await run_in_threadpool(self._ask)
+                self._asked_at = self._clock()
+            return self._state
 
     def _ask(self) -> PostHogState:
         try:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from starlette.concurrency import run_in_threadpool
 
+from leadpipe.web.dagster_access import DagsterLinks
 from leadpipe.web.dagster_runs import DagsterUnavailable, RunProgress, Step
 from leadpipe.web.parts import Sync
 from leadpipe.web.state import Web
@@ -14,15 +15,23 @@ from leadpipe.web.state import Web
 State = Literal["none", "running", "over", "lost"]
 
 MOST_RUNS = 20
+_BY_THEMSELVES = {
+    "scheduled": "started by its schedule",
+    "webhook": "started by the webhook",
+    "bucket": "started by new files",
+    "backfill": "started by a backfill",
+}
 _PATIENCE_SECONDS = 3.0  # a page is not kept waiting for Dagster
 
 
 @dataclass(frozen=True)
 class ShownRun:
-    """A run as the page shows it."""
+    """A run as the page shows it; `address` is in the Dagster UI."""
 
     name: str
     state: str
+    starter: str | None
+    address: str | None
     steps: Sequence[Step]
     done: int
     messages: Sequence[str]
@@ -74,15 +83,19 @@ async def _shown_run(web: Web, run: RunProgress, found: Sequence[RunProgress]) -
     parts = [one for one in found if one is run or (one.sync and one.sync == run.sync)]
     is_last = run is parts[-1] and all(part.is_over for part in parts)
     result = await run_result(web, run) if is_last else {}
-    shown = {name: result[name] for name in (sync.shown if sync else ()) if name in result}
+    shown = {
+        words: result[key] for key, words in (sync.shown if sync else {}).items() if key in result
+    }
     return ShownRun(
         name=_name(sync.name if sync else run.job, run, parts),
         state=run.state,
+        starter=f"started by {run.person}" if run.person else _BY_THEMSELVES.get(run.kind or ""),
+        address=DagsterLinks(web).run(run.run_id),
         steps=[Step(_step_name(run, step), step.state) for step in run.steps],
         done=sum(step.state in {"succeeded", "failed"} for step in run.steps),
         messages=run.messages,
         error=run.error,
-        result={name.removeprefix("events_").replace("_", " "): n for name, n in shown.items()},
+        result=shown,
     )
 
 

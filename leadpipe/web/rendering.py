@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from leadpipe.domains import packages
+from leadpipe.durations import duration
+from leadpipe.moments import ago
 from leadpipe.web.caller import Caller
 from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
@@ -31,7 +33,11 @@ def _templates(package: str) -> FileSystemLoader:
     return FileSystemLoader(str(files(package) / "templates"))
 
 
-_FRAME = (NavItem("Questions", "/questions", 80), NavItem("System", "/admin/sync", 90))
+_FRAME = (
+    NavItem("Today", "/today", 0),
+    NavItem("Questions", "/questions", 80),
+    NavItem("System", "/admin/sync", 90),
+)
 
 # The frame's by their names, a domain's with its name before: `leads/panel.html`.
 _LOADER = ChoiceLoader(
@@ -73,12 +79,18 @@ def render(
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
 
 
+def render_alone(name: str, content: Mapping[str, object], *, status: int) -> Response:
+    """A page without forms and navigation, for where there is no session yet."""
+    text = _ENVIRONMENT.get_template(name).render({"nav": [], "me": None} | dict(content))
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
 def _nav(request: Request, me: Caller | None) -> list[tuple[NavItem, bool]]:
     """The pages that every page leads to, and whether the request is for one or below it; none logged out."""
     if me is None or me.role is None:
         return []
     items = [item for pages in state_of(request).pages for item in pages.nav]
-    path = request.url.path
+    path = "/today" if request.url.path == "/" else request.url.path
     return [
         (item, path == item.path or path.startswith(f"{item.path}/"))
         for item in sorted([*items, *_FRAME], key=lambda item: (item.place, item.label))
@@ -110,37 +122,11 @@ def _day(value: datetime) -> str:
     return f"{value.astimezone(UTC):%Y-%m-%d}"
 
 
-def _ago(value: datetime, now: datetime) -> str:
-    """How long ago something was, short: `2 h ago`; the day, of what is more than a month ago."""
-    seconds = (now - value).total_seconds()
-    if seconds < _MINUTE:
-        return "just now"
-    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
-        if size <= seconds < _DAY * _DAYS_AGO:
-            return f"{seconds // size:.0f} {unit} ago"
-    return _day(value)
-
-
-def _duration(seconds: float | None) -> str:
-    """How long something took, short: `2 h`, `3 d 4 h`."""
-    if seconds is None:
-        return "–"
-    if seconds < _MINUTE:
-        return f"{max(seconds, 0):.0f} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min"
-    hours = int(seconds // _HOUR)
-    days, hours = divmod(hours, _DAY // _HOUR)
-    if not days:
-        return f"{hours} h"
-    return f"{days:,} d" + (f" {hours} h" if hours and days < _DAYS_AGO else "")
-
-
 _ENVIRONMENT.filters |= {
     "number": _number,
     "percent": _percent,
     "moment": _moment,
     "day": _day,
-    "ago": _ago,
-    "duration": _duration,
+    "ago": ago,
+    "duration": duration,
 }

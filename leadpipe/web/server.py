@@ -12,8 +12,10 @@ from starlette.types import ASGIApp
 
 from leadpipe import tracing
 from leadpipe.errors import ConfigurationError
+from leadpipe.private import said_of_others
 from leadpipe.settings import Settings
 from leadpipe.web.app import create_app
+from leadpipe.web.caller import has_login
 from leadpipe.web.protocol import limited_protocol
 from leadpipe.web.settings import WebSettings
 
@@ -37,7 +39,7 @@ def serve(settings: Settings, *, say: Callable[[str], None]) -> None:
     tracing.begin(settings.otlp_endpoint)
     app = create_app(settings, is_public=own.is_public, on_ready=_spare_the_collector)
     listener = listen(own.web_host, own.web_port, option="--port or LEADPIPE_WEB_PORT")
-    say(f"leadpipe page: {address_of(own.web_host, listener)}/admin/sync")
+    say(f"leadpipe page: {address_of(own.web_host, listener)}/")
     for line in _closed(own):
         say(line)
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -111,12 +113,13 @@ def address_of(host: str, listener: socket.socket) -> str:
 
 
 def _closed(settings: WebSettings) -> list[str]:
-    """What nobody, or only this machine, can do, and why."""
-    who = "nobody" if settings.is_public else "this machine only"
-    lines = []
+    """What others can read, and what nobody, or only this machine, can do, and why."""
+    is_closed = has_login(settings)
+    who = "nobody" if is_closed else "this machine only"
+    lines = [wide] if (wide := said_of_others(settings.data_dir)) else []
     if settings.is_public and settings.admin_token is None:
         lines.append(f"Log in with the token in {settings.data_dir / 'admin_token'}")
-    if settings.posthog_webhook_secret is None and settings.is_public:
+    if settings.posthog_webhook_secret is None and is_closed:
         lines.append("POSTHOG_WEBHOOK_SECRET is not set: PostHog's webhook is closed.")
     if settings.cron_secret is None:
         lines.append(f"CRON_SECRET is not set: /api/cron/… answers {who}.")

@@ -33,6 +33,8 @@ from leadpipe.web.settings import WebSettings
 from leadpipe.web.state import Web, state_of
 
 HOME = "/admin/sync"
+START = "/"
+"""Where people land after the login."""
 _HARMLESS = {"GET", "HEAD", "OPTIONS"}
 _SIGNED_ON_HOURS = 1  # of a stream: the next one asks the proxy again
 _MOST_NAME = 100
@@ -144,6 +146,7 @@ def only_logged_in(
     """
 
     async def guarded(request: Request) -> Response:
+        request = _looking(request)
         is_program = "application/json" in request.headers.get("accept", "")
         is_program = is_program or request.url.path.startswith("/api/")
         if caller_of(request) is None and not is_program:
@@ -161,6 +164,13 @@ def only_logged_in(
 
     guarded.for_people = True  # type: ignore[attr-defined] # what `app.py` looks for
     return guarded
+
+
+def _looking(request: Request) -> Request:
+    """A request for a page's head as one for the page: no route takes it for a form that was sent."""
+    if request.method != "HEAD":
+        return request
+    return Request({**request.scope, "method": "GET"}, request.receive)
 
 
 def _ending_with_the_session(request: Request, response: Response) -> Response:
@@ -190,8 +200,8 @@ async def _refused(request: Request, refusal: RoleMissing) -> Response:
 async def login(request: Request) -> Response:
     """`GET /login`: the form. `POST`: compare name and password, or the token, and start a session."""
     web = state_of(request)
-    if not web.gate.wants_login or (request.method == "GET" and is_logged_in(request)):
-        return RedirectResponse(HOME, status_code=303)
+    if not web.gate.wants_login or (request.method in _HARMLESS and is_logged_in(request)):
+        return RedirectResponse(START, status_code=303)
     problem: str | None = None
     status = 200
     if request.method == "POST":
@@ -274,4 +284,4 @@ def _local(path: str | None) -> str:
     """A path of this application; anything else would lead people away after the login."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")):
         return path
-    return HOME
+    return START

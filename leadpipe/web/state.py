@@ -51,6 +51,10 @@ class Web:
         found: _HeldT = self._held[kind]
         return found
 
+    def held_if_any(self, kind: type[_HeldT]) -> _HeldT | None:
+        """The object of that type, None where nobody holds one."""
+        return self._held.get(kind)
+
 
 def state_of(request: Request) -> Web:
     """The shared object of the application that answers the request."""

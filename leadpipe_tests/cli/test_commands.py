@@ -211,6 +211,61 @@ def test_runs_and_days_say_what_happened(synced):
     assert json.loads(synced("days", "--incomplete", "--json").stdout) == []
 
 
+def test_a_run_is_named_by_the_start_of_its_id(synced):
+    """One run, or its parts; a start that is nobody's has no run."""
+    [run_id] = {entry["run_id"] for entry in json.loads(synced("runs", "--json").stdout)}
+    for words in ((), ("--parts",)):
+        [entry] = json.loads(synced("runs", run_id[:8], *words, "--json").stdout)
+        assert entry["run_id"] == run_id
+    assert "No such run." in synced("runs", "zzz").stderr
+
+
+def test_an_ambiguous_listing_is_answered_with_those_that_fit(synced, sandbox):
+    """The start of one is enough; its whole name is no start."""
+    calls = [
+        {
+            "event": "lead_phone",
+            "timestamp": yesterday(),
+            "distinct_id": "seeker-1",
+            "properties": {"listing_id": name, "seeker_id": "seeker-1", "lister_id": "d"},
+        }
+        for name in ("listing-1234", "listing-77")
+    ]
+    sandbox.control.insert(calls)
+    synced("sync", "--full", "--from", yesterday().date().isoformat())
+
+    def found(start):
+        return [one["listing_id"] for one in json.loads(synced("listings", start, "--json").stdout)]
+
+    assert (found("listing-7"), found("listing-123")) == (["listing-77"], ["listing-123"])
+    result = synced("listings", "listing-12")
+    assert (result.exit_code, "2 listings fit" in result.stderr) == (1, True)
+    assert "listing-123, listing-1234. Type more of the id." in result.stderr
+
+
+def test_a_sync_says_what_its_counts_mean(run, sandbox):
+    """Second copies and rejected events each have a line; what is as expected has none."""
+    whole = {"listing_id": "l", "seeker_id": "s", "lister_id": "d"}
+    sandbox.control.insert(
+        [
+            {
+                "event": "lead_phone",
+                "timestamp": yesterday(),
+                "distinct_id": "s",
+                "properties": properties,
+            }
+            for properties in (whole, {"seeker_id": "s"})
+        ]
+    )
+    said = run("sync").stderr
+    assert "rejected: 1 × lead with neither listing nor profile. They are kept" in said
+    assert "duplicate:" not in said
+    day = yesterday().date().isoformat()
+    assert "duplicate: 2 rows were second copies, or read before" in (
+        run("sync", "--full", "--from", day, "--to", day).stderr
+    )
+
+
 def test_check_says_that_all_is_well(synced):
     """With everything in place each line is fine and the exit code is 0."""
     result = synced("check", "--json")

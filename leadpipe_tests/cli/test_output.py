@@ -96,7 +96,7 @@ def test_what_is_visible_stays_visible(text):
     ],
 )
 def test_a_terminal_that_lacks_characters_ends_no_command(tmp_path, environment):
-    """It shows ? for them; JSON escapes them, and CSV for a program is UTF-8."""
+    """It shows other signs, or ? for them; JSON escapes them, and CSV for a program is UTF-8."""
     code = (
         "import click\n"
         "import leadpipe.cli\n"
@@ -126,7 +126,7 @@ def test_a_terminal_that_lacks_characters_ends_no_command(tmp_path, environment)
 
     table, as_json, as_csv, failed = typed(), typed("--json"), typed("--csv"), typed("--fail")
     assert (table.returncode, table.stderr) == (0, b"")
-    assert [line.strip() for line in table.stdout.splitlines()] == [b"?", b"name", b"? ?", b"z"]
+    assert [line.strip() for line in table.stdout.splitlines()] == [b"ok", b"name", b"NGN  ?", b"z"]
     assert json.loads(as_json.stdout.decode("ascii")) == [{"name": "₦ 🏠"}, {"name": "z"}]
     assert as_csv.stdout.decode("utf-8") == "name\n₦ 🏠\nz\n"
     assert (failed.returncode, failed.stderr.strip()) == (1, b"Error: no ?")

@@ -32,6 +32,7 @@ def test_tables_are_listed_with_their_rows(typed):
     found = {row["table"]: row for row in json.loads(result.stdout)}
     assert sorted(found) == sorted(table_names())
     assert {name for name, row in found.items() if row["is_personal"]} <= {
+        "lead_edits",
         "succeeded_leads",
         "failed_leads",
     }

@@ -85,14 +85,14 @@ def versions(warehouse: Warehouse) -> dict[date, int]:
 
 
 def shown_of(domain: str) -> dict[str, tuple[tuple[str, ...], set[str]]]:
-    """A domain's assets as the UI shows them: group, pools, owners and kinds of each; and its checks."""
+    """A domain's assets as the UI shows them: group, pools and kinds of each; and its checks."""
     graph = build_defs().resolve_asset_graph()
     found: dict[str, tuple[tuple[str, ...], set[str]]] = {}
     for asset in dg.load_assets_from_modules([import_module(f"leadpipe.{domain}.assets")]):
         assert isinstance(asset, dg.AssetsDefinition)
         node = graph.get(asset.key)
         found[asset.key.to_user_string()] = (
-            (str(node.group_name), *sorted(node.pools or ()), *node.owners, *sorted(node.kinds)),
+            (str(node.group_name), *sorted(node.pools or ()), *sorted(node.kinds)),
             {key.name for key in graph.asset_check_keys if key.asset_key == asset.key},
         )
     return found

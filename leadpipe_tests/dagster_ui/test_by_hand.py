@@ -106,7 +106,7 @@ def test_one_day_shows_what_was_loaded(posthog, live, forgotten, today):
     assert [(column.name, column.type) for column in schema.columns][:3] == [
         ("uuid", "UUID"),
         ("event", "VARCHAR"),
-        ("timestamp", "TIMESTAMP WITH TIME ZONE"),
+        ("timestamp", "TIMESTAMPTZ"),
     ]
 
 
@@ -140,7 +140,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
         asset: {
             name: value
             for name, value in metadata.items()
-            if name not in ("preview", "dagster/column_schema", "folder")
+            if name not in ("preview", "dagster/column_schema", "dagster/column_lineage", "folder")
         }
         for asset, metadata in found.items()
     } == {
@@ -157,6 +157,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
             "window": f"{day} to {day} (UTC)",
             "days built": 1,
             "rows built": 1,
+            "dagster/row_count": 1,
             "listing hours": 1,
             "views": 2,
             "leads": 1,
@@ -164,7 +165,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
         "listings": {"dagster/row_count": 1},
         "published_tables": {
             "publication": "v000001",
-            "files written": 37,
+            "files written": 43,
             "tables that differ": [],
         },
     }

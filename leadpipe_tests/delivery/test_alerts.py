@@ -1,14 +1,13 @@
 """Alerts: told when they begin and end, not in between, through every channel."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import SecretStr
 
-from leadpipe.delivery.alerts import AlertRules, due_alerts, keep_told, tell
-from leadpipe.delivery.connecting import alert_receivers
+from leadpipe.alerting import alert_receivers
+from leadpipe.delivery.alerts import Alert, AlertRules, due_alerts, keep_told, tell
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.notices import mistakes
 from leadpipe.reports import failure_receivers
@@ -25,11 +24,7 @@ def told(warehouse, *, after: timedelta = timedelta(0)) -> list[str]:
     with warehouse.transaction() as connection:
         alerts = due_alerts(connection, _RULES, now=now)
         keep_told(connection, alerts, now=now)
-    return [
-        f"{'!' if alert.is_firing else '-'} {alert.rule}"
-        for alert in alerts
-        if alert.rule != "daily summary"
-    ]
+    return [f"{'!' if alert.is_firing else '-'} {alert.rule}" for alert in alerts]
 
 
 def test_a_rule_is_told_when_it_begins_and_when_it_ends(partner, warehouse):
@@ -50,41 +45,7 @@ def test_a_rule_is_told_when_it_begins_and_when_it_ends(partner, warehouse):
     ]
 
 
-def summaries(connection, rules: AlertRules, *moments: datetime) -> list[bool]:
-    """Whether a summary is told at each of the moments, one after the other."""
-    told = []
-    for now in moments:
-        alerts = due_alerts(connection, rules, now=now)
-        keep_told(connection, alerts, now=now)
-        told.append(any(alert.rule == "daily summary" for alert in alerts))
-    return told
-
-
-def test_a_summary_is_told_once_a_day_at_eight_where_the_team_is(warehouse):
-    """Counts only; in New York, which changes its clocks, and in UTC."""
-    start = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    with warehouse.transaction() as connection:
-        first = due_alerts(connection, _RULES, now=start)
-        at = [timedelta(hours=hours) for hours in (0, 11, 19.9, 20, 43.9, 44)]
-        told = summaries(connection, _RULES, *(start + each for each in at))
-        assert told == [True, False, False, True, False, True]
-    assert [alert.message for alert in first] == [
-        "in 24 hours 0 leads came in and 0 were delivered; 0 are on their way, 0 need a person"
-    ]
-    with warehouse.transaction() as connection:
-        connection.execute("DELETE FROM delivery_alerts")
-        moments = [
-            datetime(2026, 10, 31, 12, 30, tzinfo=UTC),  # 8:30 in New York
-            datetime(2026, 11, 1, 12, 30, tzinfo=UTC),  # 7:30, its clocks went back
-            datetime(2026, 11, 1, 13, 1, tzinfo=UTC),
-            datetime(2026, 11, 2, 12, 59, tzinfo=UTC),
-            datetime(2026, 11, 2, 13, 0, tzinfo=UTC),
-        ]
-        told = summaries(connection, replace(_RULES, zone="America/New_York"), *moments)
-    assert told == [True, False, True, False, True]
-
-
-def test_alerts_go_to_the_log_and_everyone_named(warehouse):
+def test_alerts_go_to_the_log_and_everyone_named():
     """All get the same text; the older settings and LEADPIPE_ALERT_TO serve side by side."""
     logged: list[str] = []
     with http_inbox() as inbox, MailServer() as server:
@@ -94,14 +55,13 @@ def test_alerts_go_to_the_log_and_everyone_named(warehouse):
             alert_smtp_url=f"smtp://{server.place}",
             alert_mail_to="ops@example.org",
         )
-        with warehouse.connect() as connection:
-            alerts = due_alerts(connection, _RULES, now=datetime.now(UTC))
+        alerts = [Alert("failed leads", is_firing=True, message="12 failed leads wait")]
         assert tell(alerts, alert_receivers(settings), log=logged.append) == []
     assert {body.get("text", body.get("message")) for body in inbox.bodies} == set(logged)
     assert {"text": logged[0]} in inbox.bodies
     assert "To: ops@example.org" in server.mails[0]
-    assert "Subject: leadpipe: daily summary" in server.mails[0]
-    assert "0 need a person" in server.mails[0]
+    assert "Subject: leadpipe: failed leads" in server.mails[0]
+    assert "12 failed leads wait" in server.mails[0]
     assert tell([], alert_receivers(settings), log=logged.append) == []
     assert len(logged) == 1
 

@@ -46,7 +46,7 @@ def test_a_failed_lead_is_sent_again_with_one_click(serve, open_page, warehouse,
     expect(page.get_by_text("No failed lead.")).to_be_visible()
     expect(page.locator("tbody").first).to_contain_text("100.0 %")
     assert accepted(partner) == ["1", "2"]
-    page.get_by_role("link", name="Visitors and syncs").click()
+    page.get_by_role("link", name="System").first.click()
     expect(page).to_have_url(site.page)
     assert PAGE in page.url
 

@@ -19,7 +19,7 @@ from leadpipe.warehouse import Warehouse
 from leadpipe.web.app import create_app
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.dagster_ui.builders import shown_of
-from leadpipe_tests.delivery.builders import accepted, hand_over, lead
+from leadpipe_tests.delivery.builders import accepted, deliver_to, hand_over, lead
 from leadpipe_tests.events.builders import event, rows, take_in
 
 
@@ -88,9 +88,12 @@ def test_a_run_starts_only_when_something_is_due(partner, warehouse, delivering)
 
 def test_the_alert_sensor_tells_once(partner, warehouse, delivering):
     """Its second tick has nothing to say."""
+    partner.configure(default="reject")
+    hand_over(warehouse, lead(1))
+    deliver_to(partner, warehouse)
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {
-            "settings": delivering,
+            "settings": delivering.model_copy(update={"alert_failed": 1}),
             "warehouse": WarehouseResource(database=str(warehouse.path)),
         }
         context = dg.build_sensor_context(instance=instance, resources=resources)
@@ -172,11 +175,11 @@ def test_the_ui_shows_its_assets():
     """Two assets in a pool of their own, each with its check."""
     assert shown_of("delivery") == {
         "lead_deliveries": (
-            ("delivery", "delivery", "team:data", "duckdb"),
+            ("sent", "delivery", "duckdb"),
             {"each_lead_succeeded_once"},
         ),
         "reconciliation": (
-            ("reconciliation", "delivery", "team:data", "duckdb"),
+            ("on_demand", "delivery", "duckdb"),
             {"partner_has_every_lead"},
         ),
     }

@@ -15,16 +15,19 @@ from leadpipe_tests.deploy.containers import why_not
 from leadpipe_tests.deploy.machines import Machine, machine, typed_lines
 from leadpipe_tests.installed import copy_sources
 from leadpipe_tests.release.make import build
+from leadpipe_tests.security.accounts import log_in as account_log_in
 from leadpipe_tests.security.proxies import NAME
 from leadpipe_tests.warehouse.old_warehouse import all_rows, make_old_warehouse
 from leadpipe_tests.web.fixtures import CRON_SECRET, SECRET, TOKEN
 from posthog_sandbox.process import SandboxProcess
 
+METRICS_SECRET = "s3cret-of-prometheus-alone"
 _SETTINGS = {
     "LEADPIPE_WEB_NAMES": NAME,
     "LEADPIPE_ADMIN_TOKEN": TOKEN,
     "POSTHOG_WEBHOOK_SECRET": SECRET,
     "CRON_SECRET": CRON_SECRET,
+    "LEADPIPE_METRICS_SECRET": METRICS_SECRET,
 }
 _SERVICES = ("leadpipe-web", "leadpipe-ui", "leadpipe-daemon")
 
@@ -122,6 +125,13 @@ def test_the_lines_make_a_server(machine_clock, server):
         secret = {"Authorization": f"Bearer {SECRET}"}
         answer = web.post("/api/webhooks/posthog", json={"event": event}, headers=secret)
         assert (answer.status_code, answer.json()["accepted"]) == (200, 1), answer.text
+        assert web.get("/metrics").status_code == 401
+        secret = {"Authorization": f"Bearer {METRICS_SECRET}"}
+        assert "leadpipe_inbox_waiting_events 1.0" in web.get("/metrics", headers=secret).text
+    with client(server) as web:
+        assert account_log_in(web, "olga").status_code == 303
+        assert web.get("/admin/access").status_code == 200
+        assert web.post("/dagster/graphql", json=question).json()["data"]["version"]
     assert server.path("/srv/leadpipe/data/inbox.sqlite").exists()
     assert {name for name in server.running if server.running[name].process.poll() is None} == {
         *_SERVICES,

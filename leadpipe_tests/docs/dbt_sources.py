@@ -8,7 +8,15 @@ from leadpipe_tests.docs.markdown import ROOT, sections
 
 _TABLES = ROOT / "docs" / "tables.md"
 # A folder of files, by what is published in it.
-_IN_PARTS = ("grouped_leads", "leads", "listing_analytics", "week_viewers")
+_IN_PARTS = (
+    "grouped_leads",
+    "leads",
+    "listing_analytics",
+    "visitor_days",
+    "visitor_sources",
+    "visitors_by_hour",
+    "week_viewers",
+)
 # How old the ledger may be: a sync comes every six hours.
 _FRESHNESS = {"warn_after": 12, "error_after": 24}
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")

@@ -119,7 +119,13 @@ def cli_page() -> str:
             Results go to stdout; progress and errors go to stderr. Commands that print rows print a table;
             `--json` and `--csv` are for programs. Exit code 0 means success, 1 an error that is explained
             in one line, 2 a command that was typed wrongly; `sync-leads` and `validate-leads` end with 3
-            when they have findings. `-h` explains any command.
+            when they have findings. `-h` explains any command;
+            [completion](operations.md#the-command-line) makes Tab finish them.
+
+            On a terminal a table fits the width: ids are cut to a start that tells them apart, which can be
+            typed in their place; times are `2 h ago`; the least important columns go, which is said below the
+            table; and where that is not enough, a row is a block of lines `name: value`. `--exact` keeps ids
+            whole and times to the second. A file or a program gets all of it, whatever the terminal is.
 
             Commands that read (`runs`, `days`, `listings`, `leads list`, `leads show`, `leads try-scores`,
             `draws show`) use the published tables, and what is said about leads (`leads status`,

@@ -32,6 +32,7 @@ _PARSED_ONLY_IN_GROUPS = [
     # run by leadpipe_tests/security/test_accounts.py, which types passwords
     *(["access", name] for name in ("add", "role", "password", "remove")),
     ["files", "take"],  # run by leadpipe_tests/events/exported, with a bucket
+    ["today", "--send"],  # run by leadpipe_tests/today, with receivers
 ]
 # Programs of the system that a page may use beside leadpipe, make, python and cp.
 _SYSTEM = {
@@ -51,6 +52,7 @@ _SYSTEM = {
 _SYSTEM |= {".venv/bin/pytest"}
 # dbt is run by leadpipe_tests/examples; what DuckDB's shell opens, by leadpipe_tests/cli/test_tables.py.
 _SYSTEM |= {".venv-dbt/bin/dbt", "duckdb", "export"}
+_SYSTEM |= {"eval"}  # of what `leadpipe completion` prints: leadpipe_tests/cli/test_terminals.py
 _MADE = ROOT / "docs" / "cli.md"
 _LANGUAGES = {
     "bash",

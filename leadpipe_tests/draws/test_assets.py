@@ -71,8 +71,8 @@ def test_a_date_from_the_list_to_recorded_results(sandbox, recharged, configured
     """One run: participants, cohort, draw, events, published; every check is green, no number is shown."""
     result = run_job(configured)
     assert result.success
-    published = "published_tables_equal_the_warehouse"
-    assert verdicts(result) == dict.fromkeys({*_CHECKS, published}, True)
+    published = {"published_tables_equal_the_warehouse"}  # draw_events publishes by itself
+    assert verdicts(result) == dict.fromkeys(_CHECKS - published, True)
     assert metadata_of(result, "draw_participants")["participants"] == 10
     assert metadata_of(result, "draw_cohort")["persons"] == 10
     assert metadata_of(result, "draw_events")["sent now"] == 6
@@ -175,7 +175,7 @@ def red_checks(settings):
     result = (
         dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
         .resolve_job_def("only_checks")
-        .execute_in_process(run_config=QUIET)
+        .execute_in_process(run_config=QUIET, raise_on_error=False)
     )
     assert set(verdicts(result)) == _CHECKS
     return {name for name, passed in verdicts(result).items() if not passed}
@@ -226,7 +226,7 @@ def test_rejected_recharges_are_a_warning(recharged, configured, tmp_path):
         (
             DRAW_DATE - timedelta(days=1),
             True,
-            ["draw_participants", "draw_cohort", "draw", "draw_events", "published_tables"],
+            ["draw_participants", "draw_cohort", "draw", "draw_events"],
         ),
     ],
 )
@@ -250,16 +250,16 @@ def test_the_ui_shows_its_assets():
     """Participants, cohort, draw and its events, each with its checks."""
     assert shown_of("draws") == {
         "draw_participants": (
-            ("draws", "warehouse", "team:promotions", "duckdb"),
+            ("on_demand", "warehouse", "duckdb"),
             {"every_participant_is_eligible_once", "recharges_are_usable", "days_before_were_read"},
         ),
         "draw_cohort": (
-            ("draws", "warehouse", "team:promotions", "posthog"),
+            ("on_demand", "warehouse", "posthog"),
             {"cohort_has_the_participants"},
         ),
-        "draw": (("draws", "warehouse", "team:promotions", "duckdb"), {"evidence_holds"}),
+        "draw": (("on_demand", "warehouse", "duckdb"), {"evidence_holds"}),
         "draw_events": (
-            ("draws", "warehouse", "team:promotions", "posthog"),
+            ("on_demand", "warehouse", "posthog"),
             {"every_result_is_recorded"},
         ),
     }

@@ -139,7 +139,7 @@ def test_files_of_exports_count_by_state(published, start):
     published(
         *(
             f"INSERT INTO exported_files BY NAME SELECT 'file-{number}' AS key, 'e' AS e_tag, 1 AS size, "
-            f"now() AS interval_end, '{state}' AS state, now() AS first_seen_at"
+            f"TIMESTAMPTZ '{NOW}' AS interval_end, '{state}' AS state, TIMESTAMPTZ '{NOW}' AS first_seen_at"
             for number, state in enumerate(("taken", "taken", "unreadable"))
         )
     )

@@ -43,7 +43,8 @@ def published(machine_clock: None, settings: Settings, sandbox: SandboxProcess) 
         )
     with warehouse.connect() as connection:
         connection.execute(
-            "INSERT INTO lead_edits SELECT lead_id, 'status', status, 'ama', last_action_at + hours "
+            "INSERT INTO lead_edits SELECT lead_id, 'status', status, 'ama', last_action_at + hours, "
+            "'edit-' || lead_id || status, '', NULL "
             "FROM (SELECT DISTINCT ON (lead_id) lead_id, last_action_at FROM leads ORDER BY lead_id LIMIT 9)"
             ", (VALUES ('contacted', INTERVAL 1 HOUR), ('converted', INTERVAL 2 HOUR)) AS x(status, hours)"
         )

@@ -135,7 +135,7 @@ def test_the_ui_shows_its_assets():
     """One asset, with the check that nothing was unreadable."""
     assert shown_of("inbox") == {
         "webhook_events": (
-            ("inbox", "warehouse", "team:data", "duckdb", "posthog"),
+            ("arrivals", "warehouse", "duckdb", "posthog"),
             {"no_dead_letters"},
         ),
     }

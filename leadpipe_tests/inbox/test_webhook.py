@@ -263,7 +263,7 @@ def test_bad_bodies_get_the_right_status_and_a_short_error(client, body, headers
 )
 def test_a_body_beyond_repair_is_kept_as_it_was(client, inbox, body, error, content):
     """400, which PostHog does not send again; a person finds what it was among the dead letters."""
-    kept = f"{error}. Kept as a dead letter: see `leadpipe inbox`."
+    kept = f"{error}. Kept as unreadable: see `leadpipe inbox dead`."
     assert post(client, body) == (400, {"error": kept})
     (letter,) = inbox.dead_letters()
     assert (letter.reason, letter.content, letter.received_at) == (error, content, NOW)
@@ -313,7 +313,7 @@ def test_a_body_without_any_usable_event_is_422_and_kept(client, inbox):
         NOTHING
         | {
             "rejected": 1,
-            "error": "no UUID at event.uuid. Kept as a dead letter: see `leadpipe inbox`.",
+            "error": "no UUID at event.uuid. Kept as unreadable: see `leadpipe inbox dead`.",
         },
     )
     (letter,) = inbox.dead_letters()

@@ -269,7 +269,7 @@ def test_the_ui_shows_its_assets():
     """One asset, with its checks."""
     assert shown_of("interactions") == {
         "interaction_syncs": (
-            ("interactions", "warehouse", "team:sales", "json", "posthog"),
+            ("sent", "warehouse", "json", "posthog"),
             {"every_contact_has_a_lead", "every_contact_is_valid"},
         ),
     }

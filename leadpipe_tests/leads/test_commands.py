@@ -69,3 +69,19 @@ def test_a_note_is_printed_without_playing_tricks(run):
     shown = run("show", "villa-accra-12_ama").stdout
     assert "\x1b[31m" not in shown
     assert "b" in shown
+
+
+def test_starts_of_listing_and_seeker_name_a_lead(run):
+    """What a narrow table shows of both can be typed; a whole name is never taken for a start."""
+    [whole] = json.loads(run("list", "--listing", "villa-accra-12", "--json").stdout)[:1]
+    typed = f"{whole['listing'][:9]}_{whole['seeker_id'][:2]}"
+    assert json.loads(run("show", typed, "--json").stdout)["lead_id"] == whole["lead_id"]
+    assert json.loads(run("list", "--listing", "villa-acc", "--json").stdout)[0] == whole
+
+
+def test_what_fits_an_ambiguous_start_is_named(run):
+    """So that the right one can be typed."""
+    ids = sorted(lead["lead_id"] for lead in json.loads(run("list", "--json").stdout))
+    result = run("show", "")
+    assert result.exit_code == 1
+    assert f"{', '.join(ids[:6])} and 1 more. Type more of the id." in result.stderr

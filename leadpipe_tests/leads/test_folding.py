@@ -144,9 +144,9 @@ def erase_in_posthog(warehouse, folder, seeker, *, table="gone_events"):
     with warehouse.transaction() as connection:
         if table:
             connection.execute(
-                f"INSERT INTO {table} SELECT uuid, event, event_date, run_id, now() FROM raw_events "
+                f"INSERT INTO {table} SELECT uuid, event, event_date, run_id, $now FROM raw_events "
                 "WHERE seeker_id = $seeker",
-                {"seeker": seeker},
+                {"seeker": seeker, "now": NOW},
             )
         days = connection.execute("SELECT DISTINCT event_date FROM raw_events").fetchall()
         connection.execute("DELETE FROM raw_events WHERE seeker_id = $seeker", {"seeker": seeker})

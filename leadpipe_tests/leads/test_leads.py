@@ -338,7 +338,7 @@ def test_the_ui_shows_its_assets():
     """One asset, with the check that no lead event is lost."""
     assert shown_of("leads") == {
         "leads": (
-            ("leads", "warehouse", "team:sales", "duckdb"),
+            ("marts", "warehouse", "duckdb"),
             {"every_lead_event_is_in_one_record"},
         ),
     }

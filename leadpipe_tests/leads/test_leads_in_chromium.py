@@ -40,6 +40,7 @@ def test_yesterdays_best_lead_is_answered_by_keyboard_alone(leads_page, open_pag
     expect(page.get_by_role("link", name="Unanswered, yesterday")).to_be_focused()
     press("Enter")
     expect(page.locator("#summary")).to_have_text("3 leads")
+    expect(page.get_by_label("all on this page")).to_be_visible()  # the script is there
     press("j")
     first = page.get_by_role("link", name="villa-accra-12").first
     expect(first).to_be_focused()
@@ -152,6 +153,8 @@ def test_fingers_are_enough(leads_page, open_page, tmp_path):
     page = open_page(leads_page, width=390, height=844, has_touch=True, is_mobile=True)
     page.get_by_role("link", name="Unanswered, yesterday").tap()
     page.get_by_role("link", name="villa-accra-12").first.tap()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("villa-accra-12")
+    page.wait_for_load_state("load")  # its style is there
     page.get_by_label("Status").select_option("contacted")
     button = page.locator("form.status").get_by_role("button")
     box = button.bounding_box()

@@ -37,7 +37,7 @@ def test_answers_about_leads(warehouse, tmp_path):
         ).fetchall()
         for hours, status in ((2, "contacted"), (50, "converted")):
             connection.execute(
-                "INSERT INTO lead_edits VALUES (?, 'status', ?, 'abena', ?)",
+                "INSERT INTO lead_edits VALUES ($1, 'status', $2, 'abena', $3, 'edit-' || $2, '', NULL)",
                 [converted, status, first + timedelta(hours=hours)],
             )
         finish_run(connection, Run("run-1", "manual"), calls=CallCounts(1, 0, 0), now=NOW)

@@ -270,11 +270,11 @@ def test_the_ui_shows_its_assets():
     """Hours and totals, each with its check."""
     assert shown_of("listings") == {
         "listing_analytics": (
-            ("listings", "warehouse", "team:data", "duckdb"),
+            ("marts", "warehouse", "duckdb"),
             {"no_hour_is_impossible"},
         ),
         "listings": (
-            ("listings", "warehouse", "team:data", "duckdb"),
+            ("marts", "warehouse", "duckdb"),
             {"totals_equal_their_hours"},
         ),
     }

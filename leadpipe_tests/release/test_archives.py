@@ -33,7 +33,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_has_the_code_and_nothing_else(archives):
-    """Every file of the two packages, types marked, `dagster.yaml`, licences; no tests, no data."""
+    """Every file of the two packages, types marked, `dagster.yaml`, what tables mean, licences; no more."""
     with zipfile.ZipFile(archives / f"leadpipe-{_VERSION}-py3-none-any.whl") as wheel:
         names = set(wheel.namelist())
         meta = message_from_string(wheel.read(f"leadpipe-{_VERSION}.dist-info/METADATA").decode())
@@ -45,7 +45,7 @@ def test_the_wheel_has_the_code_and_nothing_else(archives):
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert inside == code | {"leadpipe/dagster.yaml"}
+    assert inside == code | {"leadpipe/dagster.yaml", "leadpipe/tables.md"}
     assert {"leadpipe/py.typed", "posthog_sandbox/py.typed"} <= code
     assert {f"{info}/licenses/{name}" for name in _LICENCES} <= names
     assert (meta["Version"], meta["License-Expression"]) == (_VERSION, "Apache-2.0")
@@ -63,7 +63,7 @@ def test_the_source_archive_has_what_makes_the_wheel(archives, tmp_path):
     assert beside - {".gitignore"} == {  # which is there where the sources are in git
         *_LICENCES,
         *(".dockerignore", ".env.example", "CHANGELOG.md", "Makefile", "PKG-INFO", "README.md"),
-        *("dagster.yaml", "pyproject.toml", "requirements-build.lock"),
+        *("dagster.yaml", "docs/tables.md", "pyproject.toml", "requirements-build.lock"),
         "requirements-production.lock",
     }
     unpacked = tmp_path / f"leadpipe-{_VERSION}"

@@ -60,10 +60,10 @@ def test_production_has_what_leadpipe_names_and_no_tools():
 
 
 def test_the_notice_is_what_the_packages_say():
-    """NOTICE names the licence of everything that a server installs; pygal's is the LGPL."""
+    """NOTICE names the licence of everything that a server installs, and which are not permissive."""
     assert NOTICE.read_text() == notice(locked(PRODUCTION)), "make notice"
     restrictive = NOTICE.read_text().partition("All of them")[0]
-    assert "\n- pygal: LGPL-3.0-or-later\n" in restrictive
+    assert "\n- certifi: MPL-2.0\n" in restrictive
     named = re.findall(
         r"^- ([a-z0-9-]+): .", NOTICE.read_text().partition("All of them")[2], re.MULTILINE
     )

@@ -201,9 +201,15 @@ def test_a_sender_cannot_choose_its_address(tmp_path):
     assert "203.0.113.7" not in shown.output
 
 
-@pytest.mark.parametrize("value", ["*", "0.0.0.0/0", "::/0", "127.0.0.1,*", "proxy.example"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("*", "0.0.0.0/0", "::/0", "127.0.0.1,*", "proxy.example"),
+        *("0.0.0.0/1,128.0.0.0/1", "::/1,8000::/1", "::ffff:0:0/96", "::ffff:0.0.0.0/97", "::/80"),
+    ],
+)
 def test_no_proxy_of_any_address_is_believed(monkeypatch, value):
-    """FORWARDED_ALLOW_IPS=* is refused at the start, with what to write instead."""
+    """FORWARDED_ALLOW_IPS=*, or as good as that, is refused at the start, with what to write instead."""
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", value)
     with pytest.raises(
         ConfigurationError, match=r"FORWARDED_ALLOW_IPS.*Name the proxy's own address"

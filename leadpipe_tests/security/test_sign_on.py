@@ -33,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("light_hashes")
 
 PROXY = "198.51.100.80"
 SECRET = "secret-of-the-sign-on-proxy"
+METRICS_SECRET = "s3cret-of-prometheus-alone"
 DELIVERY = "/admin/delivery"
 _SETTINGS = {
     "sso_user_header": "Remote-User",
@@ -308,6 +309,7 @@ def test_the_documented_sign_on_works_when_copied(tmp_path, proxy):
         "LEADPIPE_SSO_ROLES": "admins=operator,*=viewer",
         "LEADPIPE_SSO_SECRET": SECRET,
         "POSTHOG_WEBHOOK_SECRET": "s3cret-of-the-webhook",
+        "LEADPIPE_METRICS_SECRET": METRICS_SECRET,
     }
     forged = {"Remote-User": PROBE, "Remote-Groups": "admins"}
     with (
@@ -326,6 +328,9 @@ def test_the_documented_sign_on_works_when_copied(tmp_path, proxy):
         assert seen("/admin/access", "vera", forged) == 403
         assert seen("/admin/sync", "vera", forged) == 200
         assert seen("/admin/sync") == seen("/admin/sync", headers=forged) == 401
+        scraper = {"Authorization": f"Bearer {METRICS_SECRET}"}
+        assert seen("/metrics", headers=scraper | forged) == 200
+        assert seen("/metrics", headers=forged) == 401
         for path in ("/api/webhooks/posthog", "/healthz"):
             assert seen(path) == seen(path, headers=forged) == 200
         direct = httpx.get(

@@ -106,7 +106,7 @@ def test_all_weeks_one_week_or_one_row(run):
     ("options", "message"),
     [
         (("--week", "next"), "'next' is no week; write 2026-W47"),
-        (("--week", "2020-W01"), "2020-W01 is not among the weeks that are synced"),
+        (("--week", "2020-W01"), "The week of 2019-12-30 is not among those that are synced"),
         (("--week", "2026-W47", "--id", "202647"), "--week and --id say the same thing"),
     ],
 )
@@ -162,13 +162,13 @@ def test_dead_letters_are_shown_read_again_and_forgotten(run, monkeypatch):
     deliver({"event": event})
     letters = json.loads(run("inbox", "dead", "--json").stdout)
     assert [letter["reason"] for letter in letters] == ["no UUID at event.uuid"] * 2
-    assert run("inbox", "retry").stdout == "0 read again, 2 dead letters left.\n"
+    assert run("inbox", "retry").stdout == "0 read again, 2 cannot be read still.\n"
     monkeypatch.setenv("LEADPIPE_WEBHOOK_FIELDS", "uuid=id")
-    assert run("inbox", "retry").stdout == "1 read again, 1 dead letters left.\n"
+    assert run("inbox", "retry").stdout == "1 read again, 1 cannot be read still.\n"
     state = json.loads(run("inbox", "status", "--json").stdout)[0]
     assert (state["waiting"], state["dead_letters"]) == (1, 1)
-    assert run("inbox", "forget", str(letters[0]["number"])).stdout == "1 dead letters removed.\n"
-    assert "No dead letters." in run("inbox", "dead").stderr
+    assert run("inbox", "forget", str(letters[0]["number"])).stdout == "1 removed.\n"
+    assert "Everything could be read." in run("inbox", "dead").stderr
 
 
 def test_the_page_does_not_start_on_a_taken_port_or_a_wrong_mapping(run, monkeypatch):

@@ -153,7 +153,7 @@ def test_the_ui_shows_its_assets():
     """One asset, with its checks."""
     assert shown_of("visitors") == {
         "visitor_metrics": (
-            ("visitors", "warehouse", "team:data", "duckdb", "posthog"),
+            ("marts", "warehouse", "duckdb", "posthog"),
             {"weeks_agree_with_events", "weeks_are_possible"},
         ),
     }

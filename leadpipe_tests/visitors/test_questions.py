@@ -27,8 +27,8 @@ def test_answers_about_visitors(warehouse, settings, sandbox, tmp_path):
     with warehouse.connect() as connection:
         connection.execute(
             "INSERT INTO visitor_metrics VALUES "
-            "('202646', $before, $before + 6, 2, 2, 1, 50.0, 'posthog', $later), "
-            "('202647', $monday, $monday + 6, 3, 3, 0, 0.0, 'posthog', $later)",
+            "('202646', $before, $before + 6, 2, 2, 1, 50.0, 'posthog', $later, $later), "
+            "('202647', $monday, $monday + 6, 3, 3, 0, 0.0, 'posthog', $later, $later)",
             {"before": _BEFORE, "monday": _MONDAY, "later": later},
         )
         connection.execute(

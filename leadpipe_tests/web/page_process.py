@@ -31,7 +31,7 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
         assert process.stderr is not None
         for line in process.stderr:
             if "leadpipe page: " in line:
-                address = line.split("leadpipe page: ")[1].strip().removesuffix("/admin/sync")
+                address = line.split("leadpipe page: ")[1].strip().removesuffix("/")
                 yield process, address
                 return
         raise AssertionError("the page ended before it listened")

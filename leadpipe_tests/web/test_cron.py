@@ -85,10 +85,10 @@ def test_the_page_says_once_what_a_sync_of_several_runs_did(start, published):
     client.post(ANALYTICS, headers=RIGHT)
     page = client.get("/admin/sync/progress?run=run-1&run=run-2").text
     assert re.findall(r"<h3>(.*?) <span", page) == [
-        "Event sync, part 1 of 2",
-        "Event sync, part 2 of 2",
+        "Events and leads, part 1 of 2",
+        "Events and leads, part 2 of 2",
     ]
-    assert re.findall(r"<dt>new</dt><dd>(\d+)</dd>", page) == ["10"]
+    assert re.findall(r"<dt>new events</dt><dd>(\d+)</dd>", page) == ["10"]
 
 
 def test_a_run_that_takes_longer_is_202(start):

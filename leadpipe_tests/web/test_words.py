@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from leadpipe.web.rendering import _ago, _duration
+from leadpipe.durations import duration
+from leadpipe.moments import ago
 from leadpipe_tests.clocks import NOW
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
+        (-7_200, "in 2 h"),
         (-5, "just now"),
         (59, "just now"),
         (60, "1 min ago"),
@@ -24,7 +26,7 @@ from leadpipe_tests.clocks import NOW
 )
 def test_how_long_ago(seconds, words):
     """Minutes, hours and days; the day itself after a month."""
-    assert _ago(NOW - timedelta(seconds=seconds), NOW) == words
+    assert ago(NOW - timedelta(seconds=seconds), NOW) == words
 
 
 @pytest.mark.parametrize(
@@ -42,4 +44,4 @@ def test_how_long_ago(seconds, words):
 )
 def test_how_long(seconds, words):
     """Two parts at most."""
-    assert _duration(seconds) == words
+    assert duration(seconds) == words

@@ -130,7 +130,13 @@ def list_blocks(*, day: datetime | None, show_pii: bool, output: str | None) -> 
                 {"day": day.date() if day else None},
             )
         )
-    emit(rows, output, title="Blacklist", empty="Nobody is blocked.")
+    emit(
+        rows,
+        output,
+        title="Blacklist",
+        empty="Nobody is blocked.",
+        drop=("edited_at", "author", "reason"),
+    )
 
 
 @blacklist.command("import")

@@ -139,7 +139,13 @@ def list_cohorts(*, output: str | None) -> None:
         )
         for day, one in found
     )
-    emit(Rows(columns, rows), output, title="Cohorts of draws", empty="PostHog has none yet.")
+    emit(
+        Rows(columns, rows),
+        output,
+        title="Cohorts of draws",
+        empty="PostHog has none yet.",
+        drop=("created_at", "is_calculating"),
+    )
 
 
 @cohort.command("test")

@@ -73,6 +73,7 @@ def participants(
         title=f"Participants of {day}",
         empty="Nobody takes part.",
         without=("points",),
+        drop=("recharges", "last_recharge_at", "recharge_amount"),
     )
 
 

@@ -20,7 +20,7 @@ from leadpipe.errors import ConfigurationError, UnknownDraw
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import load_settings
-from leadpipe.warehouse import rows_of, transaction
+from leadpipe.warehouse import Rows, rows_of, transaction
 
 _DATE = click.argument("draw_date", metavar="DATE", type=click.DateTime(formats=["%Y-%m-%d"]))
 _PII = click.option("--show-pii", is_flag=True, help="Show MSISDNs in full.")
@@ -150,7 +150,18 @@ def _print_draw(settings: DrawsSettings, day: date, output: str | None) -> None:
         "WHERE draw_date = $day AND status = 'drawn' ORDER BY is_runner_up, prize_tier_id, rank",
         {"day": day},
     )
-    emit(rows, output, title=f"Draw of {day}", empty="Not drawn yet.", without=("prize_tier_id",))
+    _emit_winners(rows, output, day)
+
+
+def _emit_winners(rows: Rows, output: str | None, day: date) -> None:
+    emit(
+        rows,
+        output,
+        title=f"Draw of {day}",
+        empty="Not drawn yet.",
+        without=("prize_tier_id",),
+        drop=("draw_id", "recorded_at", "entries", "prize_value"),
+    )
 
 
 @click.command("withdraw")
@@ -247,7 +258,7 @@ def show(*, draw_date: datetime, show_pii: bool, output: str | None) -> None:
                 [day],
             )
         )
-    emit(rows, output, title=f"Draw of {day}", empty="Not drawn yet.", without=("prize_tier_id",))
+    _emit_winners(rows, output, day)
 
 
 def _build_if_missing(

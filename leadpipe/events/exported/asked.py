@@ -1,11 +1,14 @@
 """Which file downloads were asked of PostHog, in `file_downloads`, so that a killed run can be gone on with.
 
-PostHog lists its exports without saying of what they are; so each is noted here as soon as it has an id.
+PostHog lists its exports without saying of what they are; so each is noted here before it is asked for, and
+with its id as soon as there is an answer. After a kill between the two the export is looked for by the moment
+that its id tells, and by its span, which the names of its files tell.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import duckdb
@@ -15,6 +18,11 @@ from leadpipe.events.ledger import Run
 
 KEPT = timedelta(days=1)
 """So long a download is gone on with, and what it brought is not asked for again."""
+
+_SKEW = timedelta(minutes=5)
+"""By which PostHog's clock may be behind or before ours."""
+_ANSWER = timedelta(minutes=15)
+"""So long PostHog may take to make an export that it was asked for."""
 
 Ending = Literal["taken in", "cancelled", "failed"]
 
@@ -49,6 +57,77 @@ def note_asked(
             "now": now,
         },
     )
+
+
+@dataclass(frozen=True)
+class Intent:
+    """An export that was about to be asked for; nobody knows whether it was.
+
+    Attributes:
+        id: in place of PostHog's.
+        span: of what.
+        at: when (UTC).
+    """
+
+    id: str
+    span: Span
+    at: datetime
+
+    def may_be(self, export_id: str) -> bool:
+        """Whether an export was made when this one was asked for: ids begin with their milliseconds."""
+        try:
+            made = datetime.fromtimestamp((uuid.UUID(export_id).int >> 80) / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return False
+        return self.at - _SKEW <= made <= self.at + _SKEW + _ANSWER
+
+
+def note_intent(
+    connection: duckdb.DuckDBPyConnection, span: Span, *, mapping: str, run: Run, now: datetime
+) -> Intent:
+    """Keep that an export is about to be asked for."""
+    intent = Intent(f"asking-{uuid.uuid4()}", span, now)
+    note_asked(connection, Asked(intent.id, span), mapping=mapping, run=run, now=now)
+    connection.execute(
+        "UPDATE file_downloads SET state = 'asking' WHERE export_id = ?", [intent.id]
+    )
+    return intent
+
+
+def note_answer(
+    connection: duckdb.DuckDBPyConnection, intent: Intent, export_id: str | None
+) -> None:
+    """Keep which export was made, or forget that one was to be."""
+    if export_id is None:
+        connection.execute("DELETE FROM file_downloads WHERE export_id = ?", [intent.id])
+    else:
+        connection.execute(
+            "UPDATE file_downloads SET export_id = ?, state = 'asked' WHERE export_id = ?",
+            [export_id, intent.id],
+        )
+
+
+def unanswered(
+    connection: duckdb.DuckDBPyConnection, *, is_alive: Callable[[str], bool]
+) -> list[Intent]:
+    """The intents of attempts that are over, the oldest first."""
+    rows = connection.execute(
+        "SELECT export_id, span_start, span_end, rows_expected, asked_at, attempt_id "
+        "FROM file_downloads WHERE state = 'asking' ORDER BY asked_at"
+    ).fetchall()
+    return [
+        Intent(intent_id, Span(start, end, expected), at)
+        for intent_id, start, end, expected, at, attempt in rows
+        if not is_alive(attempt)
+    ]
+
+
+def known_ids(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The exports that are noted."""
+    return {
+        export_id
+        for (export_id,) in connection.execute("SELECT export_id FROM file_downloads").fetchall()
+    }
 
 
 def left_behind(

@@ -73,7 +73,10 @@ def import_exported(*, files: tuple[Path, ...], unproved: bool, as_json: bool) -
         click.echo(json.dumps(_content(report, rows), default=str, indent=1))
     elif rows:
         emit(
-            Rows(tuple(rows[0]), tuple(tuple(row.values()) for row in rows)), None, title="Taken in"
+            Rows(tuple(rows[0]), tuple(tuple(row.values()) for row in rows)),
+            None,
+            title="Taken in",
+            drop=("not asked for", "seen before"),
         )
     for line in _lines(report):
         notes.print(line, markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ taken for events here, and told there.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,12 +41,17 @@ class Contents:
     relation: str
 
 
-def contents_of(path: Path) -> Contents:
-    """Look at a file's columns."""
+def contents_of(path: Path, connection: duckdb.DuckDBPyConnection | None = None) -> Contents:
+    """Look at a file's columns.
+
+    Args:
+        path: of the file.
+        connection: an in-memory one, which costs more to open than a look; by default a new one.
+    """
     try:
         relation = _relation(path)
-        with memory() as connection:
-            described = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        with memory() if connection is None else nullcontext(connection) as looking:
+            described = looking.execute(f"DESCRIBE FROM {relation}").fetchall()
     except (duckdb.Error, OSError):
         described = []
     columns = frozenset(str(name) for name, *_ in described)

@@ -42,7 +42,7 @@ from leadpipe.events.windows import start_of
 from leadpipe.living import is_living
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.posthog.download_files import fetch, span_of
-from leadpipe.posthog.downloads import Wanted, cancel, create, watch
+from leadpipe.posthog.downloads import Next, Wanted, cancel, create, look, newest, watch
 from leadpipe.progress import Progress
 from leadpipe.warehouse import Warehouse, read_sql
 
@@ -135,12 +135,14 @@ def bring(
     """
     received = _received(posthog, starts, events=config.selection.events, until=until)
     now = clock()
+
+    def is_alive(attempt: str) -> bool:
+        return attempt != run.attempt and is_living(config.landing, attempt)
+
+    _find_unanswered(posthog, warehouse, is_alive)
     with warehouse.connect() as connection:
         useful, useless = asked.left_behind(
-            connection,
-            mapping=config.mapping.version,
-            is_alive=lambda attempt: attempt != run.attempt and is_living(config.landing, attempt),
-            now=now,
+            connection, mapping=config.mapping.version, is_alive=is_alive, now=now
         )
         done = (
             () if is_again else asked.brought(connection, mapping=config.mapping.version, now=now)
@@ -154,6 +156,38 @@ def bring(
     bringing.give_up([*useless, *others])
     spans = plan_spans(received, until=until, brought=[*done, *(one.span for one in useful)])
     return bringing.bring(useful, spans, progress)
+
+
+def _find_unanswered(
+    posthog: PostHog, warehouse: Warehouse, is_alive: Callable[[str], bool]
+) -> None:
+    """Find exports again of which a kill kept back PostHog's answer, or forget that they were asked for."""
+    with warehouse.connect() as connection:
+        intents = asked.unanswered(connection, is_alive=is_alive)
+        known = asked.known_ids(connection) if intents else set()
+    if not intents:
+        return
+    listed = [export_id for export_id, _ in newest(posthog)]
+    for intent in intents:
+        candidates = [one for one in listed if one not in known and intent.may_be(one)]
+        found = _of_span(posthog, candidates, intent.span)
+        known |= {found} if found else set()
+        with warehouse.transaction() as connection:
+            asked.note_answer(connection, intent, found)
+
+
+def _of_span(posthog: PostHog, export_ids: Sequence[str], span: Span) -> str | None:
+    """The export of a span. One that runs cannot tell: alone it is believed, and checked later."""
+    running = []
+    for export_id in export_ids:
+        state = look(posthog, export_id)
+        if state.next is Next.WAIT:
+            running.append(export_id)
+        elif state.next is Next.FETCH and state.files:
+            with suppress(ExportGone):
+                if span_of(posthog, export_id, state.files[0]) == (span.start, span.end):
+                    return export_id
+    return running[0] if len(running) == 1 else None
 
 
 def _meet(one: Span, other: Span) -> bool:
@@ -372,16 +406,25 @@ class _Bringing:
             self._pause(_LOOK_SECONDS)
 
     def _asked(self, wanted: Wanted, span: Span) -> Asked:
-        export = Asked(create(self.posthog, wanted, sleep=self._pause).id, span)
         with self.warehouse.transaction() as connection:
-            asked.note_asked(
+            intent = asked.note_intent(
                 connection,
-                export,
+                span,
                 mapping=self.config.mapping.version,
                 run=self.run,
                 now=self.clock(),
             )
-        return export
+        try:
+            export_id = create(self.posthog, wanted, sleep=self._pause).id
+        except LeadpipeError:  # whatever else ends it, the next run looks whether it was made
+            self._note_answer(intent, None)
+            raise
+        self._note_answer(intent, export_id)
+        return Asked(export_id, span)
+
+    def _note_answer(self, intent: asked.Intent, export_id: str | None) -> None:
+        with self.warehouse.transaction() as connection:
+            asked.note_answer(connection, intent, export_id)
 
     def _fetch(self, export: Asked) -> None:
         """Wait for an export, and bring its files to disk one by one."""

@@ -33,6 +33,7 @@ class ExportedFile:
         format: `parquet`, or `jsonl` for JSON Lines.
         compression: of JSON Lines as a whole, as DuckDB calls it.
         columns: those that are there, of those that are read, each with its type.
+        others: Parquet files with the same columns, whose rows come after this one's.
     """
 
     path: Path
@@ -40,12 +41,14 @@ class ExportedFile:
     format: Format
     compression: str = "uncompressed"
     columns: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[Path, ...] = ()
 
     @property
     def relation(self) -> str:
-        """For a FROM: its rows, with `columns`."""
+        """For a FROM: its rows, with `columns`; of Parquet also `file_index`, which says whose a row is."""
         if self.format == "parquet":
-            return f"read_parquet({file_name(self.path)}, binary_as_string = true)"
+            names = ", ".join(map(file_name, (self.path, *self.others)))
+            return f"read_parquet([{names}], binary_as_string = true)"
         types = ", ".join(f"{column}: '{kind}'" for column, kind in self.columns.items())
         return (
             f"read_json({file_name(self.path)}, format = 'newline_delimited', "

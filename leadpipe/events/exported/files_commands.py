@@ -48,7 +48,14 @@ def files(context: click.Context, /, *, state: str | None, limit: int, output: s
         "ORDER BY first_seen_at DESC, key, e_tag LIMIT $limit",
         {"state": state, "limit": limit},
     )
-    emit(found, output, title="Exported files", without=_NOT_SHOWN, empty="No such file.")
+    emit(
+        found,
+        output,
+        title="Exported files",
+        without=_NOT_SHOWN,
+        empty="No such file.",
+        drop=("model", "rows", "taken_at", "events_new"),
+    )
 
 
 @files.command("take")
@@ -91,7 +98,7 @@ def take(*, keys: tuple[str, ...]) -> None:
     if outcome.error:
         notes.print(f"✗ {outcome.error}", markup=False, soft_wrap=True)
     else:
-        emit(taken, None, title="Files", empty="Nothing new.")
+        emit(taken, None, title="Files", empty="Nothing new.", drop=("model", "rows"))
     for check in outcome.failed_checks:
         notes.print(f"✗ check {check} failed", markup=False)
     if outcome.error or outcome.failed_checks:

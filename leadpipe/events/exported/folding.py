@@ -2,9 +2,10 @@
 
 What is typed waits on the disk in pieces of bounded size, compressed, with listed events and kept properties
 only. A file that cannot be read to its end is found out before anything of it is merged. Small files share a
-transaction, for each costs a checkpoint; the pieces of a large one have one each. A kill between transactions
-leaves a valid warehouse; a file taken again changes nothing. Which files were taken is not remembered here:
-`Note` does so, in the transaction of a file's last piece.
+transaction, for each costs a checkpoint, and small Parquet files with the same columns are typed and merged
+by one statement, whose plan costs as much as thousands of rows; the pieces of a large one have one each. A
+kill between transactions leaves a valid warehouse; a file taken again changes nothing. Which files were taken
+is not remembered here: `Note` does so, in the transaction of a file's last piece.
 """
 
 import errno
@@ -21,10 +22,10 @@ import duckdb
 from leadpipe.errors import DiskFull, ExportedFileError
 from leadpipe.events.exported.files import ExportedFile, damaged, examine
 from leadpipe.events.exported.rows import LoadedDays, counted, prepare, wire_rows
-from leadpipe.events.ingest import IngestResult, ingest, keep_rejected
+from leadpipe.events.ingest import IngestResult, ingest, ingest_together, keep_rejected
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.persons import PersonRank
-from leadpipe.events.staging import Staged, copy, file_name, write_pieces
+from leadpipe.events.staging import Staged, copy, file_name, write_pieces, write_together
 from leadpipe.warehouse import Warehouse, commit_by_one_thread, memory
 
 _ROOMS = (("500MB", None), ("1GB", 1))
@@ -32,6 +33,12 @@ _ROOMS = (("500MB", None), ("1GB", 1))
 _MOST_ROWS = 245_760  # in a transaction: two row groups, which DuckDB compresses once
 _MOST_BYTES = 100_000_000  # of typed rows on disk
 _MOST_FILES = 250  # typed again after a kill
+_SMALL_ROWS = (
+    30_720  # a file that is typed with others; of a larger one the rows cost more than the plan
+)
+_SMALL_BYTES = 4_000_000
+_TOGETHER_ROWS = 122_880  # with one thread, in the memory of two
+_TOGETHER_BYTES = 32_000_000
 _NO_SPACE = (
     "no space left",
     "max_temp_directory_size",
@@ -68,7 +75,7 @@ class StagedFile:
     """A file's typed rows as they wait to be merged.
 
     Args:
-        folder: where they are; nobody else's.
+        folder: where they are; nobody else's but of those that were typed together.
         pieces: none where no row is wanted.
         misdated: a file with the misdated rows, if there are any, and why they are left.
         counts: of its rows.
@@ -84,11 +91,6 @@ class StagedFile:
         """That will be merged."""
         counts = self.counts
         return counts.rows - counts.not_asked_for - counts.misdated - counts.history
-
-    @property
-    def bytes(self) -> int:
-        """On the disk."""
-        return sum(piece.file.stat().st_size for piece in self.pieces)
 
     def discard(self) -> None:
         """Remove what waits."""
@@ -149,13 +151,91 @@ def stage_file(
         raise
 
 
+@dataclass(frozen=True)
+class SmallFile:
+    """A Parquet file of few rows, to be typed with others.
+
+    Args:
+        exported: what it is.
+        rows: that it has.
+        bytes: of the file.
+    """
+
+    exported: ExportedFile
+    rows: int
+    bytes: int
+
+
+def as_small(connection: duckdb.DuckDBPyConnection, file: Path, *, name: str) -> SmallFile | None:
+    """A file that is worth typing with others; None for one that is typed by itself.
+
+    Raises:
+        ExportedFileError: it is damaged, or has no events in it.
+    """
+    size = file.stat().st_size
+    if size > _SMALL_BYTES:
+        return None
+    exported = examine(connection, file, name=name)
+    if exported.format != "parquet":
+        return None
+    try:
+        (rows,) = connection.execute(
+            f"SELECT num_rows FROM parquet_file_metadata({file_name(file)})"
+        ).fetchone() or (0,)
+    except duckdb.Error as error:
+        raise damaged(name) from error
+    return SmallFile(exported, rows, size) if rows <= _SMALL_ROWS else None
+
+
+def may_be_typed_together(files: Sequence[SmallFile]) -> bool:
+    """Whether they have the same columns, and are not too much at once."""
+    return (
+        len(files) <= _MOST_FILES
+        and all(file.exported.columns == files[0].exported.columns for file in files)
+        and sum(file.rows for file in files) <= _TOGETHER_ROWS
+        and sum(file.bytes for file in files) <= _TOGETHER_BYTES
+    )
+
+
+def stage_together(
+    files: Sequence[SmallFile], *, mapping: EventMapping, days: LoadedDays, folder: Path
+) -> list[StagedFile]:
+    """Type small files by one statement, as `stage_file` does each of them.
+
+    Raises:
+        ExportedFileError: one of them is damaged, or takes too much memory, and nothing says which; nothing
+            waits.
+        DiskFull: as `stage_file`.
+    """
+    first, *others = [file.exported for file in files]
+    all_of_them = replace(first, others=tuple(file.path for file in others))
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = Path(tempfile.mkdtemp(prefix="exported-", dir=folder))
+    limit, _ = _ROOMS[0]
+    try:
+        with (
+            _telling_a_full_disk(folder),
+            memory(spill=waiting, memory_limit=limit, threads=1) as connection,
+        ):
+            connection.execute("SET preserve_insertion_order = true")
+            prepare(connection)
+            return _type_together(connection, all_of_them, len(files), mapping, days, waiting)
+    except duckdb.OutOfMemoryException as error:
+        shutil.rmtree(waiting, ignore_errors=True)
+        raise damaged(f"one of {len(files)} files from {first.name} on") from error
+    except BaseException:
+        shutil.rmtree(waiting, ignore_errors=True)
+        raise
+
+
 def fit_together(files: Sequence[StagedFile]) -> bool:
     """Whether files are small enough, and few enough, for one transaction."""
+    pieces = {piece.file for file in files for piece in file.pieces}
     return (
         len(files) <= _MOST_FILES
         and all(len(file.pieces) <= 1 for file in files)
         and sum(file.rows for file in files) <= _MOST_ROWS
-        and sum(file.bytes for file in files) <= _MOST_BYTES
+        and sum(piece.stat().st_size for piece in pieces) <= _MOST_BYTES
     )
 
 
@@ -193,12 +273,10 @@ def merge_files(
     def merge(batch: Sequence[_Piece]) -> None:
         found = {number: totals[number] for number, _, _ in batch}
         with _telling_a_full_disk(warehouse.path.parent), warehouse.transaction() as connection:
-            for number, piece, is_last in batch:
+            brought = _ingest(connection, batch, run_id=run_id, now=clock())
+            for number, _, is_last in batch:
                 file, note = files[number]
-                brought = ingest(
-                    connection, piece, run_id=run_id, now=clock(), rank=PersonRank.INGESTION
-                )
-                found[number] = _plus(found[number], brought, is_whole=is_last)
+                found[number] = _plus(found[number], brought[number], is_whole=is_last)
                 if is_last and file.misdated:
                     left, reason = file.misdated
                     keep_rejected(
@@ -212,7 +290,7 @@ def merge_files(
             commit_by_one_thread(connection)
         for number, piece, _ in batch:
             totals[number] = found[number]
-            if piece is not None:
+            if piece is not None and piece.places is None:
                 piece.file.unlink()
 
     try:
@@ -230,6 +308,27 @@ def merge_files(
 
 _Piece = tuple[int, Staged | None, bool]
 """Of which file, what, and whether it is the file's last one."""
+
+
+def _ingest(
+    connection: duckdb.DuckDBPyConnection, batch: Sequence[_Piece], *, run_id: str, now: datetime
+) -> dict[int, IngestResult]:
+    """Merge pieces of different files; those that were typed together, together."""
+    found = {number: IngestResult() for number, _, _ in batch}
+    of_file: dict[Path, list[tuple[int, Staged]]] = {}
+    for number, piece, _ in batch:
+        if piece is not None:
+            of_file.setdefault(piece.file, []).append((number, piece))
+    rank = PersonRank.INGESTION
+    for pieces in of_file.values():
+        numbers, sources = zip(*pieces, strict=True)
+        results = (
+            ingest_together(connection, sources, run_id=run_id, now=now, rank=rank)
+            if len(sources) > 1
+            else [ingest(connection, sources[0], run_id=run_id, now=now, rank=rank)]
+        )
+        found |= dict(zip(numbers, results, strict=True))
+    return found
 
 
 def _typed(
@@ -259,33 +358,86 @@ def _type(
     days: LoadedDays,
     waiting: Path,
 ) -> StagedFile:
-    misdated = waiting / "misdated.parquet"
-    try:
-        rows, asked_for, wrong, history = connection.execute(
-            counted(exported, mapping, days)
-        ).fetchone() or (0, 0, 0, 0)
-        counts = TakenIn(rows=rows, not_asked_for=rows - asked_for, misdated=wrong, history=history)
-        pieces: list[Staged] = []
-        if asked_for - wrong - history:
+    with _telling_damage(exported.name):
+        found = connection.execute(counted(exported, mapping, days)).fetchone()
+        counts = _counts(found or (0, 0, 0, 0))
+        staged = StagedFile(waiting, (), None, counts)
+        if staged.rows:
             wanted = wire_rows(exported, mapping, f"{days.are_left} IS NOT TRUE")
             pieces = write_pieces(connection, wanted, mapping, waiting / "pieces")
-        if wrong:
-            left = wire_rows(
-                exported,
-                mapping,
-                f"{days.are_left} AND {days.are_history} IS NOT TRUE",
-                are_set_aside=True,
+            staged = replace(staged, pieces=tuple(pieces))
+        if counts.misdated:
+            misdated = _set_aside(connection, exported, mapping, days, waiting)
+            staged = replace(staged, misdated=(misdated, days.reason))
+    return staged
+
+
+def _type_together(
+    connection: duckdb.DuckDBPyConnection,
+    exported: ExportedFile,
+    files: int,
+    mapping: EventMapping,
+    days: LoadedDays,
+    waiting: Path,
+) -> list[StagedFile]:
+    with _telling_damage(f"one of {files} files from {exported.name} on"):
+        found = connection.execute(counted(exported, mapping, days)).fetchall()
+        counts = {place: _counts(counted_rows) for place, *counted_rows in found}
+        staged = [
+            StagedFile(waiting, (), None, counts.get(place, TakenIn())) for place in range(files)
+        ]
+        if any(one.rows for one in staged):
+            pieces = iter(
+                write_together(
+                    connection,
+                    wire_rows(exported, mapping, f"{days.are_left} IS NOT TRUE"),
+                    mapping,
+                    waiting / "together.parquet",
+                    [one.rows for one in staged if one.rows],
+                )
             )
-            copy(connection, f"SELECT to_json(fields)::VARCHAR AS content FROM {left}", misdated)
+            staged = [replace(one, pieces=(next(pieces),)) if one.rows else one for one in staged]
+        if any(one.counts.misdated for one in staged):
+            # All of them with each: whatever is set aside is so once.
+            left = (_set_aside(connection, exported, mapping, days, waiting), days.reason)
+            staged = [replace(one, misdated=left) if one.counts.misdated else one for one in staged]
+    return staged
+
+
+def _counts(found: Sequence[int]) -> TakenIn:
+    rows, asked_for, wrong, history = found
+    return TakenIn(rows=rows, not_asked_for=rows - asked_for, misdated=wrong, history=history)
+
+
+def _set_aside(
+    connection: duckdb.DuckDBPyConnection,
+    exported: ExportedFile,
+    mapping: EventMapping,
+    days: LoadedDays,
+    waiting: Path,
+) -> Path:
+    """Write what is misdated to a file of its own."""
+    left = wire_rows(
+        exported,
+        mapping,
+        f"{days.are_left} AND {days.are_history} IS NOT TRUE",
+        are_set_aside=True,
+    )
+    misdated = waiting / "misdated.parquet"
+    copy(connection, f"SELECT to_json(fields)::VARCHAR AS content FROM {left}", misdated)
+    return misdated
+
+
+@contextmanager
+def _telling_damage(name: str) -> Iterator[None]:
+    try:
+        yield
     except duckdb.OutOfMemoryException:
         raise
-    except duckdb.IOException as error:
-        if _is_full(error):
-            raise
-        raise damaged(exported.name) from error
     except duckdb.Error as error:
-        raise damaged(exported.name) from error
-    return StagedFile(waiting, tuple(pieces), (misdated, days.reason) if wrong else None, counts)
+        if isinstance(error, duckdb.IOException) and _is_full(error):
+            raise
+        raise damaged(name) from error
 
 
 def _plus(total: TakenIn, found: IngestResult, *, is_whole: bool) -> TakenIn:

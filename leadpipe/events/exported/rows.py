@@ -53,17 +53,22 @@ def is_asked_for(mapping: EventMapping) -> str:
 
 
 def counted(file: ExportedFile, mapping: EventMapping, days: LoadedDays) -> str:
-    """A SELECT of one row: all rows, those asked for, and of these the misdated and the history."""
+    """A SELECT: all rows, those asked for, and of these the misdated and the history.
+
+    One row; with `others` one for each file that has rows, and before its counts its place among them.
+    """
+    of_file = "file_index, " if file.others else ""
     created = "try_cast(created_at AS TIMESTAMPTZ)" if "created_at" in file.columns else "NULL"
     return f"""
-        SELECT count(*), count(*) FILTER (WHERE is_asked),
+        SELECT {of_file}count(*), count(*) FILTER (WHERE is_asked),
             count(*) FILTER (WHERE is_asked AND {days.are_left} AND {days.are_history} IS NOT TRUE),
             count(*) FILTER (WHERE is_asked AND {days.are_history})
         FROM (
-            SELECT {is_asked_for(mapping)} AS is_asked,
+            SELECT {of_file}{is_asked_for(mapping)} AS is_asked,
                 try_cast(timestamp AS TIMESTAMPTZ) AS timestamp, {created}::TIMESTAMPTZ AS created_at
             FROM {file.relation}
         )
+        {"GROUP BY file_index" if file.others else ""}
     """
 
 

@@ -1,13 +1,13 @@
 """Take what is new in a bucket: one listing, then the files through the door; prove the days they brought.
 
-Each file is typed by itself, and what is typed waits until there is enough for a transaction: many small
-files share one. A file that cannot be read or fetched is told, and the others are taken. What is decided on a
-file is committed with its rows: a run that is killed goes on with the files that were not merged. Which files
-are taken says `choosing.py`; the store, the door and PostHog are arguments.
+Small files are typed together, others each by itself, and what is typed waits until there is enough for a
+transaction: many small files share one. A file that cannot be read or fetched is told, and the others are
+taken. What is decided on a file is committed with its rows: a run that is killed goes on with the files that
+were not merged. Which files are taken says `choosing.py`; the store, the door and PostHog are arguments.
 """
 
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -39,11 +39,15 @@ from leadpipe.events.exported.contents import Contents, contents_of
 from leadpipe.events.exported.files import damaged, examine
 from leadpipe.events.exported.folding import (
     Note,
+    SmallFile,
     StagedFile,
     TakenIn,
+    as_small,
     fit_together,
+    may_be_typed_together,
     merge_files,
     stage_file,
+    stage_together,
 )
 from leadpipe.events.exported.manifests import MOST_BYTES, listed
 from leadpipe.events.exported.person_files import take_persons
@@ -165,10 +169,14 @@ class _Taker:
     first_day: date
     clock: Callable[[], datetime]
     landing: Path
+    looking: duckdb.DuckDBPyConnection = field(init=False)
+    """In memory, for as long as it takes files: to look at what they are."""
     outcomes: list[Outcome] = field(default_factory=list)
     ingested: IngestResult = field(default_factory=IngestResult)
     failed_in_a_row: int = 0
     asked: set[str] = field(default_factory=set)
+    gathered: list[tuple[StoredObject, SmallFile]] = field(default_factory=list)
+    """To be typed with others; those that were fetched still lie in `landing`."""
     waiting: list[tuple[StoredObject, StagedFile]] = field(default_factory=list)
     """Typed, and to be merged with others."""
 
@@ -185,14 +193,15 @@ class _Taker:
         }
         choice = choose(listing, known, manifests, by_hand=by_hand)
         self._note_choice(choice, {one.key: one for one in listing}, known)
-        try:
-            for one in choice.take:
-                if not by_hand or one.stored.key in by_hand:
-                    self._take(one, is_by_hand=one.stored.key in by_hand)
-        except (BucketError, PostHogError):
+        with memory() as self.looking:
+            try:
+                for one in choice.take:
+                    if not by_hand or one.stored.key in by_hand:
+                        self._take(one, is_by_hand=one.stored.key in by_hand)
+            except (BucketError, PostHogError):
+                self._fold()
+                raise
             self._fold()
-            raise
-        self._fold()
         places = {one.stored.key: place for place, one in enumerate(choice.take)}
         outcomes = sorted(self.outcomes, key=lambda one: places.get(one.key, -1))
         return TakeReport(tuple(outcomes), self.ingested, choice, len(listing))
@@ -257,21 +266,29 @@ class _Taker:
             return
         self.failed_in_a_row = 0
         try:
-            with unpacked(path, name=stored.key, folder=self.landing) as file:
+            with (
+                self._settling(stored),
+                unpacked(path, name=stored.key, folder=self.landing) as file,
+            ):
                 self._take_contents(one, file, is_by_hand=is_by_hand)
+        finally:
+            if path.is_relative_to(self.landing):
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _settling(self, stored: StoredObject) -> Iterator[None]:
+        """Note why a file cannot be taken."""
+        try:
+            yield
         except ExportedFileError as error:
             self._settle(stored, Outcome(stored.key, "unreadable", reason=str(error)))
         except DiskFull as error:
             self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
-        finally:
-            if path.is_relative_to(self.landing):
-                with suppress(FileNotFoundError):
-                    path.unlink()
 
     def _take_contents(self, one: FoundFile, path: Path, *, is_by_hand: bool) -> None:
         """Take a file's rows, if they are of a model that is taken, and this project's."""
         stored = one.stored
-        contents = contents_of(path)
+        contents = contents_of(path, self.looking)
         model = contents.model
         try:
             if model == "events":
@@ -317,16 +334,61 @@ class _Taker:
         self.asked.add(one.named.interval.export)
 
     def _stage(self, stored: StoredObject, path: Path) -> None:
+        """Type a file, or gather it to be typed with others."""
+        small = as_small(self.looking, path, name=stored.key)
+        if small is None:
+            self._type_gathered()
+            self._stage_alone(stored, path)
+            return
+        if not may_be_typed_together([*(one for _, one in self.gathered), small]):
+            self._type_gathered()
+        if path.is_relative_to(self.landing):  # another file may have its name
+            path = path.rename(self.landing / f"gathered-{len(self.gathered):04d}.parquet")
+            small = replace(small, exported=replace(small.exported, path=path))
+        self.gathered.append((stored, small))
+
+    def _type_gathered(self) -> None:
+        """Type small files at once; if that cannot be, each by itself, so that a broken one is set aside."""
+        gathered, self.gathered = self.gathered, []
+        if not gathered:
+            return
+        try:
+            if len(gathered) == 1 or not self._stage_together(gathered):
+                for stored, small in gathered:
+                    with self._settling(stored):
+                        self._stage_alone(stored, small.exported.path)
+        finally:
+            for _, small in gathered:
+                if small.exported.path.is_relative_to(self.landing):
+                    small.exported.path.unlink(missing_ok=True)
+
+    def _stage_together(self, gathered: Sequence[tuple[StoredObject, SmallFile]]) -> bool:
+        """Type small files by one statement; whether that could be done."""
+        try:
+            staged = stage_together(
+                [small for _, small in gathered],
+                mapping=self.config.mapping,
+                days=self._days(),
+                folder=self.landing,
+            )
+        except (ExportedFileError, DiskFull):
+            return False
+        if not fit_together([*(one for _, one in self.waiting), *staged]):
+            self._merge()
+        self.waiting += zip((stored for stored, _ in gathered), staged, strict=True)
+        return True
+
+    def _stage_alone(self, stored: StoredObject, path: Path) -> None:
         """Type a file; merge those before it if they do not fit together, or not on the disk."""
         try:
             staged = self._staged(stored, path)
         except DiskFull:
             if not self.waiting:
                 raise
-            self._fold()
+            self._merge()
             staged = self._staged(stored, path)
         if not fit_together([*(one for _, one in self.waiting), staged]):
-            self._fold()
+            self._merge()
         self.waiting.append((stored, staged))
 
     def _staged(self, stored: StoredObject, path: Path) -> StagedFile:
@@ -334,11 +396,19 @@ class _Taker:
             path,
             name=stored.key,
             mapping=self.config.mapping,
-            days=LoadedDays(self.first_day, self.clock().astimezone(UTC).date()),
+            days=self._days(),
             folder=self.landing,
         )
 
+    def _days(self) -> LoadedDays:
+        return LoadedDays(self.first_day, self.clock().astimezone(UTC).date())
+
     def _fold(self) -> None:
+        """Type what was gathered, and merge what waits."""
+        self._type_gathered()
+        self._merge()
+
+    def _merge(self) -> None:
         """Merge what waits."""
         waiting, self.waiting = self.waiting, []
         if not waiting:

@@ -87,6 +87,7 @@ def events(context: click.Context, /, *, days: int, limit: int, output: str | No
         Rows(("event", "events", "first_day", "last_day", "means", "properties"), rows),
         output,
         title=f"Events of the last {profile.period}",
+        drop=("first_day", "last_day", "properties"),
         empty=f"No event in the last {profile.period}.",
     )
     if more := len(profile.events) - len(rows):
@@ -127,6 +128,7 @@ def show(*, name: str, days: int, output: str | None) -> None:
         output,
         title=f"{name}: {_meaning(name, event_mapping(settings), ())}, {sample.events:,} events looked at",
         empty=f"{name} has no properties but PostHog's own.",
+        drop=("examples", "values"),
     )
     if len(rows) >= MOST_PROPERTIES:
         notes.print(f"It has more; the {MOST_PROPERTIES} that are filled most are shown.")

@@ -47,7 +47,11 @@ function runsOf(node) {
 
 function drawRuns(html) {
   const holder = byId("progress");
-  if (holder.innerHTML !== html) holder.innerHTML = html;
+  if (holder.innerHTML !== html) {
+    const link = holder.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    holder.innerHTML = html;
+    if (link) [...holder.querySelectorAll("a")].find((node) => node.getAttribute("href") === link)?.focus();
+  }
   return holder.querySelector(".runs");
 }
 
@@ -120,12 +124,13 @@ async function start(event) {
     const query = new URLSearchParams(started.map((run) => ["run", run]));
     history.replaceState(null, "", `${PAGE}?${query}`);
     await followRuns();
+    if (content.error) throw new Error(content.error); // a part of it did not start
   } catch (error) {
     problem.dataset.is = "refused";
     problem.textContent = error instanceof TypeError ? "leadpipe does not answer." : error.message;
     problem.hidden = false;
     tellOnce("lost");
-    setBusy(false);
+    setBusy(Boolean(started.length));
   } finally {
     button.textContent = label;
   }

@@ -26,6 +26,7 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW
 
 PHASES = (
+    "unanswered",  # an export was asked for, and PostHog made it; nobody here knows
     "asked",  # an export was asked for, and that is remembered
     "polling",  # PostHog was looked at twice, and is not ready
     "in a file",  # some bytes of a file are on the disk
@@ -59,7 +60,9 @@ def _die() -> None:
 
 def _set_to_die(phase: str) -> None:
     """Let this process die when it comes to a phase."""
-    if phase == "asked":
+    if phase == "unanswered":
+        _after(downloading, "create")
+    elif phase == "asked":
         _before(downloading, "watch")
     elif phase == "polling":
         _before(downloading._Bringing, "_pause", times=2)

@@ -137,9 +137,9 @@ def main(words: Sequence[str]) -> int:
                 sandbox.control.limits(enforce=False)
                 clock.take_along(sandbox.control.set_clock)
                 events = insert_traffic(sandbox, a_day=rng.randrange(5, 40))
-                asked, polling, *others, last = PHASES
+                unanswered, asked, polling, *others, last = PHASES
                 # While there are exports to be made; and last what leaves nothing to be killed in.
-                phases = [polling, *rng.sample([asked, *others], len(others) + 1), last]
+                phases = [unanswered, polling, *rng.sample([asked, *others], len(others) + 1), last]
                 kill_in(
                     phases, sandbox, _settings(sandbox, Path(folder) / str(number)), events=events
                 )

@@ -5,6 +5,7 @@ from leadpipe_tests.events.exported.kills import insert_traffic, kill_in
 
 
 def test_killed_downloads_are_gone_on_with(sandbox, settings):
-    """Killed within a file, while PostHog works, and just before a commit: no export twice, no event."""
+    """Killed before PostHog's answer is noted, within a file, and just before a commit: nothing is twice."""
     events = insert_traffic(sandbox)
-    kill_in(("in a file", "unremembered"), sandbox, settings.of(EventsSettings), events=events)
+    phases = ("unanswered", "in a file", "unremembered")
+    kill_in(phases, sandbox, settings.of(EventsSettings), events=events)

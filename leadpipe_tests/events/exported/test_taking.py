@@ -2,9 +2,12 @@
 
 import json
 import random
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from leadpipe.connections import connect_posthog
@@ -13,13 +16,14 @@ from leadpipe.events import staging
 from leadpipe.events.connecting import open_bucket, sync_config
 from leadpipe.events.exported import folding, register, taking
 from leadpipe.events.exported.bucket import Bucket
-from leadpipe.events.exported.folding import merge_files, stage_file
+from leadpipe.events.exported.folding import merge_files, stage_file, stage_together
 from leadpipe.events.exported.taking import take_files
 from leadpipe.events.ingest import ingest
 from leadpipe.events.ledger import Run
 from leadpipe.events.planning import plan_sync
 from leadpipe_tests.clocks import NOW, TODAY
 from leadpipe_tests.events.builders import event, load, rows
+from leadpipe_tests.events.exported.builders import SCHEMA, write_parquet
 from leadpipe_tests.s3_server import secret_of
 
 _DAY = TODAY - timedelta(days=1)
@@ -325,6 +329,8 @@ def test_a_kill_between_two_files_loses_and_repeats_nothing(
     )
     keys = export()
     monkeypatch.setattr(folding, "_MOST_FILES", most_files)
+    if most_files == 1:
+        monkeypatch.setattr(folding, "_SMALL_BYTES", 0)  # each is typed when it comes
     fetch = Bucket.fetch
     fetched = []
 
@@ -412,8 +418,12 @@ def test_a_file_that_cannot_be_merged_keeps_back_no_other(
             raise duckdb.InternalException("INTERNAL Error: no such thing")
         return ingest(connection, staged, **options)
 
+    def failing_together(*args, **options):
+        raise duckdb.InternalException("INTERNAL Error: no such thing")
+
     with monkeypatch.context() as patched:
         patched.setattr(folding, "ingest", failing)
+        patched.setattr(folding, "ingest_together", failing_together)
         with pytest.raises(duckdb.InternalException):
             take()
     assert states(warehouse) == [("taken",)]
@@ -431,7 +441,161 @@ def test_what_waits_makes_room_for_what_comes(sandbox, warehouse, take, export, 
         return stage_file(path, folder=folder, **options)
 
     monkeypatch.setattr(taking, "stage_file", staging)
+    monkeypatch.setattr(folding, "_SMALL_BYTES", 0)
     assert [one.state for one in take().outcomes] == ["taken"] * 3
+
+
+def test_small_files_that_do_not_fit_on_the_disk_together_are_taken_alone(
+    sandbox, warehouse, take, export, monkeypatch
+):
+    """Room for one file at a time is enough, and what was gathered is not lost."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    export()
+
+    def staging(files, **options):
+        raise DiskFull("there is no room")
+
+    monkeypatch.setattr(taking, "stage_together", staging)
+    assert [one.events_new for one in take().outcomes] == [1] * 3
+
+
+@pytest.fixture
+def typed_together(monkeypatch):
+    """How many files each statement types that types several."""
+    found = []
+
+    def staging(files, **options):
+        staged = stage_together(files, **options)
+        found.append(len(files))
+        return staged
+
+    monkeypatch.setattr(taking, "stage_together", staging)
+    return found
+
+
+def _write_mixed_hours(folder):
+    """Files of three hours: copies across files, what cannot be used, stored or dated; none, and others."""
+    twice = view(listing_id="first")
+    again = {**twice, "properties": {"listing_id": "second"}}
+    later = {**twice, "properties": {"listing_id": "third"}, "created_at": _LATER}
+    of_hours = [
+        [twice, view(), event("property_view", _TEN, listing_id=None), event("not ours", _TEN)],
+        [],
+        [again, {**view(), "uuid": "no uuid"}, view(_TEN - timedelta(days=4000), created_at=_TEN)],
+        [later, view(), view(_TEN - timedelta(days=4000), created_at=_TEN - timedelta(days=4000))],
+    ]
+    for number, events in enumerate(of_hours):
+        hour = [_TEN + timedelta(hours=number + more) for more in (0, 1)]
+        name = f"{hour[0].isoformat()}-{hour[1].isoformat()}.parquet.zst"
+        write_parquet(folder / name, events)
+
+
+def test_files_typed_together_are_as_each_by_itself(
+    sandbox, settings, folder, tmp_path, warehouse, monkeypatch, typed_together
+):
+    """Outcomes, counts, days and all that is stored are the same, but which of its files has an event new."""
+    _write_mixed_hours(folder)
+    sandbox.control.set_clock(_LATER)
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+    found: list[Any] = []
+    monkeypatch.setattr(taking._Taker, "_refuse_other_project", lambda *_, **__: None)
+    for kind, small_bytes in (("together", 4_000_000), ("alone", 0)):
+        monkeypatch.setattr(folding, "_SMALL_BYTES", small_bytes)
+        own = type(settings)(
+            **{**settings.model_dump(), "bucket": str(folder), "data_dir": tmp_path / kind},
+            _env_file=None,
+        )
+        own.data_dir.mkdir()
+        into = replace(warehouse, path=own.warehouse_path)
+        bucket = open_bucket(own, patience_seconds=10)
+        assert bucket is not None
+        with connect_posthog(own) as posthog:
+            report = take_files(
+                bucket,
+                posthog,
+                into,
+                run=Run("files", "bucket"),
+                config=sync_config(own),
+                first_day=TODAY - timedelta(days=365),
+                clock=lambda: _LATER,
+            )
+        tables = {
+            "raw_events": "* REPLACE (json(properties)::VARCHAR AS properties)",
+            "rejected_events": "reason, content",
+            "runs": "events_fetched, events_new, events_duplicate, events_rejected",
+        }
+        stored = [
+            rows(into, f"SELECT {columns} FROM {table} ORDER BY ALL")
+            for table, columns in tables.items()
+        ]
+        outcomes = [(one.key, one.state, one.rows, one.reason) for one in report.outcomes]
+        new = sum(one.events_new or 0 for one in report.outcomes)
+        found.append((report.ingested, outcomes, new, stored))
+    together, alone = found
+    assert together == alone
+    assert typed_together == [4]
+    assert (together[0].fetched, together[2], len(together[3][0])) == (7, 4, 4)
+
+
+def test_each_of_the_files_typed_together_has_its_own_counts(
+    sandbox, warehouse, take, export, typed_together
+):
+    """Rows that are left out and events that are there already are counted with the file that has them."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=1))])
+    export(prefix="before")
+    take()
+    sandbox.control.insert(
+        [
+            *(view() for _ in range(3)),
+            event("not ours", _TEN + timedelta(hours=2)),
+            view(_TEN + timedelta(hours=2)),
+        ]
+    )
+    export(prefix="after")
+    outcomes = take("again").outcomes
+    assert [(one.rows, one.events_new) for one in outcomes] == [(3, 3), (1, 0), (2, 1)]
+    assert typed_together == [3]
+
+
+def test_a_small_file_with_damaged_rows_is_set_aside_alone(
+    sandbox, warehouse, take, export, folder, monkeypatch, typed_together
+):
+    """Its form is whole, so it is gathered with others; its rows are not, and the others are taken."""
+    monkeypatch.setattr(taking, "_MOST_READ", 0)
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    keys = export()
+    content = (folder / keys[1]).read_bytes()
+    (folder / keys[1]).write_bytes(content[:4] + b"\xff" * 60 + content[64:])
+    assert [one.state for one in take().outcomes] == ["taken", "unreadable", "taken"]
+    assert (typed_together, len(stored(warehouse))) == ([], 2)
+
+
+def test_files_with_other_columns_are_typed_apart(sandbox, warehouse, take, folder, typed_together):
+    """What one statement types has one set of columns; the order of files stays."""
+    without = pa.schema([one for one in SCHEMA if one.name != "created_at"])
+    for number, schema in enumerate((SCHEMA, SCHEMA, without, without, without)):
+        hours = [_TEN + timedelta(hours=number + more) for more in (0, 1)]
+        name = f"{hours[0].isoformat()}-{hours[1].isoformat()}.parquet.zst"
+        write_parquet(folder / name, [view(hours[0])], schema=schema)
+    sandbox.control.set_clock(_LATER)
+    outcomes = take().outcomes
+    assert [one.events_new for one in outcomes] == [1] * 5
+    assert typed_together == [2, 3]
+
+
+def test_files_of_one_name_in_two_folders_are_gathered_apart(
+    sandbox, warehouse, take, place, typed_together
+):
+    """What is fetched from a store is kept under a name of its own until it is typed."""
+    destination, where = place
+    events = [view(listing_id=f"L{n}") for n in range(2)]
+    for number, one in enumerate(events):
+        sandbox.control.insert([one])
+        sandbox.control.set_clock(_LATER)
+        sandbox.control.export_to(destination, start=_TEN, end=NOW, prefix=f"events/{'ab'[number]}")
+    take(**where)
+    assert stored(warehouse) == {one["uuid"]: f"L{n}" for n, one in enumerate(events)}
+    assert typed_together == [2]
 
 
 def test_a_store_that_goes_away_ends_the_run(sandbox, take, export, warehouse, monkeypatch):

@@ -34,7 +34,7 @@ class PublishingDagster(FakeDagster):
 
 
 def test_the_button_shows_steps_then_the_result_then_new_charts(serve, open_page, tmp_path):
-    """Start sync starts a run, shows its steps and what it logs, its result, and draws what it published."""
+    """A button starts a run, shows its steps and what it logs, its result, and draws what it published."""
     dagster = PublishingDagster(
         tmp_path,
         states=["QUEUED", "STARTED"],
@@ -42,10 +42,12 @@ def test_the_button_shows_steps_then_the_result_then_new_charts(serve, open_page
     )
     page = open_page(serve(dagster=dagster).page)
     expect(page.get_by_role("heading", name="Nothing to draw yet")).to_be_visible()
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     progress = page.locator("#progress")
     expect(progress.locator(".state")).to_have_text("running")
-    expect(page.get_by_role("button", name="Start sync")).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_role("button", name="Only visitors")).to_have_attribute(
+        "aria-disabled", "true"
+    )
     expect(progress.get_by_role("progressbar")).to_have_attribute("value", "1")
     expect(progress.locator("li.succeeded")).to_contain_text("visitor metrics")
     expect(progress.locator("li.waiting")).to_contain_text("weeks agree")
@@ -53,28 +55,33 @@ def test_the_button_shows_steps_then_the_result_then_new_charts(serve, open_page
     dagster.states = ["SUCCESS"]
     expect(progress.locator(".state")).to_have_text("succeeded")
     assert progress.locator(".result > div").all_inner_texts() == [
-        "updated\n1",
-        "skipped\n2",
-        "failed\n0",
-        "total\n3",
+        "weeks changed\n1",
+        "weeks unchanged\n2",
+        "weeks that could not be counted\n0",
+        "weeks compared\n3",
     ]
     expect(page.locator("#said")).to_have_text(
-        "Visitor sync succeeded: 1 updated, 2 skipped, 0 failed, 3 total"
+        "Visitors succeeded: 1 weeks changed, 2 weeks unchanged, 0 weeks that could not be counted, "
+        "3 weeks compared"
     )
-    expect(page.get_by_role("img", name="Visitors per week, 2026-W45 to 2026-W47")).to_be_visible()
+    expect(
+        page.get_by_role("group", name="Visitors per week, 2–8 Nov to 16–22 Nov")
+    ).to_be_visible()
     expect(page.locator(".facts")).to_contain_text("1 succeeded")
-    expect(page.get_by_role("button", name="Start sync")).to_have_attribute(
+    expect(page.get_by_role("button", name="Only visitors")).to_have_attribute(
         "aria-disabled", "false"
     )
     assert page.url.endswith("?run=run-1")
 
 
 def test_sync_events_starts_what_the_schedule_would(serve, open_page):
-    """The second button starts a run for each range of days, and shows them all."""
+    """The button of events starts a run for each range of days, and shows them all."""
     dagster = FakeDagster(job="sync", tick=[{"range": "a"}, {"range": "b"}], states=["STARTED"])
     page = open_page(serve(dagster=dagster).page)
-    page.get_by_role("button", name="Sync events").click()
-    expect(page.locator("#progress .run h3")).to_contain_text(["Event sync", "Event sync"])
+    page.get_by_role("button", name="Only events and leads").click()
+    expect(page.locator("#progress .run h3")).to_contain_text(
+        ["Events and leads", "Events and leads"]
+    )
     assert [run["selector"]["jobName"] for run in dagster.launched] == ["sync", "sync"]
 
 
@@ -82,7 +89,7 @@ def test_a_run_under_way_is_taken_over(serve, open_page):
     """A run that a schedule or somebody else started is shown when the page is opened, and followed."""
     dagster = FakeDagster(under_way="run-9", states=["STARTED"])
     page = open_page(serve(dagster=dagster).page)
-    expect(page.locator("#progress .run h3").first).to_have_text("Visitor sync running")
+    expect(page.locator("#progress .run h3").first).to_have_text("Visitors running")
     dagster.states = ["SUCCESS"]
     expect(page.locator("#progress .state").first).to_have_text("succeeded")
     assert dagster.launched == []
@@ -135,7 +142,7 @@ def test_a_refusal_stays_to_be_read(serve, open_page):
     """Why Dagster started nothing stays on the page while the page goes on asking what is under way."""
     dagster = FakeDagster(problem="no such job")
     page = open_page(serve(dagster=dagster).page, complaints=_NO_ANSWER)
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(page.get_by_role("alert")).to_have_text("Dagster says: no such job")
     with page.expect_response("**/progress*"):
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
@@ -148,10 +155,10 @@ def test_a_dagster_that_is_down_is_named(serve, open_page):
     page = open_page(serve().page, complaints=_NO_ANSWER)
     down = re.compile("Dagster does not answer at .* Start it with `make up`")
     expect(page.locator("#progress .problem")).to_have_text(down)
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(page.get_by_role("alert")).to_have_text(down)
     expect(page.locator("#progress .problem")).to_be_hidden()
-    expect(page.get_by_role("button", name="Start sync")).to_have_attribute(
+    expect(page.get_by_role("button", name="Only visitors")).to_have_attribute(
         "aria-disabled", "false"
     )
 
@@ -165,13 +172,13 @@ def test_a_failed_run_shows_its_reason(serve, open_page):
     }
     dagster = FakeDagster(states=["STARTED", "FAILURE"], events=[failure])
     page = open_page(serve(dagster=dagster).page)
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(page.locator("#progress .state")).to_have_text("failed")
     expect(page.locator("#progress .problem")).to_have_text(
         "KeyRejected: PostHog does not take the key."
     )
     expect(page.locator("#said")).to_have_text(
-        "Visitor sync failed: KeyRejected: PostHog does not take the key."
+        "Visitors failed: KeyRejected: PostHog does not take the key."
     )
 
 
@@ -182,7 +189,7 @@ def test_an_empty_page_says_what_to_do(serve, open_page):
     expect(page.locator(".notice")).to_contain_text(
         "POSTHOG_API_KEY and POSTHOG_PROJECT_ID not set"
     )
-    expect(page.locator(".empty li")).to_have_count(4)
+    expect(page.locator(".empty li")).to_have_count(3)
     expect(page.locator("#visitors")).to_have_text("0")
 
 
@@ -190,13 +197,16 @@ def test_without_javascript_the_page_does_the_same(serve, open_page, tmp_path):
     """The button posts the form; the page with the run loads itself again until the result is there."""
     dagster = PublishingDagster(tmp_path, states=["STARTED"])
     page = open_page(serve(dagster=dagster).page, java_script_enabled=False)
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(page.locator("#progress .state")).to_have_text("running")
     assert page.url.endswith("?run=run-1")
     dagster.states = ["SUCCESS"]
     expect(page.locator("#progress .state")).to_have_text("succeeded")
-    expect(page.locator("#progress .result")).to_contain_text("total")
-    expect(page.get_by_role("img", name=re.compile("^Visitors per week"))).to_be_visible()
+    expect(page.locator("#progress .result")).to_contain_text("weeks compared")
+    charts = page.get_by_role("group", name=re.compile("^Visitors per week"))
+    expect(
+        charts.first
+    ).to_be_visible()  # until its style is there, a page that comes again has two
 
 
 def test_the_keyboard_is_enough(serve, open_page):
@@ -209,14 +219,14 @@ def test_the_keyboard_is_enough(serve, open_page):
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    button = page.get_by_role("button", name="Start sync")
+    button = page.get_by_role("button", name="Sync now")
     expect(button).to_be_focused()
     assert button.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
     page.keyboard.press("Enter")
-    expect(page.locator("#progress .state")).to_have_text("running")
-    assert len(dagster.launched) == 1
+    expect(page.locator("#progress .state").first).to_have_text("running")
+    assert [run["selector"]["jobName"] for run in dagster.launched] == ["sync", "visitors"]
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Sync events")).to_be_focused()
+    expect(page.get_by_role("button", name="Only events and leads")).to_be_focused()
 
 
 @pytest.mark.parametrize("width", [320, 360, 640, 820, 1_280])
@@ -238,7 +248,7 @@ def test_dark_mode_is_dark(serve, open_page, tmp_path):
     found = {
         scheme: open_page(site.page, color_scheme=scheme).evaluate(
             "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color, "
-            "getComputedStyle(document.querySelector('.chart .bar rect')).fill]"
+            "getComputedStyle(document.querySelector('.chart rect.bar')).fill]"
         )
         for scheme in ("light", "dark")
     }
@@ -305,7 +315,7 @@ def test_a_session_that_is_over_leads_to_the_login(serve, open_page):
     page.keyboard.press("Enter")
     expect(page.locator("#feed-text")).to_have_text("live")
     page.context.clear_cookies()
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(page.get_by_label("Access token")).to_be_visible()
 
 
@@ -316,3 +326,18 @@ def test_times_are_told_from_now(serve, open_page, tmp_path):
     time = page.locator(".facts time").first
     expect(time).to_have_attribute("title", "2026-11-21 12:00:00 UTC")
     expect(time).to_have_text(re.compile("(hr|min|sec|days?)\\.? ago|^in |yesterday|tomorrow|now"))
+
+
+def test_one_button_shows_every_part(serve, open_page):
+    """Sync now starts everything, and each part says who started it and leads to its run in Dagster."""
+    dagster = FakeDagster(states=["STARTED"])
+    page = open_page(serve(dagster=dagster).page)
+    page.get_by_role("button", name="Sync now").click()
+    expect(page.locator("#progress .run")).to_have_count(2)
+    expect(page.locator("#progress .run").first).to_contain_text(
+        "started by 127.0.0.1 without a login"
+    )
+    link = page.get_by_role("link", name="Open in Dagster").first
+    expect(link).to_have_attribute("href", "http://127.0.0.1:3000/runs/run-1")
+    for name in ("Sync now", "Only events and leads", "Only visitors"):
+        expect(page.get_by_role("button", name=name)).to_have_attribute("aria-disabled", "true")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from leadpipe.published import reading
 from leadpipe_tests.clocks import wait_for_a_day_that_lasts
 from leadpipe_tests.dagster_ui.processes import dagster_ui, environment
 from leadpipe_tests.events.builders import event
@@ -13,6 +14,7 @@ from leadpipe_tests.web.browser.serving import Site
 
 _RUN_MS = 120_000
 _DAYS = 10
+_OF_DAGSTER = "pollo"  # its pages speak of Apollo, and Apollo of itself, in the console
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +66,11 @@ def site(machine_clock, dagster, sandbox_process):
 
 def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
     """Weeks are counted and drawn; a key without its scope is named; events become leads, drawn in both."""
-    _, ui, _ = dagster
+    home, ui, first_day = dagster
     page = open_page(site.page)
     progress = page.locator("#progress")
     expect(page.locator(".facts .good").first).to_have_text("reachable")
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(progress.locator(".state")).to_have_text("succeeded", timeout=_RUN_MS)
     assert sorted(progress.locator(".steps li").all_text_contents()) == [
         "visitor metrics: succeeded",
@@ -80,25 +82,45 @@ def test_the_buttons_run_real_syncs(dagster, site, open_page, sandbox_process):
         re.compile("weeks updated, [01] unchanged, 0 failed")
     )
     counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
-    assert counts["failed"] == "0"
-    assert int(counts["total"]) - int(counts["updated"]) in {0, 1}
-    expect(page.get_by_role("img", name="Visitors per week")).to_be_visible()
+    assert counts["weeks that could not be counted"] == "0"
+    assert int(counts["weeks compared"]) - int(counts["weeks changed"]) in {0, 1}
+    expect(page.get_by_role("group", name="Visitors per week").first).to_be_visible()
 
     sandbox_process.control.scopes("cohort:read")
-    page.get_by_role("button", name="Start sync").click()
+    page.get_by_role("button", name="Only visitors").click()
     expect(progress.locator(".state")).to_have_text("failed", timeout=_RUN_MS)
     expect(progress.locator(".problem")).to_contain_text("query:read")
     expect(page.locator(".facts")).to_contain_text("1 failed")
     sandbox_process.control.scopes("query:read")
 
-    page.get_by_role("button", name="Sync events").click()
-    expect(progress.locator("h3")).to_have_text("Event sync succeeded", timeout=_RUN_MS)
+    page.get_by_role("button", name="Only events and leads").click()
+    expect(progress.locator("h3")).to_have_text("Events and leads succeeded", timeout=_RUN_MS)
     counts = dict(text.split("\n") for text in progress.locator(".result > div").all_inner_texts())
-    assert counts == {"new": "30", "duplicate": "0", "rejected": "0", "lead records": "1"}
-    expect(page.get_by_role("img", name="Leads per day by type")).to_be_visible()
+    assert counts == {
+        "new events": "30",
+        "events known before": "0",
+        "events without a use": "0",
+        "leads with something new": "1",
+    }
+    expect(progress).to_contain_text("started by 127.0.0.1 without a login")
+    kinds = reading.query(home / "data" / "published", "SELECT kind FROM runs").rows
+    assert kinds == (("manual",),)
+    opened = progress.get_by_role("link").get_attribute("href")
+    shows(open_page(opened, complaints=_OF_DAGSTER), 'Finished execution of run for "sync"')
+    expect(page.get_by_role("group", name="Leads per day by type").first).to_be_visible()
     expect(page.get_by_role("row", name="listing-1")).to_contain_text("100.0 %")
+    page.goto(f"{site.page}/days/{first_day}")
+    partition = page.get_by_role("link", name="The day's partition in Dagster").get_attribute(
+        "href"
+    )
+    shows(open_page(partition, complaints=_OF_DAGSTER), str(first_day))
     asset = f"{ui.url}/assets/leads?view=overview"
-    shows_the_plot(open_page(asset, complaints="Apollo DevTools"))
+    shows_the_plot(open_page(asset, complaints=_OF_DAGSTER))
+
+
+def shows(page, text):
+    """The page of the Dagster UI has the thing that it was asked for."""
+    expect(page.get_by_text(text).first).to_be_visible()
 
 
 def shows_the_plot(page):
