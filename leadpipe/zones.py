@@ -4,6 +4,7 @@ Pure. Does not belong here: which zone something is in, which is a setting of it
 """
 
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -19,11 +20,16 @@ def checked_zone(name: str) -> str:
     Raises:
         ValueError: there is no such zone.
     """
-    if name not in available_timezones() or name in _NO_NAMES:
+    if name not in _names():
         raise ValueError(
             f"{name!r} is no time zone; write an IANA name such as UTC, Africa/Lagos or America/New_York"
         )
     return name
+
+
+@cache  # every zone's file is opened for it, which took as long as all other settings together
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones() - _NO_NAMES)
 
 
 ZoneName = Annotated[str, AfterValidator(checked_zone)]

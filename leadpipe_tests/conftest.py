@@ -1,13 +1,17 @@
 """What all tests share: one clock, a warehouse in a temporary folder, a sandbox, their own environment."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import duckdb
 import hypothesis
 import pytest
 
@@ -56,6 +60,7 @@ os.environ |= {
 
 from leadpipe.settings import Settings, whole_settings  # noqa: E402
 from leadpipe.warehouse import Warehouse  # noqa: E402
+from leadpipe.warehouse.migrations import gather_migrations  # noqa: E402
 from leadpipe_tests.clocks import (  # noqa: E402
     NOW,
     OneClock,
@@ -74,6 +79,46 @@ pytest_plugins = [
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays: no collection of garbage goes through it again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def migrated_once() -> Iterator[None]:
+    """A warehouse that is made begins as a copy of one that this process has migrated.
+
+    Which migrations there are is asked each time: a test with other domains has their tables.
+    """
+    open_file = Warehouse._open
+    made: dict[tuple[str, ...], bytes] = {}
+
+    def opened(warehouse: Warehouse, stack: ExitStack) -> duckdb.DuckDBPyConnection:
+        path = warehouse.path
+        if not path.exists() and "?" not in str(path.resolve()):
+            names = tuple(gather_migrations())
+            if names not in made:
+                made[names] = b""  # the one it is made from opens an empty file
+                with tempfile.TemporaryDirectory(dir=_HOME) as folder:
+                    first = Warehouse(Path(folder) / path.name)
+                    with first.connect():
+                        pass
+                    made[names] = first.path.read_bytes()
+            if made[names]:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                copy = path.with_name(f".{path.name}.{uuid4()}")
+                copy.write_bytes(made[names])
+                with suppress(FileExistsError):
+                    os.link(copy, path)
+                copy.unlink()
+        return open_file(warehouse, stack)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Warehouse, "_open", opened)
+        yield
 
 
 @pytest.fixture

@@ -38,9 +38,12 @@ _NOT_OF_THE_REST = (
 
 
 def copy_without(domain: str | None, folder: Path) -> Path:
-    """A copy of the packages, less a domain: its folder, its tests' folder, its line."""
+    """A copy of the packages, less a domain: its folder, its tests' folder, its line.
+
+    What Python has compiled comes along, as old as its sources: no program compiles all of it again.
+    """
     for name in _FOLDERS:
-        shutil.copytree(_ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(_ROOT / name, folder / name)
     for name in _FILES:
         shutil.copy(_ROOT / name, folder)
     if domain:
@@ -55,7 +58,7 @@ def copy_without(domain: str | None, folder: Path) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     """This process's environment, for a program that is to use the copy's code."""
-    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

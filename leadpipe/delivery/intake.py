@@ -20,7 +20,7 @@ from leadpipe.delivery.lead import (
 )
 from leadpipe.delivery.outbox import BROKEN_BY_DATA
 from leadpipe.delivery.reading import Unreadable, UnreadableJson, decoded, written
-from leadpipe.warehouse import read_sql
+from leadpipe.warehouse import cursors_of, read_sql
 
 _BATCH = 10_000
 _ROWS = (
@@ -252,7 +252,7 @@ def _replace_broken(
 
     Asked by a cursor of its own: a statement that fails ends the transaction it is in.
     """
-    cursor = connection.cursor()
+    cursor = cursors_of(connection)()
     try:
         for key, reason in _broken(cursor, list(rows), rows):
             row = rows[key]

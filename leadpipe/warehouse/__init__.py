@@ -12,6 +12,7 @@ from leadpipe.warehouse.connection import (
     memory,
     transaction,
 )
+from leadpipe.warehouse.instances import cursors_of
 from leadpipe.warehouse.publish import (
     CURRENT,
     Published,
@@ -34,6 +35,7 @@ __all__ = [
     "Warehouse",
     "back_up",
     "commit_by_one_thread",
+    "cursors_of",
     "differing",
     "files_of",
     "lock_holder",

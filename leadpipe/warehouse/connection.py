@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import duckdb
 
 from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
+from leadpipe.warehouse.instances import connected
 from leadpipe.warehouse.migrations import migrate
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
@@ -63,25 +64,23 @@ class Warehouse:
             WarehouseTooNew: a newer leadpipe has migrated the file.
             ConfigurationError: DuckDB can have no file at this path.
         """
-        with tracing.span("warehouse") as span:
+        with tracing.span("warehouse") as span, ExitStack() as opened:
             asked_at = self.clock()
-            connection = self._open()
+            connection = self._open(opened)
             span.note(leadpipe__wait_seconds=self.clock() - asked_at)
-            try:
-                connection.execute("SET TimeZone = 'UTC'")
-                migrate(connection, now=datetime.now(UTC))
-                yield connection
-            finally:
-                connection.close()
+            connection.execute("SET TimeZone = 'UTC'")
+            migrate(connection, now=datetime.now(UTC))
+            yield connection
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
+    def _open(self, opened: ExitStack) -> duckdb.DuckDBPyConnection:
+        """A connection that `opened` closes. Waits, within bounds, while another process has the file."""
         if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder
             raise ConfigurationError(
                 f"The warehouse {self.path} has a question mark in its path, which DuckDB takes for a web "
                 "address. Choose another folder: LEADPIPE_DATA_DIR, or LEADPIPE_WAREHOUSE for the file alone."
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        config: dict[str, str | bool | int | float | list[str]] = {
+        config: dict[str, str | bool | int] = {
             "memory_limit": self.memory_limit,
             "storage_compatibility_version": "v1.5.0",
             "preserve_insertion_order": False,
@@ -92,11 +91,13 @@ class Warehouse:
         wait = _FIRST_WAIT_SECONDS
         while True:
             before = _file_at(self.path)
+            trying = ExitStack()
             try:
-                connection = duckdb.connect(str(self.path), config=config)
+                connection = trying.enter_context(connected(self.path, config))
                 if before in (None, _file_at(self.path)):
+                    opened.push(trying)
                     return connection
-                connection.close()  # it was written anew (`rewriting.py`) between opening and locking it
+                trying.close()  # it was written anew (`rewriting.py`) between opening and locking it
                 continue
             except duckdb.IOException as error:
                 is_locked, pid = lock_holder(error)

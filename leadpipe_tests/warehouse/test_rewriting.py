@@ -6,13 +6,13 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from contextlib import contextmanager
 
-import duckdb
 import pytest
 
 from leadpipe.errors import WarehouseError, WarehouseLocked
 from leadpipe.events.wiping import note_deletion, wipe
-from leadpipe.warehouse import Warehouse, rewrite
+from leadpipe.warehouse import Warehouse, instances, rewrite
 from leadpipe_tests.clocks import NOW
 
 _EVENTS = """
@@ -106,20 +106,21 @@ def test_who_reads_the_file_is_waited_for(warehouse):
 def test_who_opened_the_old_file_opens_the_new_one(warehouse, monkeypatch):
     """Between opening a file and locking it the copy may take its place: no write is lost."""
     fill(warehouse, 10)
-    real, is_first = duckdb.connect, True
+    real, is_first = instances.connected, True
 
-    def replaced_meanwhile(path=":memory:", **options):
+    @contextmanager
+    def replaced_meanwhile(path, config):
         nonlocal is_first
-        if is_first and str(path) == str(warehouse.path):
-            is_first = False
-            copy = warehouse.path.with_suffix(".copy")
+        copy = warehouse.path.with_suffix(".copy")
+        if is_first:
             shutil.copy(warehouse.path, copy)
-            opened = real(path, **options)
-            copy.replace(warehouse.path)
-            return opened
-        return real(path, **options)
+        with real(path, config) as opened:
+            if is_first:
+                is_first = False
+                copy.replace(warehouse.path)
+            yield opened
 
-    monkeypatch.setattr(duckdb, "connect", replaced_meanwhile)
+    monkeypatch.setattr("leadpipe.warehouse.connection.connected", replaced_meanwhile)
     forget(warehouse, "person-7@example.org")
     monkeypatch.undo()
     with warehouse.connect() as connection:

@@ -57,9 +57,29 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         yield lambda **options: stack.enter_context(Site(tmp_path, **options))
 
 
+def _wait_for_all_of_it(page: Page) -> None:
+    """Before each act on a page, and each look at it, wait until it is loaded."""
+
+    def wait(_: object = None) -> None:
+        page.wait_for_load_state("load")
+
+    page.add_locator_handler(page.locator("html"), wait, no_wait_after=True)
+    for name in ("press", "type", "insert_text", "down"):
+        key: Callable[..., None] = getattr(page.keyboard, name)
+
+        def after_all(*words: Any, act: Callable[..., None] = key, **options: Any) -> None:
+            wait()
+            act(*words, **options)
+
+        setattr(page.keyboard, name, after_all)
+
+
 @pytest.fixture
 def open_page(chromium: Browser) -> Iterator[Open]:
     """Open an address: `open_page(url, width=360, color_scheme="dark", …)`.
+
+    Whatever a test then does or expects, by pointer, touch or key, waits until the page that is there has its
+    scripts and styles, also after a link: people are slower than a busy machine's browser.
 
     At the end nothing may have been asked for beyond loopback, and no page may have complained: a violation
     of the content policy is a complaint too. `complaints=…` names those that a test provokes.
@@ -81,6 +101,7 @@ def open_page(chromium: Browser) -> Iterator[Open]:
             page.on("console", lambda message: said.append(message.text))
             page.on("pageerror", lambda error: said.append(str(error)))
             expected.extend([complaints] if complaints else [])
+            _wait_for_all_of_it(page)
             page.goto(url)
             return page
 
