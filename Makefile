@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DBT := .venv-dbt
 DBT_READY := $(DBT)/.ready
-# Tests wait for each other's processes more than they compute: two at a time even on one core. A worker that has
-# nothing left takes over tests of the other, so modules mostly stay together with their fixtures.
-WORKERS ?= 2
+# Tests wait for processes that they start a good part of their time: three at a time keep two cores busy. A worker
+# that has nothing left takes over tests of another, so modules mostly stay together with their fixtures.
+WORKERS ?= 3
 PARALLEL := --numprocesses=$(WORKERS) --dist=worksteal
 UV ?= uv
 ENGINE ?= docker

@@ -26,7 +26,7 @@ from obstore.store import S3Store
 from leadpipe_tests.dagster_ui.processes import free_port
 
 _READY_SECONDS = 90.0
-_STOP_SECONDS = 15.0
+_STOP_SECONDS = 60.0
 _RIGHTS = {
     "writer": ["Admin", "Read", "Write", "List"],
     "reader": ["Read", "List"],

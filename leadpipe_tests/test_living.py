@@ -55,7 +55,7 @@ def test_the_living_keep_what_is_theirs_and_the_dead_do_not(tmp_path):
 def test_who_ends_by_itself_leaves_nothing(tmp_path):
     """Neither folder nor lock stay, also after an exception."""
     with somebody(tmp_path, "one") as one:
-        one.communicate(timeout=10)
+        one.communicate(timeout=60)
     with pytest.raises(ValueError, match="broken"), own_folder(tmp_path, "two") as folder:
         folder.mkdir()
         raise ValueError("broken")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from leadpipe.http.trust import authorities
 from leadpipe.settings import child_environment
 
 _LOOK_SECONDS = 0.2
@@ -63,7 +64,8 @@ def run_until_stopped(
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=False).is_success
+        trusted = authorities(is_loopback=True)
+        return httpx.get(url, timeout=_ANSWER_SECONDS, trust_env=False, verify=trusted).is_success
     except httpx.HTTPError:
         return False
 

@@ -26,6 +26,7 @@ from leadpipe.delivery.moments import Span, span_of
 from leadpipe.delivery.reading import written
 from leadpipe.errors import PartnerUnavailable
 from leadpipe.http.deadlines import Deadlines, install
+from leadpipe.http.trust import authorities
 from leadpipe.http.unzipping import BodyTooLarge, body_pieces
 
 _MOST_BYTES = 20_000_000
@@ -115,12 +116,14 @@ class Partner:
             key = settings.api_key.get_secret_value()
             is_bearer = settings.auth_header.lower() == "authorization" and " " not in key
             headers[settings.auth_header] = f"Bearer {key}" if is_bearer else key
+        is_loopback = settings.url.startswith(("http://127.", "http://localhost"))
         self._http = httpx.Client(
             base_url=settings.url,
             headers=headers,
             transport=transport,
             follow_redirects=False,
-            trust_env=not settings.url.startswith(("http://127.", "http://localhost")),
+            trust_env=not is_loopback,
+            verify=authorities(is_loopback=is_loopback),
             limits=httpx.Limits(max_connections=settings.connections + 1),
         )
         install(self._http, self._deadlines)

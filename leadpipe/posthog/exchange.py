@@ -27,7 +27,7 @@ from leadpipe.errors import (
     RateLimited,
 )
 from leadpipe.http import deadlines as wire
-from leadpipe.http import discretion
+from leadpipe.http import discretion, trust
 from leadpipe.http.unzipping import BodyTooLarge, body_pieces
 from leadpipe.http.waits import http_date, retry_after_seconds
 from leadpipe.posthog import hosts
@@ -91,10 +91,12 @@ class Exchange:
         self._sleep = sleep
         self._jitter = jitter
         self._deadlines = wire.Deadlines(clock)
+        is_loopback = hosts.is_loopback(host)
         self._http = httpx.Client(
             base_url=host,
             transport=transport,
-            trust_env=not hosts.is_loopback(host),  # a proxy could not reach our loopback
+            trust_env=not is_loopback,  # a proxy could not reach our loopback
+            verify=trust.authorities(is_loopback=is_loopback),
             headers={
                 "Authorization": f"Bearer {api_key.get_secret_value()}",
                 "Accept": "application/json",

@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from leadpipe.http import deadlines as wire
-from leadpipe.http import discretion
+from leadpipe.http import discretion, trust
 from leadpipe.http.waits import retry_after_seconds
 from leadpipe.posthog import hosts
 
@@ -176,9 +176,11 @@ class Transfer:
         """A client that knows no key; a proxy could not reach our own loopback."""
         if self._http is None:
             discretion.install()
+            is_loopback = hosts.is_loopback(address.get_secret_value())
             self._http = httpx.Client(
                 transport=self._transport,
-                trust_env=not hosts.is_loopback(address.get_secret_value()),
+                trust_env=not is_loopback,
+                verify=trust.authorities(is_loopback=is_loopback),
                 headers={"User-Agent": f"leadpipe/{importlib.metadata.version('leadpipe')}"},
             )
             wire.install(self._http, self._deadlines)

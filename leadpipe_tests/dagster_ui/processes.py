@@ -21,11 +21,12 @@ from typing import Any, TypeVar
 
 import httpx
 
+from leadpipe.http.trust import authorities
 from posthog_sandbox.process import SandboxProcess
 
 REPOSITORY = Path(__file__).parents[2]
 _Answer = TypeVar("_Answer")
-_END_SECONDS = 15.0
+_END_SECONDS = 60.0
 _MONITORING = "poll_interval_seconds: 15\n"
 # Below those that the system gives to clients, and to servers that leave the choice to it.
 _PORTS = range(20_000, 32_000)
@@ -98,6 +99,7 @@ class DagsterUi:
             json={"query": query, "variables": variables},
             timeout=60.0,
             trust_env=False,
+            verify=authorities(is_loopback=True),
         ).json()
         assert "errors" not in answer, answer["errors"]
         data: dict[str, Any] = answer["data"]
@@ -165,10 +167,12 @@ def dagster_ui(
 
 def answers(url: str) -> bool | None:
     """Whether something answers with 200; None if not yet."""
+    trusted = authorities(is_loopback=True)
     try:
-        return True if httpx.get(url, timeout=5, trust_env=False).status_code == 200 else None
+        answer = httpx.get(url, timeout=20, trust_env=False, verify=trusted)
     except httpx.HTTPError:
         return None
+    return True if answer.status_code == 200 else None
 
 
 def free_port() -> int:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 READY_PREFIX = "partner ready at "
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
 
 
 class PartnerProcess:

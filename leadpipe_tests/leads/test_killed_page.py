@@ -36,7 +36,7 @@ def one_lead(folder):
 
 def write_until_killed(address, person, kill, acknowledged, *, after):
     """Write notes on the only lead until nobody answers any more; those that were answered."""
-    with httpx.Client(timeout=30, trust_env=False, base_url=address) as client:
+    with httpx.Client(timeout=120, trust_env=False, base_url=address) as client:
         text = client.get("/leads").text
         token = re.search(r'name="csrf" value="([^"]+)"', text)
         lead = re.search(r'href="(/leads/[0-9a-f]{12})"', text)
@@ -79,8 +79,8 @@ def test_what_was_answered_survives_a_kill(machine_clock, tmp_path):
     assert {*acknowledged} <= {*kept}
     assert len(kept) == len({*kept})
     with serving(tmp_path) as (_, address):
-        text = httpx.get(f"{address}/leads", timeout=30, trust_env=False).text
+        text = httpx.get(f"{address}/leads", timeout=120, trust_env=False).text
         lead = re.search(r'href="(/leads/[0-9a-f]{12})"', text)
         assert lead is not None
-        text = httpx.get(address + lead[1], timeout=30, trust_env=False).text
+        text = httpx.get(address + lead[1], timeout=120, trust_env=False).text
     assert len(re.findall(r'<p class="text">', text)) == len(kept)

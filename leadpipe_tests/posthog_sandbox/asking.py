@@ -15,7 +15,7 @@ from posthog_sandbox.process import SandboxProcess
 
 UTC_TIMES = {"convertToProjectTimezone": False}
 TOKEN = "phc_testkey000000000000000000000000000000000"
-HTTP = httpx.Client(timeout=30, trust_env=False)
+HTTP = httpx.Client(timeout=120, trust_env=False)
 """One client for all tests: making one costs more than a request."""
 atexit.register(HTTP.close)
 

@@ -18,7 +18,7 @@ from leadpipe_tests.dagster_ui.processes import free_port, wait_for
 from leadpipe_tests.docs.markdown import ROOT, blocks
 
 NAME = "stats.example.org"
-_END_SECONDS = 15.0
+_END_SECONDS = 60.0
 _SIGN_ON = "with a sign-on"
 _NGINX = """
 daemon off;
@@ -61,7 +61,7 @@ class Front:
             headers={"Host": NAME, **(headers or {})},
             verify=context,
             trust_env=False,
-            timeout=30,
+            timeout=120,
         )
 
 
@@ -220,7 +220,11 @@ def _running(command: list[str], folder: Path, port: int) -> Iterator[Front]:
         yield front
     finally:
         process.terminate()
-        process.wait(_END_SECONDS)
+        try:
+            process.wait(_END_SECONDS)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _answers(front: Front, process: subprocess.Popen[bytes]) -> bool | None:

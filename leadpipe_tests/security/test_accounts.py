@@ -524,7 +524,7 @@ def test_an_open_stream_ends_with_the_session(logins, tmp_path):
     """The live count of a real page: it goes on while the session does, and ends within seconds of it."""
     with (
         serving(tmp_path, LEADPIPE_ADMIN_TOKEN=TOKEN) as (_, url),
-        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+        httpx.Client(base_url=url, trust_env=False, timeout=120) as client,
     ):
         assert log_in(client, "vera").status_code == 303
         with client.stream("GET", "/api/visitors/stream") as answer:

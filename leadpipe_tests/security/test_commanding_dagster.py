@@ -135,12 +135,16 @@ def test_what_a_program_may_say_and_to_whom(dagster):
         right | {"Host": "evil.example"},
         right | {"X-Forwarded-For": "127.0.0.1"},
     ):
-        answer = httpx.post(f"{url}/graphql", content=body, headers=headers, trust_env=False)
+        answer = httpx.post(
+            f"{url}/graphql", content=body, headers=headers, trust_env=False, timeout=120
+        )
         assert (answer.status_code == 403) is is_guarded, headers
     for path in (f"?query={quote(_LAUNCH)}", f"/?query={quote(_LAUNCH)}"):
-        answer = httpx.get(f"{url}/graphql{path}", headers={"Accept": "text/html"}, trust_env=False)
+        answer = httpx.get(
+            f"{url}/graphql{path}", headers={"Accept": "text/html"}, trust_env=False, timeout=120
+        )
         assert (answer.status_code == 403) is is_guarded
     assert (launched(url) == before) is is_guarded
     own = right | {"Sec-Fetch-Site": "same-origin", "Origin": url}
-    answer = httpx.post(f"{url}/graphql", content=body, headers=own, trust_env=False)
+    answer = httpx.post(f"{url}/graphql", content=body, headers=own, trust_env=False, timeout=120)
     assert answer.json() == {"data": {"launchRun": {"__typename": "LaunchRunSuccess"}}}

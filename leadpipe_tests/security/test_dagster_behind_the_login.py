@@ -179,8 +179,12 @@ def test_without_the_login_nothing_of_dagster_is_seen(programs, tmp_path, proxy)
             assert answer.status_code == 401
         for path in ("/dagster/server_info", "/dagster/logs/a/b.out", "/dagster/download_debug/a"):
             assert front.ask("GET", path, headers=here).status_code == 401
-    direct = httpx.post(f"{started.url}/dagster/graphql", json=ask, trust_env=False)
+    direct = httpx.post(f"{started.url}/dagster/graphql", json=ask, trust_env=False, timeout=120)
     assert direct.status_code == 401
-    assert httpx.get(f"{started.url}/healthz", trust_env=False).json() == {"status": "ok"}
+    assert httpx.get(f"{started.url}/healthz", trust_env=False, timeout=120).json() == {
+        "status": "ok"
+    }
     for path in ("/readyz", "/dagster/readyz"):
-        assert httpx.get(f"{started.url}{path}", trust_env=False).json() == {"status": "ready"}
+        assert httpx.get(f"{started.url}{path}", trust_env=False, timeout=120).json() == {
+            "status": "ready"
+        }

@@ -73,7 +73,7 @@ def test_the_open_page_is_closed_behind_a_proxy(tmp_path, open_url, lines):
             answer = front.ask("GET", path)
             assert (answer.status_code, "LEADPIPE_WEB_NAMES" in answer.text) == (403, True)
         assert front.ask("POST", "/api/leads", json={}).status_code == 403
-        assert httpx.get(f"{open_url}/admin/sync", trust_env=False).status_code == 200
+        assert httpx.get(f"{open_url}/admin/sync", trust_env=False, timeout=120).status_code == 200
 
 
 def test_the_open_page_is_closed_behind_a_proxy_that_hides(tmp_path):
@@ -89,7 +89,7 @@ def test_the_open_page_is_closed_behind_a_proxy_that_hides(tmp_path):
         answers = [front.ask("GET", path) for path in ("/admin/sync", _REVEALED, "/api/sync")]
         assert [answer.status_code for answer in answers] == [403] * 3
         assert "a service of this machine (nobody)" in answers[0].json()["error"]
-        assert httpx.get(f"{url}/admin/sync", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/admin/sync", trust_env=False, timeout=120).status_code == 200
 
 
 def test_the_owner_of_a_connection_is_known():
@@ -141,7 +141,7 @@ def test_an_unset_secret_is_closed_in_public_mode(tmp_path, public_url, lines):
         assert front.ask("GET", "/api/sync").status_code == 403
         assert front.ask("GET", _REVEALED).status_code in {303, 403}
         direct = [
-            httpx.post(f"{public_url}{path}", json={}, trust_env=False).status_code
+            httpx.post(f"{public_url}{path}", json={}, trust_env=False, timeout=120).status_code
             for path in paths
         ]
         assert direct == [403] * 4
@@ -183,7 +183,10 @@ def test_the_documented_proxies_work_when_copied(tmp_path, proxy):
             403,
         }
         name = {"Host": "evil.example"}
-        assert httpx.get(f"{url}/healthz", headers=name, trust_env=False).status_code == 403
+        assert (
+            httpx.get(f"{url}/healthz", headers=name, trust_env=False, timeout=120).status_code
+            == 403
+        )
 
 
 def test_a_sender_cannot_choose_its_address(tmp_path):

@@ -334,6 +334,9 @@ def test_the_documented_sign_on_works_when_copied(tmp_path, proxy):
         for path in ("/api/webhooks/posthog", "/healthz"):
             assert seen(path) == seen(path, headers=forged) == 200
         direct = httpx.get(
-            f"{url}/admin/access", headers={"Host": NAME, "Remote-User": "olga"}, trust_env=False
+            f"{url}/admin/access",
+            headers={"Host": NAME, "Remote-User": "olga"},
+            trust_env=False,
+            timeout=120,
         )
         assert direct.status_code == 403

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leadpipe.settings import child_environment
 
-_SECONDS = 30.0
+_SECONDS = 120.0
 
 
 @contextmanager
@@ -38,6 +38,10 @@ def serving(folder: Path, **environment: str) -> Iterator[tuple[subprocess.Popen
     finally:
         if process.poll() is None:
             process.terminate()
-            process.wait(_SECONDS)
+            try:
+                process.wait(_SECONDS)
+            finally:
+                process.kill()
+                process.wait()
         if process.stderr is not None:
             process.stderr.close()

@@ -41,7 +41,7 @@ async def send_until_killed(address: str, kill, *, after: int) -> set[str]:
                 if len(acknowledged) == after:
                     kill()
 
-    async with httpx.AsyncClient(timeout=30) as client:
+    async with httpx.AsyncClient(timeout=120) as client:
         await asyncio.gather(*(sender(client) for _ in range(_SENDERS)))
     return acknowledged
 
@@ -57,7 +57,7 @@ def test_what_was_acknowledged_survives_a_kill(machine_clock, tmp_path):
             )
             process.wait(30)
     with serving(tmp_path) as (_, address):
-        waiting = httpx.get(address + _PATH, timeout=30).json()["waiting"]
+        waiting = httpx.get(address + _PATH, timeout=120).json()["waiting"]
     warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb")
     report = drain(
         Inbox(tmp_path / "data" / "inbox.sqlite"),
@@ -76,7 +76,7 @@ def test_what_was_acknowledged_survives_a_kill(machine_clock, tmp_path):
 def test_ending_it_politely_leaves_no_error(machine_clock, tmp_path):
     """SIGTERM ends the page with everything written, and no traceback."""
     with serving(tmp_path) as (process, address):
-        httpx.post(address + _PATH, json={"event": "$autocapture"}, timeout=30)
+        httpx.post(address + _PATH, json={"event": "$autocapture"}, timeout=120)
         process.terminate()
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()

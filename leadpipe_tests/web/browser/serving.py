@@ -79,7 +79,9 @@ class Site:
         """Send a body as PostHog does."""
         address = self.page.replace(PAGE, "/api/webhooks/posthog")
         headers = {"content-type": "application/json"}
-        httpx.post(address, content=body, headers=headers, trust_env=False).raise_for_status()
+        httpx.post(
+            address, content=body, headers=headers, trust_env=False, timeout=120
+        ).raise_for_status()
 
     def __enter__(self) -> Self:
         return self
