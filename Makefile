@@ -18,7 +18,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-installed test-image lint format clean lock bench \
+.PHONY: help setup demo up programs examples test test-calendar test-orders test-walks test-kills test-deliveries test-domains test-installed test-image lint format clean lock bench \
 	notice sbom audit release image
 
 help:  ## List what can be made.
@@ -55,6 +55,10 @@ test: programs examples lint  ## Check format, lint, types and import walls, the
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
 	$(BIN)/python -m leadpipe_tests.calendar -- $(PARALLEL)
+
+test-orders: $(READY)  ## Try the rules on deliveries in any order, by any lane, with fifty times as many examples (slow).
+	LEADPIPE_TESTS_TIMES=50 $(BIN)/pytest $(PARALLEL) \
+		$$($(BIN)/python -m leadpipe_tests.orders)
 
 test-walks: $(READY)  ## Let 200 random walks happen in PostHog, and compare the warehouse event by event (slow).
 	$(BIN)/python -m leadpipe_tests.events.walks

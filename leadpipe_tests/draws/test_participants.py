@@ -24,6 +24,7 @@ from leadpipe_tests.draws.builders import (
     recharge,
 )
 from leadpipe_tests.events.builders import rows, take_in
+from leadpipe_tests.orders import orders
 
 _LIST = "SELECT * FROM draw_participants ORDER BY ALL"
 _POINTS = "SELECT msisdn, points FROM draw_participants WHERE draw_date = ? ORDER BY msisdn"
@@ -176,7 +177,7 @@ def test_a_refund_takes_its_recharge_back(warehouse, tmp_path):
     assert report.rejected == {}
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=orders(4), deadline=None)
 @given(
     st.lists(
         st.tuples(

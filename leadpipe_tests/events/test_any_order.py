@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import build_marts, load, table
+from leadpipe_tests.orders import orders
 
 _LAST = date(2026, 11, 20)
 _DAYS = [_LAST - timedelta(days=n) for n in range(5, -1, -1)]
@@ -43,7 +44,7 @@ def traffic(sandbox, settings) -> Settings:
 
 
 @examples(  # `make test-walks` is the long form
-    max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=orders(3), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     loads=st.lists(

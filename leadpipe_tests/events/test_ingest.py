@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from leadpipe.events.ingest import IngestResult
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import build_marts, event, rows, table, take_in, wire_row
+from leadpipe_tests.orders import orders
 
 _UUIDS = [f"00000000-0000-4000-8000-{n:012d}" for n in range(8)]
 _DAY = datetime(2026, 11, 19, tzinfo=UTC)
@@ -228,7 +229,7 @@ def outcome(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
         }
 
 
-@settings(max_examples=15)  # `make test-walks` is the long form
+@settings(max_examples=orders(7))
 @given(
     deliveries=st.lists(copies, min_size=1, max_size=12),
     data=st.data(),

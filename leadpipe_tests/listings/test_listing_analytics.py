@@ -13,6 +13,7 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.dagster_ui.builders import shown_of
 from leadpipe_tests.events.builders import build_marts, event, rows, take_in
+from leadpipe_tests.orders import orders
 
 _START = datetime(2026, 11, 18, 22, tzinfo=UTC)
 _IMPRESSIONS = ("impression_social_media", "impression_website_visit", "impression_share")
@@ -177,7 +178,7 @@ def counted(deliveries) -> dict[tuple[Any, ...], Counter[str]]:
     return table
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=orders(10), deadline=None)
 @given(deliveries=st.lists(events, min_size=1, max_size=40))
 def test_hours_and_totals_equal_a_plain_count(tmp_path_factory, deliveries):
     """Every column of every hour, and every total, is what one pass over the events counts."""

@@ -12,6 +12,7 @@ from leadpipe.listings import listings
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.ranges import contiguous
 from leadpipe_tests.events.builders import table
+from leadpipe_tests.orders import orders
 
 _FIRST = date(2026, 11, 16)
 _INSERT = """
@@ -104,7 +105,9 @@ def sync(connection):
 
 @pytest.mark.parametrize("most_replaced", [0, 5], ids=["day by day", "all days where many changed"])
 @examples(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=orders(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(first=_new_events, later=st.lists(_changes, min_size=1, max_size=5))
 def test_totals_that_follow_equal_totals_anew(warehouse, most_replaced, first, later):

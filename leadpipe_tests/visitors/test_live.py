@@ -18,6 +18,7 @@ from leadpipe.visitors.weeks import week_of
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import rows, take_in
+from leadpipe_tests.orders import orders
 
 READER = Reader(wanted={"$pageview"}, first_day=date(2026, 1, 1))
 WEEK = date(2026, 11, 16)
@@ -84,7 +85,9 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=orders(5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(STEPS)
 def test_any_interleaving_of_webhook_duplicate_and_sync_counts_exactly(tmp_path, steps):

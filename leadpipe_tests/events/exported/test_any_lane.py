@@ -10,6 +10,7 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import build_marts, table, take_in
 from leadpipe_tests.events.exported.builders import take, write_json_lines, write_parquet
 from leadpipe_tests.events.test_ingest import copies
+from leadpipe_tests.orders import orders
 
 _TABLES = {
     # JSON Lines print properties in their own way; what they say is the same.
@@ -51,7 +52,7 @@ def deliver(warehouse, folder, lane, events, *, run_id, is_killed=False):
             take(warehouse, path, run_id=run_id, note=_kill if is_killed else None)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=orders(5), deadline=None)
 @given(events=st.lists(copies, min_size=1, max_size=10), data=st.data())
 def test_any_mix_of_lanes_gives_the_same_tables(tmp_path_factory, events, data):
     """Then a file and a query bring all: row for row what one query brings."""
@@ -74,7 +75,7 @@ def test_any_mix_of_lanes_gives_the_same_tables(tmp_path_factory, events, data):
     assert outcome(mixed) == outcome(by_query)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=orders(4), deadline=None)
 @given(events=st.lists(copies, min_size=1, max_size=10), data=st.data())
 def test_files_in_any_order_give_the_same_tables(tmp_path_factory, events, data):
     """Parquet and JSON Lines, in pieces, again and again: what one file of all brings."""
