@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from leadpipe.charts import WIDE, bar_chart
-from leadpipe.leads.lead_pages import LIST, ROUTES, running
+from leadpipe.leads.lead_pages import ROUTES, running
+from leadpipe.leads.views import LIST
 from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
 _DAYS = 30
