@@ -41,6 +41,7 @@ def _drawn(look: Look, today: date) -> dict[str, Any] | None:
     table: list[dict[str, Any]] = [
         {"day": day, "counts": [counts.get((day, kind), 0) for kind in kinds]} for day in days
     ]
+    known = look.query("SELECT max(read_until) AS until FROM event_days")
     names = [kind.replace("_", " ") for kind in kinds]
     chart = partial(
         bar_chart,
@@ -55,6 +56,7 @@ def _drawn(look: Look, today: date) -> dict[str, Any] | None:
         "rows": table[::-1],
         "total": sum(counts.values()),
         "days": _DAYS,
+        "as_of": known[0]["until"] if known else None,
         "wide": chart(width=WIDE),
         "narrow": chart(),
     }
