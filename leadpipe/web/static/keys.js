@@ -10,7 +10,7 @@
     if (!all.length) return;
     const here = all.indexOf(document.activeElement?.closest("[data-row]"));
     const next = here < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(here + step, 0), all.length - 1);
-    all[next].querySelector("[data-open]").focus();
+    (all[next].querySelector("[data-open]") ?? all[next].querySelector("a")).focus();
   }
 
   document.addEventListener("keydown", (event) => {
