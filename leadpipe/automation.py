@@ -11,7 +11,7 @@ from leadpipe.launcher import in_process_executor
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 KIND_TAG = "leadpipe/kind"
-"""Why a run exists: scheduled, manual, backfill, bucket or webhook."""
+"""Why a run exists: scheduled, manual, backfill, bucket, webhook or edits."""
 RUN_TAG = "leadpipe/sync"
 """The id of the sync that a run is a part of: one for all runs that one tick, click or command starts."""
 PARTS_TAG = "leadpipe/sync_parts"

@@ -24,6 +24,7 @@ ON_DEMAND = "on_demand"
 """What runs for a date when a person or a setting asks for it: dates that nobody asked for are missing."""
 PUBLISHED = "published"
 SENT = "sent"
+"""What goes out, and what came of it. Only what is published comes from it: it stands beside the marts."""
 
 SYNCED = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=7), fail_window=timedelta(hours=13)

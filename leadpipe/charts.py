@@ -231,13 +231,13 @@ def _steps(frame: _Frame, values: Iterable[float | None]) -> Iterator[str]:
 
 
 def _ticks(most: float) -> list[float]:
-    """Round numbers from zero to above the largest value, five of them at most."""
+    """Round numbers from zero to above the largest value, five of them at most; whole ones for counts."""
     if not most > 0:
         return [0, 1]
     rough = most / _MOST_TICKS
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * each for each in (1, 2, 5, 10) if size * each >= rough * (1 - 1e-9))
-    step = step if step < 1 else round(step)
+    step = step if step < 1 and not isinstance(most, int) else max(round(step), 1)
     return [round(step * n, 10) for n in range(math.ceil(most / step - 1e-9) + 1)]
 
 

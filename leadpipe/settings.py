@@ -185,8 +185,8 @@ class Settings(BaseSettings):
     alert_timezone: ZoneName = Field(
         "UTC",
         alias="LEADPIPE_ALERT_TIMEZONE",
-        description="The team's time zone (IANA name): its days are those of the page Today, and the morning "
-        "message comes at 8 there.",
+        description="The team's time zone (IANA name): its days are those of Today and of leads, "
+        "and the morning message comes at 8 there.",
     )
     alert_webhook_url: SecretStr | None = Field(
         None,

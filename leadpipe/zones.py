@@ -1,4 +1,4 @@
-"""Time zones by IANA name: valid ones, and when a day of one begins.
+"""Time zones by IANA name: valid ones, when a day of one begins, and how a clock there shows a moment.
 
 Pure. Does not belong here: which zone something is in, which is a setting of its domain.
 """
@@ -48,3 +48,13 @@ def begin_of(day: date, zone: str) -> datetime:
 def day_in(zone: str, moment: datetime) -> date:
     """Which day it is in a zone."""
     return moment.astimezone(ZoneInfo(zone)).date()
+
+
+def clock_text(moment: datetime, now: datetime, zone: str) -> str:
+    """A moment as a clock in a zone shows it: the time, with the day where that is not the day of `now`."""
+    local, current = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    if local.date() == current.date():
+        return f"{local:%H:%M}"
+    if local.year == current.year:
+        return f"{local.day} {local:%b %H:%M}"
+    return f"{local:%Y-%m-%d %H:%M}"

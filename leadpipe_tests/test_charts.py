@@ -71,14 +71,16 @@ def test_bars_are_as_high_as_their_values():
     [
         (0, ["0", "1"]),
         (0.37, ["0", "0.1", "0.2", "0.3", "0.4"]),
-        (1, ["0", "0.5", "1"]),
+        (1.0, ["0", "0.5", "1"]),
+        (1, ["0", "1"]),
+        (2, ["0", "1", "2"]),
         (3, ["0", "1", "2", "3"]),
         (476, ["0", "200", "400", "600"]),
         (1_234_567, ["0", "500,000", "1,000,000", "1,500,000"]),
     ],
 )
 def test_the_axis_has_round_numbers_from_zero_to_above_the_largest(most, ticks):
-    """Five at most, whatever the size of the values."""
+    """Five at most, whatever the size of the values; of counts only whole ones."""
     assert written(line_chart(["a", "b"], {"a": [most, 0]}, title="a"), "y") == ticks
 
 

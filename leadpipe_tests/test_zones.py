@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadpipe.zones import begin_of, checked_zone, day_in
+from leadpipe.zones import begin_of, checked_zone, clock_text, day_in
 
 _ZONES = st.sampled_from(sorted(available_timezones() - {"localtime", "posixrules", "Factory"}))
 
@@ -62,3 +62,18 @@ def test_the_warehouse_knows_every_zone():
         except ValueError:
             continue
     assert unknown == set()
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "text"),
+    [
+        ("2026-11-21T11:30:00Z", "UTC", "11:30"),
+        ("2026-11-21T11:30:00Z", "Pacific/Auckland", "00:30"),
+        ("2026-11-21T10:30:00Z", "Pacific/Auckland", "21 Nov 23:30"),
+        ("2025-12-31T23:30:00Z", "UTC", "2025-12-31 23:30"),
+    ],
+)
+def test_a_moment_is_shown_as_clocks_do(moment, zone, text):
+    """The time where it is today there, else with the day, and with the year if it is another."""
+    now = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert clock_text(datetime.fromisoformat(moment), now, zone) == text

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 
-from leadpipe.catalog import ON_DEMAND, SENT, table_of
+from leadpipe.catalog import SENT, table_of
 from leadpipe.delivery.connecting import connect_partner, delivery_place, delivery_policy
 from leadpipe.delivery.service import deliver_due, reconcile
 from leadpipe.delivery.settings import DeliverySettings
@@ -71,7 +71,7 @@ def lead_deliveries(
     deps=["lead_deliveries"],
     partitions_def=DAILY,
     backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name=ON_DEMAND,
+    group_name=SENT,
     kinds={"duckdb"},
     pool="delivery",
     metadata=table_of("reconciliations"),
@@ -82,7 +82,7 @@ def reconciliation(
     """What we delivered on each day against the partner's own list, in both directions; changes nothing.
 
     Source: `succeeded_leads` and the partner's list. Running it again adds a report. `leadpipe reconcile
-    --fix` sends again what is missing.
+    --fix` sends again what is missing. Days that nobody compared are missing, as all are without a partner.
     """
     first, last = days_of(context)
     with failing_clearly(), connect_partner(settings) as partner:

@@ -62,6 +62,7 @@ def draw_participants(
     Source: recharge events that PostHog received before the date began in
     LEADPIPE_DRAW_TIMEZONE, and the blacklist. Running
     it again, at any time, gives the same rows. A date that a draw has frozen is compared, never changed.
+    Dates that nobody asked for are missing, as all are where there are no draws.
     """
     first, last = days_of(context)
     now = datetime.now(UTC)
@@ -114,7 +115,7 @@ def draw_cohort(
     """The PostHog cohort `Eligible Participants - YYYY-MM-DD`, just one of the name, calculated.
 
     Source: `draw_participants`. LEADPIPE_COHORT_MODE says whether it follows the persons' properties or
-    holds exactly the list. Running it again changes nothing.
+    holds exactly the list. Running it again changes nothing. Dates that nobody asked for are missing.
     """
     with failing_clearly(), posthog.client() as client:
         for draw_date in _dates(context):
@@ -161,6 +162,7 @@ def draw(
 
     Source: `draw_participants`, the prizes in LEADPIPE_PRIZES_FILE, a random seed whose hash is fixed with
     the list. A date that has a draw keeps it; `leadpipe draws run --redo` makes another, with a reason.
+    Dates that nobody asked for are missing.
     """
     with failing_clearly(), warehouse.get_connection() as connection:
         for draw_date in _dates(context):
@@ -215,7 +217,7 @@ def draw_events(
     """The results of a draw as `draw_winner` and `draw_runner_up` events in PostHog, each exactly once.
 
     Source: `draw`. Each is looked for before it is sent and after; running it again sends what is missing.
-    Then the tables are published.
+    Then the tables are published. Dates that nobody asked for are missing.
     """
     with failing_clearly(), posthog.client() as client:
         for draw_date in _dates(context):

@@ -115,7 +115,8 @@ def strip_of(judged: Judged, *, last: date) -> Strip:
         begin = first + number * _WEEK
         days = [begin + place * _DAY for place in range(7)]
         begins = next((day for day in days if day.day == 1), None)
-        weeks.append(Week(f"{begins:%b}" if begins else "", [found.get(day) for day in days]))
+        there = [found.get(day) for day in days]
+        weeks.append(Week(f"{begins:%b}" if begins and any(there) else "", there))
     count = Counter(one.verdict.word for one in found.values())
     return Strip(
         weeks,

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from leadpipe.errors import UnknownLead
+from leadpipe.errors import NotPublished, UnknownLead
 from leadpipe.leads.edits import NEVER, OF_THE_WAREHOUSE, Edit, LeadEdits
 from leadpipe.published.kept import KeptPublication
 from leadpipe.published.reading import Ask
@@ -32,6 +32,21 @@ _SOURCES = """
 """
 _FOLDED = "CREATE TABLE folded_edits AS SELECT * FROM lead_edits ORDER BY edited_at, edit_id"
 _PENDING = "CREATE OR REPLACE TABLE pending_edits AS SELECT * FROM folded_edits LIMIT 0"
+# What is published after the next sync is what this shows before it: `grouped_leads` is told by the same SQL.
+_TOLD_EDITS = """
+    CREATE VIEW told_edits AS
+    SELECT lead_id, kind, value, author, edited_at, edit_id, undoes FROM pending_edits
+    UNION ALL
+    SELECT lead_id, kind, value, author, edited_at, edit_id, undoes FROM folded_edits
+    WHERE lead_id IN (SELECT lead_id FROM pending_edits)
+"""
+_EDITED = f"""
+    CREATE OR REPLACE TABLE edited_leads AS
+    SELECT told_leads.* EXCLUDE (first_response_at),
+           epoch(first_response_at - first_action_at) AS first_response_seconds
+    FROM ({read_sql("leads", "told_leads.sql")}) AS told_leads
+    JOIN (SELECT lead_id, first_action_at FROM lead_list) AS listed USING (lead_id)
+"""
 _ADD_PENDING = """
     INSERT INTO pending_edits BY NAME
     SELECT unnest($leads::VARCHAR[]) AS lead_id, unnest($kinds::VARCHAR[]) AS kind,
@@ -96,6 +111,7 @@ class LeadBook:
         self.edits = edits
         self._publication = KeptPublication(folder, self._prepare)
         self._seen: tuple[object, int, int] = (None, 0, 0)
+        self._as_of: datetime | None = None
         self._folded: frozenset[str] = frozenset()
 
     @contextmanager
@@ -113,6 +129,15 @@ class LeadBook:
     def close(self) -> None:
         """Give back what the book holds."""
         self._publication.close()
+
+    def as_of(self) -> datetime | None:
+        """Up to when (UTC) the events of what is published were read; None where nothing says so.
+
+        Raises:
+            NotPublished: no run has published anything yet.
+        """
+        with self.reading():
+            return self._as_of
 
     def find(self, lead: str) -> str:
         """The id of a lead given by id, by the start of an id, or as `listing_seeker`, or by their starts.
@@ -200,6 +225,9 @@ class LeadBook:
         ask(_FOLDED)  # first: a publication of an older leadpipe has no such table
         ask(_LISTED)
         ask(_SOURCES)
+        ask(_PENDING)
+        ask(_TOLD_EDITS)
+        self._as_of = _read_until(ask)
         self._folded = frozenset(
             str(edit_id) for (edit_id,) in ask("SELECT edit_id FROM folded_edits").rows
         )
@@ -208,7 +236,7 @@ class LeadBook:
 
     def _start_over(self, ask: Ask) -> None:
         ask(_PENDING)
-        ask(f"CREATE OR REPLACE TABLE edited_leads AS {read_sql('leads', 'edited_leads.sql')}")
+        ask(_EDITED)
         self._seen = (None, 0, 0)
 
     def _refresh(self, ask: Ask) -> None:
@@ -234,9 +262,17 @@ class LeadBook:
                     "undoes": [edit.undoes for edit in fresh],
                 },
             )
-            ask(f"CREATE OR REPLACE TABLE edited_leads AS {read_sql('leads', 'edited_leads.sql')}")
+            ask(_EDITED)
         last = said[-1].number if said else state[1]
         self._seen = (state[0], last, state[2])
+
+
+def _read_until(ask: Ask) -> datetime | None:
+    try:
+        [(until,)] = ask("SELECT max(read_until) FROM event_days").rows
+    except NotPublished:
+        return None
+    return until if isinstance(until, datetime) else None
 
 
 def _starts(lead: str) -> dict[str, list[str]]:

@@ -3,10 +3,11 @@
 import getpass
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,11 +20,13 @@ from leadpipe.cli.output import (
     print_json,
     print_table,
 )
+from leadpipe.durations import duration
 from leadpipe.errors import LeadpipeError
 from leadpipe.leads.book import LeadBook, LeadHistory
 from leadpipe.leads.edits import STATUSES, Change, Edit, Kind, LeadEdits, LeadStatus
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
+from leadpipe.leads.timeline import action_words
 from leadpipe.published import reading
 from leadpipe.published.starts import whole_id
 from leadpipe.settings import load_settings
@@ -97,13 +100,22 @@ def show_lead(*, lead: str, as_json: bool) -> None:
         whole = {**record, "lead_actions": actions, "notes": comments}
         print_json(whole)
         return
-    print_table(("", ""), [(k, v) for k, v in record.items() if v is not None], title="Lead")
-    columns = ("timestamp", "action_type", "message_type", "points")
+    print_table(("", ""), _facts(record), title="Lead")
     console.print()
-    print_table(columns, [[action.get(c) for c in columns] for action in actions], title="Actions")
+    print_table(
+        ("at", "action", "points", "utm_source"),
+        [
+            [action["at"], action_words(action), action.get("points"), action.get("utm_source")]
+            for action in history.actions
+        ],
+        title="Actions",
+        drop=("utm_source",),
+    )
     if comments:
         console.print()
-        notes_table = [[note["at"], note["author"], note["text"]] for note in comments]
+        notes_table = [
+            [datetime.fromisoformat(note["at"]), note["author"], note["text"]] for note in comments
+        ]
         print_table(("at", "author", "note"), notes_table, title="Notes")
     if history.edits:
         console.print()
@@ -196,6 +208,15 @@ def _change(lead: str, kind: Kind, value: str, author: str) -> Edit:
     if outcome.edit.replaced not in ("", "new"):
         notes.print(f"It was {outcome.edit.replaced}.")
     return outcome.edit
+
+
+def _facts(record: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """What a person wants to know of a lead, as names and values; a version is for programs."""
+    facts = {name: value for name, value in record.items() if value is not None}
+    facts.pop("status_version", None)
+    if (seconds := facts.pop("first_response_seconds", None)) is not None:
+        facts["first_response"] = f"after {duration(seconds)}"
+    return list(facts.items())
 
 
 def _changes(history: LeadHistory) -> list[list[object]]:

@@ -1,8 +1,7 @@
 -- Leads as a sales person reads them: all records of one seeker on one listing (or profile) together.
 -- grain: one lead; key: lead_id
--- inputs: leads, lead_edits
+-- inputs: leads, lead_months, told_leads (of told_leads.sql); $month: of first actions, NULL for all
 -- first_response_seconds: from the first action to the first change of status away from new.
--- What was taken back (undoes) counts for nothing, and makes a new version all the same.
 -- lead_types: the kinds of its actions, in the order of the alphabet.
 -- The actions of a record are sorted already: only leads of several records are taken apart and put together.
 WITH chosen AS (
@@ -39,40 +38,6 @@ touches AS (
         ))), ', ') AS lead_types
     FROM action_arrays
 ),
-versions AS (
-    SELECT lead_id, last(edit_id ORDER BY edited_at, value) AS status_version
-    FROM lead_edits
-    WHERE kind = 'status'
-    GROUP BY lead_id
-),
-standing_edits AS (
-    SELECT lead_id, kind, value, author, edited_at
-    FROM lead_edits
-    WHERE undoes IS NULL
-      AND edit_id NOT IN (SELECT undoes FROM lead_edits WHERE undoes IS NOT NULL)
-),
-changes AS (
-    SELECT
-        lead_id,
-        last(value ORDER BY edited_at, value) AS status,
-        last(author ORDER BY edited_at, value) AS status_changed_by,
-        max(edited_at) AS status_changed_at,
-        min(edited_at) FILTER (value <> 'new') AS first_response_at
-    FROM standing_edits
-    WHERE kind = 'status'
-    GROUP BY lead_id
-),
-note_lists AS (
-    SELECT
-        lead_id,
-        to_json(list(
-            {'text': value, 'author': author, 'at': strftime(edited_at, '%Y-%m-%dT%H:%M:%S.%fZ')}
-            ORDER BY edited_at, value
-        )) AS notes
-    FROM standing_edits
-    WHERE kind = 'note'
-    GROUP BY lead_id
-),
 grouped AS (
     SELECT
         lead_id,
@@ -108,7 +73,7 @@ SELECT
     last_action ->> 'utm_source' AS last_utm_source,
     last_action ->> 'utm_medium' AS last_utm_medium,
     last_action ->> 'utm_campaign' AS last_utm_campaign,
-    coalesce(changes.status, 'new') AS status,
+    coalesce(told_leads.status, 'new') AS status,
     status_changed_by,
     status_changed_at,
     coalesce(status_version, '') AS status_version,
@@ -118,7 +83,5 @@ SELECT
     coalesce(notes, '[]'::JSON) AS notes
 FROM grouped
 JOIN touches USING (lead_id)
-LEFT JOIN changes USING (lead_id)
-LEFT JOIN versions USING (lead_id)
-LEFT JOIN note_lists USING (lead_id)
+LEFT JOIN told_leads USING (lead_id)
 ORDER BY last_action_at DESC, lead_id

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from leadpipe.charts import WIDE, bar_chart
-from leadpipe.leads.lead_pages import LIST, ROUTES, running
+from leadpipe.leads.lead_pages import ROUTES, running
+from leadpipe.leads.views import LIST
 from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
 _DAYS = 30
@@ -40,6 +41,7 @@ def _drawn(look: Look, today: date) -> dict[str, Any] | None:
     table: list[dict[str, Any]] = [
         {"day": day, "counts": [counts.get((day, kind), 0) for kind in kinds]} for day in days
     ]
+    known = look.query("SELECT max(read_until) AS until FROM event_days")
     names = [kind.replace("_", " ") for kind in kinds]
     chart = partial(
         bar_chart,
@@ -54,6 +56,7 @@ def _drawn(look: Look, today: date) -> dict[str, Any] | None:
         "rows": table[::-1],
         "total": sum(counts.values()),
         "days": _DAYS,
+        "as_of": known[0]["until"] if known else None,
         "wide": chart(width=WIDE),
         "narrow": chart(),
     }

@@ -23,6 +23,7 @@ _NO_MONTH = date(1, 1, 1)
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
     """The files to publish; a month whose rows did not change is linked, also if it has lost all of them."""
     del now
+    tell_leads(connection)
     months = connection.execute(
         "SELECT strftime(month, '%Y-%m'), month, records_version, leads_version "
         "FROM lead_month_versions ORDER BY month"
@@ -39,4 +40,12 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
     # Notes are about people, and authors are people.
     yield Published(
         "lead_edits", "SELECT * FROM lead_edits ORDER BY edited_at, edit_id", is_personal=True
+    )
+
+
+def tell_leads(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `told_leads` for this connection, of which `grouped_leads.sql` has what people said."""
+    connection.execute("CREATE OR REPLACE TEMP VIEW told_edits AS FROM lead_edits")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE told_leads AS {read_sql('leads', 'told_leads.sql')}"
     )

@@ -13,12 +13,11 @@ from leadpipe.errors import LeadpipeError, NotPublished
 from leadpipe.leads.book import LeadBook
 from leadpipe.leads.edits import LeadEdits
 from leadpipe.leads.settings import LeadsSettings
-from leadpipe.leads.views import AGES, HOT, LeadsView
+from leadpipe.leads.views import AGES, HOT, LIST, LeadsView
 from leadpipe.published.reading import Ask
 from leadpipe.today.parts import Fact, Line, Look, Row, Section
 from leadpipe.warehouse import read_sql
 
-_LIST = "/leads"
 _PLACE = 10
 _ROWS = 5
 _STEP = "No lead yet. They are here after the first sync that finds contact events: start one under System."
@@ -58,7 +57,7 @@ def _said(look: Look, book: LeadBook) -> Iterator[Section | Line]:
         with book.reading() as ask:
             yield _section(look, ask)
     except NotPublished:
-        yield Section("Leads", _LIST, _PLACE, step=_STEP)
+        yield Section("Leads", LIST, _PLACE, step=_STEP)
     except LeadpipeError as error:
         yield Line(f"Leads cannot be read: {error}", is_urgent=True)
 
@@ -71,11 +70,11 @@ def _section(look: Look, ask: Ask) -> Section:
         {"since": since, "added": added, "hot": HOT, "now": look.now},
     ).as_dicts()
     if not counts["leads"]:
-        return Section("Leads", _LIST, _PLACE, step=_STEP)
+        return Section("Leads", LIST, _PLACE, step=_STEP)
     view = LeadsView(
         status=("new",), sort="score", since=since if counts["fresh_waiting"] else None
     )
-    where, values = view.where(look.now)
+    where, values = view.where(look.now, look.zone)
     best = ask(
         f"SELECT lead_id, listing, seeker_id, lead_score, lead_types, first_action_at FROM leads_now "
         f"WHERE {where} ORDER BY {view.order} LIMIT {_ROWS}",
@@ -85,7 +84,7 @@ def _section(look: Look, ask: Ask) -> Section:
     [(as_of,)] = ask("SELECT max(read_until) FROM event_days").rows
     return Section(
         "Leads",
-        _LIST,
+        LIST,
         _PLACE,
         facts=tuple(_facts(counts, since, added)),
         heading="Call first",
@@ -160,7 +159,7 @@ def _row(row: Mapping[str, Any], now: datetime) -> Row:
     waited = duration((now - row["first_action_at"]).total_seconds())
     return Row(
         row["listing"],
-        f"{_LIST}/{row['lead_id']}",
+        f"{LIST}/{row['lead_id']}",
         f"{row['lead_score']:,} points",
         f"{row['seeker_id']} · {kinds} · waits for {waited}",
         name=f"{row['listing']} · {row['seeker_id']}",
@@ -169,4 +168,4 @@ def _row(row: Mapping[str, Any], now: datetime) -> Row:
 
 def _to(view: LeadsView) -> str:
     query = view.address()
-    return f"{_LIST}?{query}" if query else _LIST
+    return f"{LIST}?{query}" if query else LIST

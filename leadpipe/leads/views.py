@@ -1,7 +1,8 @@
 """Which leads somebody wants to see: a view, which is an address, and its question to `leads_now`.
 
-Pure. A view in an address stays what it means: `period=yesterday` is yesterday tomorrow, too. Addresses have
-no personal data: one searches by listing, seeker and lister as the events name them, not by name or phone.
+Pure. A view in an address stays what it means: `period=yesterday` is yesterday tomorrow, too, where the team
+is. Addresses have no personal data: one searches by listing, seeker and lister as the events name them, not
+by name or phone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
 from leadpipe.leads.edits import STATUSES
+from leadpipe.zones import begin_of, day_in
 
+LIST = "/leads"
 PAGE_ROWS = 50
 TYPES = ("phone", "whatsapp", "direct_message", "email", "appointment", "website")
 SORTS: Mapping[str, str] = {
@@ -73,7 +76,7 @@ class LeadsView:
         since: its first action was then or later (UTC).
         added: a sync brought it after this moment (UTC): what is new since somebody looked.
         period: when its last action was, a name of `PERIODS`.
-        first: the first day of its last action (UTC).
+        first: the first day of its last action.
         last: and the last one.
         sort: a name of `SORTS`.
         is_up: the least first.
@@ -115,10 +118,18 @@ class LeadsView:
                 pairs.append((_NAMES.get(name, name), str(value)))
         return urlencode(pairs)
 
-    def where(self, now: datetime, *, but_status: bool = False) -> tuple[str, dict[str, object]]:
-        """The condition on `leads_now`, and its parameters."""
+    def where(
+        self, now: datetime, zone: str, *, but_status: bool = False
+    ) -> tuple[str, dict[str, object]]:
+        """The condition on `leads_now`, and its parameters.
+
+        Args:
+            now: the moment of the look.
+            zone: whose days `period`, `first` and `last` are (IANA).
+            but_status: of any status.
+        """
         _, least, most = AGES.get(self.age, ("", None, None))
-        first, last = self.days(now)
+        first, last = self.days(now, zone)
         asked: list[tuple[str, str, object]] = [
             (_ANY_ID, "q", self.q.lower() or None),
             (
@@ -135,8 +146,8 @@ class LeadsView:
             ("first_action_at > $born_after", "born_after", None if most is None else now - most),
             ("first_action_at >= $born_from", "born_from", self.since),
             ("added_at > $added", "added", self.added),
-            ("last_action_at >= $since", "since", first and _midnight(first)),
-            ("last_action_at < $until", "until", last and _midnight(last + timedelta(days=1))),
+            ("last_action_at >= $since", "since", first and begin_of(first, zone)),
+            ("last_action_at < $until", "until", last and begin_of(last + timedelta(days=1), zone)),
         ]
         given = [(part, name, value) for part, name, value in asked if value is not None]
         return (
@@ -150,12 +161,12 @@ class LeadsView:
         direction = "ASC" if self.is_up else "DESC"
         return f"{SORTS[self.sort]} {direction}, lead_id"
 
-    def days(self, now: datetime) -> tuple[date | None, date | None]:
+    def days(self, now: datetime, zone: str) -> tuple[date | None, date | None]:
         """The days of last actions, both inclusive; a period and days together are both."""
         first, last = self.first, self.last
         if self.period:
             _, oldest, newest = PERIODS[self.period]
-            today = now.astimezone(UTC).date()
+            today = day_in(zone, now)
             start, end = today - timedelta(days=oldest), today - timedelta(days=newest)
             first = max(first, start) if first else start
             last = min(last, end) if last else end
@@ -266,7 +277,3 @@ class _Given:
 
 def _moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

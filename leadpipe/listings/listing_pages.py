@@ -15,6 +15,7 @@ from leadpipe.csv_cells import csv_cell
 from leadpipe.errors import NotPublished
 from leadpipe.listings.numbers import (
     CONVERSION,
+    as_of,
     hours_csv,
     listings_csv,
     listings_shown,
@@ -48,7 +49,11 @@ async def _show_list(request: Request) -> Response:
 
 def _list_content(web: Web, view: ListingsView) -> dict[str, Any]:
     with looking(web) as look:
-        return {"shown": period_shown(look, view.period), **listings_shown(look, view)}
+        return {
+            "shown": period_shown(look, view.period),
+            "as_of": as_of(look),
+            **listings_shown(look, view),
+        }
 
 
 async def _show_listing(request: Request) -> Response:
@@ -56,23 +61,28 @@ async def _show_listing(request: Request) -> Response:
     web = state_of(request)
     listing = str(request.path_params["listing_id"])
     period, problems = read_period(request.query_params.multi_items(), web.clock().date())
-    one, shown = await run_in_threadpool(_listing_content, web, listing, period)
-    if one is None:
+    content = await run_in_threadpool(_listing_content, web, listing, period)
+    if content["one"] is None:
         return render(request, "listings/missing.html", {"listing": listing}, status=404)
-    content = {"one": one, "shown": shown, "period": period, "problems": problems}
     return render(
         request,
         "listings/listing.html",
-        content | _frame(web) | {"has_leads": _leads_lead_on(web), "hours_csv": _HOURS},
+        content
+        | _frame(web)
+        | {
+            "period": period,
+            "problems": problems,
+            "has_leads": _leads_lead_on(web),
+            "hours_csv": _HOURS,
+        },
     )
 
 
-def _listing_content(
-    web: Web, listing: str, period: Period
-) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+def _listing_content(web: Web, listing: str, period: Period) -> dict[str, Any]:
     with looking(web) as look:
         one = one_listing(look, listing)
-        return one, period_shown(look, period, listing) if one else {}
+        shown = period_shown(look, period, listing) if one else {}
+        return {"one": one, "shown": shown, "as_of": as_of(look)}
 
 
 async def _export_list(request: Request) -> Response:

@@ -1,7 +1,7 @@
 """The numbers of listings that pages show, of one publication: all of them in a period, and one of them."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from itertools import count
 from typing import Any
 
@@ -58,6 +58,12 @@ _ASKED = """
       AND ($listing IS NULL OR listing_id = $listing)
     GROUP BY name ORDER BY leads DESC, name LIMIT $most
 """
+
+
+def as_of(look: Look) -> datetime | None:
+    """Up to when (UTC) events are known, whenever they were published; None where nothing says so."""
+    found = look.query("SELECT max(read_until) AS until FROM event_days")
+    return found[0]["until"] if found else None
 
 
 def period_shown(look: Look, period: Period, listing: str | None = None) -> dict[str, Any]:

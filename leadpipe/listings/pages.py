@@ -3,7 +3,7 @@
 from typing import Any
 
 from leadpipe.listings.listing_pages import LIST, ROUTES
-from leadpipe.listings.numbers import CONVERSION
+from leadpipe.listings.numbers import CONVERSION, as_of
 from leadpipe.web.parts import Look, NavItem, Pages, Panel
 
 _LISTINGS = 10
@@ -19,7 +19,7 @@ def _top_listings(look: Look) -> dict[str, Any] | None:
     if not rows:
         return None
     most = {name: max(row[name] for row in rows) for name in ("total_views", "total_leads")}
-    return {"rows": rows, "most": most, "conversion": CONVERSION}
+    return {"rows": rows, "most": most, "conversion": CONVERSION, "as_of": as_of(look)}
 
 
 PAGES = Pages(

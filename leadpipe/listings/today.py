@@ -4,11 +4,13 @@ Yesterday is the team's, hour by hour; it is held against an average day of the 
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from leadpipe.today.parts import Fact, Line, Look, Row, Section
 from leadpipe.warehouse import read_sql
+from leadpipe.zones import day_in
 
 _LIST = "/listings"
 _PLACE = 20
@@ -18,8 +20,12 @@ _STEP = "No listing was looked at in eight days. They are here after a sync that
 
 
 def today(look: Look) -> Iterator[Section | Line]:
-    """Yesterday's views and leads, and the listings that rise most."""
+    """Yesterday's views and leads, and the listings that rise most; summed once a publication and day."""
     begin, end = look.begin(days_ago=1), look.begin(days_ago=0)
+    yield look.made(("listings of yesterday", begin, end), lambda: _summed(look, begin, end))
+
+
+def _summed(look: Look, begin: datetime, end: datetime) -> Section:
     rows = look.query(
         read_sql("listings", "today.sql"),
         {
@@ -30,17 +36,18 @@ def today(look: Look) -> Iterator[Section | Line]:
         },
     )
     if not rows:
-        yield Section("Listings", _LIST, _PLACE, step=_STEP)
-        return
+        return Section("Listings", _LIST, _PLACE, step=_STEP)
     [known] = look.query("SELECT max(read_until) AS until FROM event_days") or [{"until": None}]
     rising = [row for row in rows if row["views"] - row["views_before"] >= 1][:_ROWS]
-    yield Section(
+    yesterday = day_in(look.zone, begin)
+    path = f"{_LIST}?from={yesterday}&to={yesterday}"
+    return Section(
         "Listings",
         _LIST,
         _PLACE,
         facts=[
-            _fact(rows, "views", "views yesterday"),
-            _fact(rows, "leads", "contact actions yesterday"),
+            _fact(rows, "views", "views yesterday", path),
+            _fact(rows, "leads", "contact actions yesterday", path),
         ],
         heading="Rising most",
         rows=[_row(row) for row in rising],
@@ -48,11 +55,11 @@ def today(look: Look) -> Iterator[Section | Line]:
     )
 
 
-def _fact(rows: list[dict[str, Any]], column: str, label: str) -> Fact:
+def _fact(rows: list[dict[str, Any]], column: str, label: str, path: str) -> Fact:
     count = sum(row[column] for row in rows)
     before = sum(row[f"{column}_before"] for row in rows)
     note = f"{_plain(before)} on a day of the week before"
-    return Fact(f"{count:,}", label, _LIST, note=note, said=f"{count:,} {label} ({note})")
+    return Fact(f"{count:,}", label, path, note=note, said=f"{count:,} {label} ({note})")
 
 
 def _row(row: Mapping[str, Any]) -> Row:

@@ -1,9 +1,9 @@
 """Today as a text: for a morning message and a terminal. Pure; nobody's name is in it."""
 
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from leadpipe.today.parts import Today
+from leadpipe.zones import clock_text
 
 
 def day_text(today: Today) -> str:
@@ -22,18 +22,13 @@ def paragraphs(today: Today) -> list[str]:
     said = [line.text for line in today.lines if line.is_urgent]
     for section in today.sections:
         if sentence := section.sentence:
-            known = f" (as of {moment_text(section.as_of, today)})" if section.as_of else ""
+            known = (
+                f" (as of {clock_text(section.as_of, today.now, today.zone)})"
+                if section.as_of
+                else ""
+            )
             said.append(f"{section.title}: {sentence}{known}")
     return said + [line.text for line in today.lines if line.is_told and not line.is_urgent]
-
-
-def moment_text(moment: datetime, today: Today) -> str:
-    """A moment where the team is: the time, with the day where that is another one."""
-    zone = ZoneInfo(today.zone)
-    local, now = moment.astimezone(zone), today.now.astimezone(zone)
-    if local.date() == now.date():
-        return f"{local:%H:%M}"
-    return f"{local.day} {local:%b %H:%M}" if local.year == now.year else f"{local:%Y-%m-%d %H:%M}"
 
 
 def message_of(today: Today, *, address: str | None = None) -> str | None:

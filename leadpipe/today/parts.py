@@ -4,7 +4,7 @@ Whatever has a path leads to the list it counts, with the filter in the address.
 message has personal data: rows are shown on the page only, unless they say otherwise.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from leadpipe.settings import Settings
 from leadpipe.zones import begin_of, day_in
 
 _HeldT = TypeVar("_HeldT")
+_MadeT = TypeVar("_MadeT")
 Query = Callable[..., list[dict[str, Any]]]
 """Rows of the published tables as dicts; a table that is not published yet has none."""
 
@@ -32,6 +33,7 @@ class Look:
         mark: what the domain's `Section.mark` was when the person looked before; None for a first look.
         looked_at: when that was (UTC).
         held: the object of a type that the program holds, None if it holds none.
+        keeps: gives again what was made of the same publication, by a key.
     """
 
     query: Query
@@ -40,10 +42,23 @@ class Look:
     mark: str | None = None
     looked_at: datetime | None = None
     held: Callable[[type[Any]], Any] = field(default=_nothing_held, repr=False)
+    keeps: Callable[[Hashable, Callable[[], Any]], Any] | None = field(default=None, repr=False)
 
     def held_one(self, kind: type[_HeldT]) -> _HeldT | None:
         """The object of that type, typed."""
         found: _HeldT | None = self.held(kind)
+        return found
+
+    def made(self, key: Hashable, make: Callable[[], _MadeT]) -> _MadeT:
+        """What `make` gives, made once a publication and key where that is kept.
+
+        Args:
+            key: a name of its own, and all that it depends on beside the publication, as the day.
+            make: makes it.
+        """
+        if self.keeps is None:
+            return make()
+        found: _MadeT = self.keeps(key, make)
         return found
 
     @property

@@ -1,6 +1,6 @@
 """Gather what the domains say of today, from one publication."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,8 @@ from leadpipe.published.reading import Ask
 from leadpipe.settings import Settings
 from leadpipe.today.parts import Line, Look, Query, Section, Today
 
+_MOST_KEPT = 20
+
 
 class TodayDesk:
     """Reads today again and again from a connection that stays open; from any thread.
@@ -23,7 +25,8 @@ class TodayDesk:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._publication = KeptPublication(folder, lambda _: None)
+        self._made: dict[Hashable, Any] = {}
+        self._publication = KeptPublication(folder, lambda _: self._made.clear())
 
     def close(self) -> None:
         """Give back what it holds."""
@@ -53,7 +56,9 @@ class TodayDesk:
         with self._asking() as (query, is_published):
             for domain, part in parts(HasToday):
                 mark = (marks or {}).get(domain)
-                for each in part.today(Look(query, settings, now, mark, looked_at, held)):
+                for each in part.today(
+                    Look(query, settings, now, mark, looked_at, held, self._keep)
+                ):
                     if isinstance(each, Line):
                         lines.append(each)
                         continue
@@ -68,6 +73,14 @@ class TodayDesk:
             found,
             is_published,
         )
+
+    def _keep(self, key: Hashable, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is made
+        """What was made of this publication by that key, asked for while it is read."""
+        if key not in self._made:
+            if len(self._made) >= _MOST_KEPT:  # days go by, and nothing is published
+                self._made.clear()
+            self._made[key] = make()
+        return self._made[key]
 
     @contextmanager
     def _asking(self) -> Iterator[tuple[Query, bool]]:

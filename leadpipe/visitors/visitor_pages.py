@@ -46,10 +46,12 @@ def _content(web: Web, period: Period) -> dict[str, Any]:
     except NotPublished:
         published_at = None
     with looking(web) as look:
+        known = look.query("SELECT max(read_until) AS until FROM event_days")
         return {
             "live": live_content(live, today=look.now.date()),
             "weeks": weeks_shown(look, weeks),
             "days": days_shown(look, period),
+            "as_of": known[0]["until"] if known else None,
             "published_at": published_at,
         }
 

@@ -3,19 +3,16 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from importlib.resources import files
-from pathlib import Path
 
 import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from leadpipe.domains import HasPages, owners, parts
 from leadpipe.settings import Settings
-from leadpipe.web import access_page, cron, metrics, page, questions, status, today
+from leadpipe.web import access_page, cron, metrics, page, questions, static_files, status, today
 from leadpipe.web.access import LoginBrake, LoginTurns, NamesBrake, WrongSecrets, admin_token
 from leadpipe.web.answers import Refusal
 from leadpipe.web.bodies import SmallForms
@@ -125,7 +122,7 @@ def create_app(
         *access_page.routes(),
         *(_closed(route) for each in pages for route in each.routes),
         Route("/static/{domain}/{name}.js", script),
-        Mount("/static", StaticFiles(directory=Path(str(files("leadpipe.web") / "static")))),
+        Mount(static_files.PATH, static_files.KeptFiles()),
     ]
     middleware = [
         Middleware(Measured, registry=registry, routes=Routes(routes)),

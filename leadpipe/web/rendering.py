@@ -1,8 +1,10 @@
 """Pages from templates, with what every page needs."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import cache
 from importlib.resources import files
+from zoneinfo import ZoneInfo
 
 from jinja2 import (
     ChoiceLoader,
@@ -24,6 +26,7 @@ from leadpipe.web.csrf import csrf_token
 from leadpipe.web.parts import NavItem
 from leadpipe.web.roles import ROLES
 from leadpipe.web.state import state_of
+from leadpipe.web.static_files import keeping, static_path, versioned
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _DAYS_AGO = 31
@@ -103,7 +106,15 @@ async def script(request: Request) -> Response:
     if not any(wanted in (pages.script, *pages.page_scripts) for pages in state_of(request).pages):
         raise HTTPException(404)
     text, _, _ = _LOADER.get_source(_ENVIRONMENT, wanted)
-    return Response(text, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+    return Response(text, media_type="text/javascript", headers={"Cache-Control": keeping(request)})
+
+
+def _static(name: str) -> str:
+    """The address of a style or script, of the frame or of a domain (`leads/leads.js`)."""
+    if "/" not in name:
+        return static_path(name)
+    text, _, _ = _LOADER.get_source(_ENVIRONMENT, name)
+    return versioned(name, text.encode())
 
 
 def _number(value: float | None) -> str:
@@ -114,15 +125,16 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f} %"
 
 
-def _moment(value: datetime) -> str:
-    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _moment(value: datetime, zone: str = "UTC") -> str:
+    return f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}"
 
 
-def _day(value: datetime) -> str:
-    return f"{value.astimezone(UTC):%Y-%m-%d}"
+def _day(value: datetime, zone: str = "UTC") -> str:
+    return f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%d}"
 
 
 _ENVIRONMENT.filters |= {
+    "static": cache(_static),
     "number": _number,
     "percent": _percent,
     "moment": _moment,

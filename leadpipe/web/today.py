@@ -10,12 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from leadpipe.errors import ConfigurationError
-from leadpipe.today.message import day_text, moment_text
+from leadpipe.today.message import day_text
 from leadpipe.today.reading import TodayDesk
 from leadpipe.web.looks import Before, Looks, reader_of, remember
 from leadpipe.web.rendering import render
 from leadpipe.web.sessions import START, only_logged_in
 from leadpipe.web.state import Web, state_of
+from leadpipe.zones import clock_text
 
 PATH = "/today"
 
@@ -64,9 +65,9 @@ def _content(web: Web, reader: str) -> dict[str, Any]:
     return {
         "today": today,
         "day": day_text(today),
-        "looked": moment_text(before.at, today) if before else None,
+        "looked": clock_text(before.at, now, today.zone) if before else None,
         "known": [
-            moment_text(section.as_of, today) if section.as_of else None
+            clock_text(section.as_of, now, today.zone) if section.as_of else None
             for section in today.sections
         ],
         "is_configured": bool(web.settings.posthog_api_key and web.settings.posthog_project_id),

@@ -73,6 +73,26 @@ def test_the_lineage_has_few_groups_in_the_order_of_the_flow(graph):
     assert roots == {dg.AssetKey("posthog")}
 
 
+def test_the_lineage_has_marts_and_what_was_sent_side_by_side(graph):
+    """As far from the source as they are drawn: a group stands one step behind all that it comes from."""
+    comes_from: dict[str, set[str]] = {group: set() for group in _GROUPS}
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        comes_from[node.group_name] |= {graph.get(each).group_name for each in node.parent_keys}
+
+    def place(group):
+        return 1 + max((place(each) for each in comes_from[group] - {group}), default=-1)
+
+    assert {group: place(group) for group in _GROUPS} == {
+        "arrivals": 0,
+        "events": 1,
+        "marts": 2,
+        "sent": 2,
+        "on_demand": 2,
+        "published": 3,
+    }
+
+
 def test_a_backfill_is_started_without_a_warning(graph):
     """The UI warns of assets before the sync's that never were: sensors tell of those with nothing to do."""
     tag, value = SYNC_TAG

@@ -179,7 +179,7 @@ def test_the_ui_shows_its_assets():
             {"each_lead_succeeded_once"},
         ),
         "reconciliation": (
-            ("on_demand", "delivery", "duckdb"),
+            ("sent", "delivery", "duckdb"),
             {"partner_has_every_lead"},
         ),
     }

@@ -33,6 +33,22 @@ def test_a_status_shows_at_once_while_a_sync_has_the_warehouse(run, tmp_path):
     assert [edit.author for edit in edits_of(tmp_path).edits()] == ["ada", "ada"]
 
 
+def test_a_lead_is_shown_in_peoples_words(run):
+    """Times as everywhere, actions and the time to the first response in words; no version."""
+    run("status", "villa-accra-12_ama", "contacted", "--author", "ada")
+    run("note", "villa-accra-12_ama", "call again", "--author", "ada")
+    shown = run("show", "villa-accra-12_ama").stdout
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["2026-11-17", "18:00:00", "whatsapp", "15", "·"] in lines
+    assert ["2026-11-20", "16:00:00", "appointment", "40", "google"] in lines
+    assert ["2026-11-21", "12:00:00", "ada", "call", "again"] in lines
+    assert ["first", "response", "after", "3", "d", "18", "h"] in [
+        line.replace("first_response", "first response").split() for line in shown.splitlines()
+    ]
+    assert "T18:00" not in shown
+    assert "status_version" not in shown
+
+
 def test_what_a_status_replaced_is_said(run):
     """Whoever types a command has seen no version: it says what was there."""
     run("status", "villa-accra-12_ama", "contacted")

@@ -6,6 +6,7 @@ import io
 import re
 import threading
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -359,3 +360,21 @@ def test_a_viewer_reads_and_a_worker_changes(browsers, tmp_path):
 
     assert set_status(worker, "contacted", "ama").status_code == 200
     assert [edit.author for edit in edits_of(tmp_path).edits()] == ["walt"]
+
+
+def test_the_pages_say_whose_days_they_show_and_up_to_when(tmp_path):
+    """Periods, moments and the list's age are of the team's zone, on the list and on a lead."""
+    warehouse = publish_leads(tmp_path)
+    with warehouse.connect() as connection:
+        connection.execute(
+            "UPDATE event_days SET read_until = $read", {"read": NOW - timedelta(hours=1)}
+        )
+    publish(warehouse)
+    app = create_app(web_settings(tmp_path, alert_timezone="Africa/Lagos"), clock=lambda: NOW)
+    with TestClient(app, client=("127.0.0.1", 50_000), base_url="http://localhost") as page:
+        text = page.get("/leads?period=yesterday").text
+        lead = page.get(re.findall(r'href="(/leads/[0-9a-f]{12})"', text)[0]).text
+    for shown in (text, lead):
+        assert "As of 12:00; days are those of Africa/Lagos." in shown
+    assert "2026-11-20 17:00:00 Africa/Lagos" in text
+    assert " UTC" not in text + lead

@@ -13,6 +13,7 @@ from leadpipe.errors import ConfigurationError
 from leadpipe.leads.edits import Change, LeadEdits
 from leadpipe.leads.folding import update_leads
 from leadpipe.leads.leads import build_leads, stale_runs
+from leadpipe.leads.published import tell_leads
 from leadpipe.leads.scores import BUILT_IN, ScoreRules, load_rules
 from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
@@ -39,6 +40,7 @@ def records(warehouse) -> list[dict[str, Any]]:
 def grouped(warehouse) -> Rows:
     """The view a sales person reads."""
     with warehouse.connect() as connection:
+        tell_leads(connection)
         return rows_of(connection.execute(read_sql("leads", "grouped_leads.sql"), {"month": None}))
 
 

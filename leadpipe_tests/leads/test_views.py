@@ -61,7 +61,7 @@ def book(tmp_path_factory):
 def test_a_view_finds_what_it_says(book, address, seekers):
     """Each filter, also on what people have said since the publication, and each order."""
     view = view_of(address)
-    where, values = view.where(NOW)
+    where, values = view.where(NOW, "UTC")
     with book.reading() as ask:
         rows = ask(
             f"SELECT seeker_id FROM leads_now WHERE {where} ORDER BY {view.order}", values
@@ -124,8 +124,23 @@ def test_what_cannot_be_used_is_said(address, problem):
     assert (view.q, view.sort, view.status, view.page) == ("x", "last", (), 1)
 
 
+@pytest.mark.parametrize(
+    ("zone", "seekers"), [("UTC", "esi kofi ama"), ("Pacific/Auckland", "yaw esi kofi ama")]
+)
+def test_days_are_those_of_the_team(book, zone, seekers):
+    """A day begins and ends where the team is, whatever day it is in UTC."""
+    where, values = view_of("period=yesterday").where(NOW, zone)
+    with book.reading() as ask:
+        rows = ask(f"SELECT seeker_id FROM leads_now WHERE {where}", values).rows
+    assert sorted(str(seeker) for (seeker,) in rows) == sorted(seekers.split())
+
+
 def test_yesterday_moves_with_the_days():
     """A named period is told from the day somebody looks."""
     yesterday = view_of("period=yesterday")
-    assert yesterday.days(NOW) == (date(2026, 11, 20), date(2026, 11, 20))
-    assert yesterday.days(NOW + timedelta(days=3)) == (date(2026, 11, 23), date(2026, 11, 23))
+    assert yesterday.days(NOW, "UTC") == (date(2026, 11, 20), date(2026, 11, 20))
+    assert yesterday.days(NOW, "Pacific/Auckland") == (date(2026, 11, 21), date(2026, 11, 21))
+    assert yesterday.days(NOW + timedelta(days=3), "UTC") == (
+        date(2026, 11, 23),
+        date(2026, 11, 23),
+    )

@@ -177,9 +177,27 @@ def test_listings_and_visitors_lead_to_their_pages(browser, tmp_path):
     assert 'href="/listings/house%2F1">house/1</a> <span class="value">9 views</span>' in text
     assert "0.1 a day before" in text
     found = tiles(text)
-    assert found["views yesterday"] == ("9", "/listings")
+    value, path = found["views yesterday"]
+    assert (value, path) == ("9", "/listings?from=2026-11-20&to=2026-11-20")
+    assert "<dt>Views</dt><dd>9" in browser().get(path).text
     assert found["visitors this week so far"] == ("3", "/visitors")
     assert "+200% against the same 6 days of last week (1)" in text
+
+
+def test_sums_of_a_day_follow_what_is_published_and_the_day(browser, moving, tmp_path):
+    """What is summed once is summed again after a publication, and when the day is another."""
+    warehouse = warehouse_of(tmp_path)
+    warehouse.path.parent.mkdir(parents=True)
+    yesterday = NOW - timedelta(days=1)
+    page = browser()
+    for views in (1, 2):
+        more = [event("property_view", yesterday, listing_id="house")]
+        take_in(warehouse, warehouse.path.parent, more, run_id=f"run-{views}")
+        publish(warehouse)
+        for _ in range(2):
+            assert tiles(page.get("/today").text)["views yesterday"][0] == str(views)
+    moving.now += timedelta(days=1)
+    assert tiles(page.get("/today").text)["views yesterday"][0] == "0"
 
 
 def test_a_fresh_install_says_what_to_do(browser):

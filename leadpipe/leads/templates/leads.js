@@ -107,22 +107,9 @@ function count() {
   if (node) node.textContent = ticked ? `${ticked} ticked` : "";
 }
 
-function move(step) {
-  const all = rows();
-  if (!all.length) return;
-  const here = all.indexOf(document.activeElement?.closest("[data-row]"));
-  const next = here < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(Math.max(here + step, 0), all.length - 1);
-  all[next].querySelector("[data-open]").focus();
-}
-
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const isTyping = event.target.matches("input:not([type=checkbox]), textarea, select");
-  if (event.key === "Escape" && isTyping) {
-    event.target.blur();
-    return;
-  }
-  if (isTyping) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.matches("input:not([type=checkbox]), textarea, select")) {
     if (event.key === "Enter" && event.target.matches("form.status select")) {
       event.preventDefault();
       if (!event.target.form.querySelector("button").hidden) event.target.form.requestSubmit();
@@ -131,13 +118,8 @@ document.addEventListener("keydown", (event) => {
   }
   const row = document.activeElement?.closest("[data-row]");
   const actions = {
-    "/": () => byId("q")?.focus(),
-    j: () => move(1),
-    k: () => move(-1),
-    s: () => (row ? row.querySelector("select") : byId("status"))?.focus(),
-    x: () => row?.querySelector(".pick input").click(),
-    n: () => byId("note")?.focus(),
-    u: () => document.querySelector(".crumbs a")?.click(),
+    s: () => row?.querySelector("select")?.focus(),
+    x: () => row?.querySelector(".pick input")?.click(),
   };
   if (!Object.hasOwn(actions, event.key)) return;
   event.preventDefault();

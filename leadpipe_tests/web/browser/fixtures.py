@@ -15,7 +15,7 @@ from leadpipe_tests.web.browser.serving import Site
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing that Chromium does on its own, and no sandbox of its own: CI runs as root.
-_ARGUMENTS = [
+ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
     """One browser a module; its event loop ends with it, as others start loops of their own."""
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -1,6 +1,7 @@
 """The pictures of the documentation: the page with half a year of traffic, on a desk, in the dark, in a hand.
 
-`LEADPIPE_SCREENSHOTS=1` writes them to docs/images; else they are made and measured only.
+`LEADPIPE_SCREENSHOTS=1` writes them to docs/images; else they are made and measured only. With `all` every
+page is in `screenshots/` too, on a desk, in the dark and in a hand, to be looked at.
 """
 
 import os
@@ -29,8 +30,18 @@ _MOST_BYTES = 170_000
 _PICTURES: dict[str, dict[str, Any]] = {
     "page-desktop": {"width": 1_280, "height": 1_220},
     "page-dark": {"width": 1_280, "height": 1_220, "color_scheme": "dark"},
-    "page-phone": {"width": 360, "height": 1_180},
 }
+_PAGES: dict[str, dict[str, Any]] = {
+    "today": {"width": 1_280, "height": 860},
+    "leads": {"width": 1_280, "height": 860, "color_scheme": "dark"},
+    "lead": {"width": 360, "height": 860},
+}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "desktop": {"width": 1_280, "height": 900},
+    "dark": {"width": 1_280, "height": 900, "color_scheme": "dark"},
+    "phone": {"width": 360, "height": 780},
+}
+_ALL = REPOSITORY / "screenshots"
 _STEPS = (
     "visitor_metrics",
     "visitor_metrics_weeks_agree_with_events",
@@ -72,6 +83,57 @@ def traffic(settings, sandbox):
     return said
 
 
+def folder_for(tmp_path):
+    """Where pictures are written."""
+    return REPOSITORY / "docs" / "images" if os.environ.get("LEADPIPE_SCREENSHOTS") else tmp_path
+
+
+def take(page, picture):
+    """A picture of what is seen, which is a small one."""
+    page.screenshot(path=picture, animations="disabled")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert picture.stat().st_size < _MOST_BYTES
+
+
+def test_the_pictures_of_people_pages(traffic, serve, open_page, tmp_path):
+    """Today, the leads and a lead with a note: what somebody sees who opens them in the morning."""
+    begin = TODAY - timedelta(days=_DAYS)
+    site = serve(start_date=begin).page.removesuffix("/admin/sync")
+    page = open_page("about:blank")
+    page.clock.set_fixed_time(NOW)
+    page.goto(f"{site}/leads?sort=score")
+    lead = site + (page.locator("[data-open]").first.get_attribute("href") or "")
+    page.goto(lead)
+    listing = site + (page.locator("h1 a").get_attribute("href") or "")
+    page.get_by_label("What should the next person know?").fill("Wants to see it on Saturday")
+    page.get_by_role("button", name="Add the note").click()
+    expect(page.locator("#said")).to_have_text("Note kept.")
+    paths = {"today": f"{site}/today", "leads": f"{site}/leads", "lead": lead}
+    for name, options in _PAGES.items():
+        page = open_page(paths[name], **options)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        take(page, Path(folder_for(tmp_path)) / f"{name}.png")
+    if os.environ.get("LEADPIPE_SCREENSHOTS") != "all":
+        return
+    _ALL.mkdir(exist_ok=True)
+    further = (
+        "listings",
+        "visitors",
+        "questions",
+        "questions/busy_hours",
+        "admin/sync",
+        "nothing-here",
+    )
+    paths |= {"listing": listing} | {path.replace("/", "-"): f"{site}/{path}" for path in further}
+    for variant, options in _VARIANTS.items():
+        for name, address in paths.items():
+            page = open_page(address, complaints="404", **options)
+            expect(page.locator("#main")).to_be_visible()
+            page.screenshot(
+                path=_ALL / f"{name}-{variant}.png", full_page=True, animations="disabled"
+            )
+
+
 def test_the_pictures_of_the_documentation(traffic, settings, serve, open_page, tmp_path):
     """Each picture shows the page after a sync, with live pageviews, and is small."""
     logged = [{"__typename": "LogMessageEvent", "message": m, "level": "INFO"} for m in traffic]
@@ -91,10 +153,4 @@ def test_the_pictures_of_the_documentation(traffic, settings, serve, open_page, 
         expect(page.locator("#waiting")).to_have_text("5")
         expect(page.locator("#progress .result")).to_be_visible()
         expect(page.locator(".group")).to_have_count(4)
-        folder = (
-            REPOSITORY / "docs" / "images" if os.environ.get("LEADPIPE_SCREENSHOTS") else tmp_path
-        )
-        picture = Path(folder) / f"{name}.png"
-        page.screenshot(path=picture, animations="disabled")
-        assert picture.read_bytes()[:4] == b"\x89PNG"
-        assert picture.stat().st_size < _MOST_BYTES
+        take(page, Path(folder_for(tmp_path)) / f"{name}.png")
