@@ -71,6 +71,7 @@ pytest_plugins = [
     "leadpipe_tests.web.browser.fixtures",
     "leadpipe_tests.dagster_ui.fixtures",
     "leadpipe_tests.security.accounts",
+    "leadpipe_tests.postgres",
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]
