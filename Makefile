@@ -94,8 +94,8 @@ bench: $(READY)  ## Measure speed and memory side by side with what one would us
 	$(BIN)/python -m benchmarks
 
 lock:  ## Lock the newest allowed packages, with hashes: for all four uses (needs uv).
-	$(LOCK) pyproject.toml --extra sandbox --group dev -o requirements.lock
-	$(LOCK) pyproject.toml --constraint requirements.lock -o requirements-production.lock
+	$(LOCK) pyproject.toml --extra sandbox --extra lake --extra cluster --group dev -o requirements.lock
+	$(LOCK) pyproject.toml --extra lake --extra cluster --constraint requirements.lock -o requirements-production.lock
 	$(LOCK) --group build --constraint requirements.lock -o requirements-build.lock
 	$(LOCK) examples/dbt/requirements.in -o examples/dbt/requirements.lock
 

@@ -59,4 +59,5 @@ def open_warehouse(settings: Settings) -> Warehouse:
         settings.warehouse_path,
         lock_timeout_seconds=settings.lock_timeout_seconds,
         memory_limit=settings.memory_limit,
+        lake=settings.lake,
     )

@@ -61,6 +61,7 @@ def build_defs(
                 database=str(settings.warehouse_path),
                 lock_timeout_seconds=settings.lock_timeout_seconds,
                 memory_limit=settings.memory_limit,
+                is_lake=settings.lake is not None,
             ),
             "progress": ProgressSink(),
             **(resources or {}),

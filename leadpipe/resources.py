@@ -25,7 +25,7 @@ from leadpipe.errors import (
 )
 from leadpipe.posthog import PostHog
 from leadpipe.progress import Progress
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, load_settings
 from leadpipe.warehouse import Warehouse
 
 _PREVIEW_ROWS = 10
@@ -42,6 +42,9 @@ class WarehouseResource(DuckDBResource):
 
     lock_timeout_seconds: float = 60.0
     memory_limit: str = "2GB"
+    is_lake: bool = (
+        False  # where, the environment says: a resource's configuration is shown to everybody
+    )
 
     def warehouse(self, *, lock_timeout_seconds: float | None = None) -> Warehouse:
         """The plain object that the cores take, by default with the configured patience."""
@@ -52,6 +55,7 @@ class WarehouseResource(DuckDBResource):
             Path(self.database),
             lock_timeout_seconds=patience,
             memory_limit=self.memory_limit,
+            lake=load_settings(Settings).lake if self.is_lake else None,
         )
 
     @contextmanager

@@ -20,10 +20,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from leadpipe.domains import HasSettings, owners, parts
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import mistakes
+from leadpipe.places import Lake, StoreKeys
 from leadpipe.zones import ZoneName
 
 HISTORY_DAYS = 365
 _OWNER = re.compile(r"team:\w+|[^@\s,]+@[^@\s,]+\.[^@\s,]+")
+_LAKE = "ducklake:"
 SectionT = TypeVar("SectionT", bound="Settings")
 
 
@@ -43,6 +45,31 @@ def _collector(value: str | None) -> str | None:
         raise ValueError(
             "only the base address belongs here; a key goes into OTEL_EXPORTER_OTLP_HEADERS"
         )
+    return value
+
+
+def _without_password(value: str | None) -> str | None:
+    if value is not None and (
+        re.search(r"\bpassword\s*=", value) or urlsplit(value).password is not None
+    ):
+        raise ValueError("it has a password; put that into a file and name it in PGPASSFILE")
+    return value
+
+
+def _other_database(postgres: str, name: str) -> str:
+    """How libpq connects to another database of the same server."""
+    parts = urlsplit(postgres)
+    if parts.scheme in {"postgres", "postgresql"}:
+        return parts._replace(path=f"/{name}").geturl()
+    return " ".join([re.sub(r"\bdbname\s*=\s*\S+", "", postgres).strip(), f"dbname={name}"])
+
+
+def _endpoint(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("write it as http://host:port or https://host")
     return value
 
 
@@ -113,7 +140,40 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(
         None,
         alias="LEADPIPE_WAREHOUSE",
-        description="The DuckDB file. Default: leadpipe.duckdb in the data folder.",
+        description="The DuckDB file. Default: leadpipe.duckdb in the data folder. `ducklake:postgres` is a "
+        "lake that several machines share, `ducklake:/folder/catalog.ducklake` one on this machine.",
+    )
+    lake_postgres: Annotated[str | None, AfterValidator(_without_password)] = Field(
+        None,
+        alias="LEADPIPE_LAKE_POSTGRES",
+        description="How libpq connects to the database of a lake's catalog, such as host=db.internal "
+        "dbname=lake user=leadpipe. The password belongs into the file that PGPASSFILE names.",
+    )
+    lake_state: Annotated[str | None, AfterValidator(_without_password)] = Field(
+        None,
+        alias="LEADPIPE_LAKE_STATE",
+        description="The same for the database of what people typed and what is under way. Default: the "
+        "catalog's server, database state.",
+    )
+    lake_data: str | None = Field(
+        None,
+        alias="LEADPIPE_LAKE_DATA",
+        description="Where a lake's Parquet files go: s3://bucket/prefix/, or a folder that all machines "
+        "see.",
+    )
+    lake_key_id: str | None = Field(
+        None, alias="LEADPIPE_LAKE_KEY_ID", description="Access key of the lake's bucket."
+    )
+    lake_secret: SecretStr | None = Field(
+        None, alias="LEADPIPE_LAKE_SECRET", description="Secret of that access key."
+    )
+    lake_region: str = Field(
+        "us-east-1", alias="LEADPIPE_LAKE_REGION", description="Region of the lake's bucket."
+    )
+    lake_endpoint: Annotated[str | None, AfterValidator(_endpoint)] = Field(
+        None,
+        alias="LEADPIPE_LAKE_ENDPOINT",
+        description="Address of a store that is not Amazon's, such as http://objects.internal:8333.",
     )
     schedules_file: Path | None = Field(
         None,
@@ -230,8 +290,55 @@ class Settings(BaseSettings):
 
     @cached_property
     def warehouse_path(self) -> Path:
-        """The DuckDB file."""
-        return Path(self.warehouse) if self.warehouse else self.data_dir / "leadpipe.duckdb"
+        """The DuckDB file; of a lake, a name in the folder of what this machine keeps to itself."""
+        if self.warehouse and not self.warehouse.startswith(_LAKE):
+            return Path(self.warehouse)
+        return self.data_dir / "leadpipe.duckdb"
+
+    @cached_property
+    def lake(self) -> Lake | None:
+        """Where the warehouse is if it is a lake.
+
+        Raises:
+            ConfigurationError: a setting that it needs is missing.
+        """
+        if not (self.warehouse or "").startswith(_LAKE):
+            return None
+        catalog = str(self.warehouse).removeprefix(_LAKE)
+        if catalog != "postgres":
+            if not catalog or catalog.startswith("postgres:"):
+                raise ConfigurationError(
+                    "LEADPIPE_WAREHOUSE: write ducklake:postgres (LEADPIPE_LAKE_POSTGRES says where), or "
+                    "ducklake:/folder/catalog.ducklake"
+                )
+            return Lake(catalog, self.lake_data or f"{catalog}.data/", self._lake_keys())
+        needed = {
+            "LEADPIPE_LAKE_POSTGRES": self.lake_postgres,
+            "LEADPIPE_LAKE_DATA": self.lake_data,
+        }
+        if missing := [name for name, value in needed.items() if value is None]:
+            raise ConfigurationError(
+                f"LEADPIPE_WAREHOUSE=ducklake:postgres needs {' and '.join(missing)}. "
+                "docs/lake.md lists what a lake needs."
+            )
+        return Lake(
+            f"postgres:{self.lake_postgres}",
+            str(self.lake_data),
+            self._lake_keys(),
+            state=self.lake_state or _other_database(str(self.lake_postgres), "state"),
+        )
+
+    def _lake_keys(self) -> StoreKeys | None:
+        if self.lake_key_id is None or self.lake_secret is None:
+            return None
+        endpoint = urlsplit(self.lake_endpoint) if self.lake_endpoint else None
+        return StoreKeys(
+            self.lake_key_id,
+            self.lake_secret,
+            region=self.lake_region,
+            endpoint=endpoint.netloc if endpoint else None,
+            is_https=endpoint is None or endpoint.scheme == "https",
+        )
 
     @property
     def published_dir(self) -> Path:

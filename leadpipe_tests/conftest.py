@@ -76,6 +76,7 @@ pytest_plugins = [
     "leadpipe_tests.web.browser.fixtures",
     "leadpipe_tests.dagster_ui.fixtures",
     "leadpipe_tests.security.accounts",
+    "leadpipe_tests.postgres",
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]
@@ -96,9 +97,9 @@ def migrated_once() -> Iterator[None]:
     open_file = Warehouse._open
     made: dict[tuple[str, ...], bytes] = {}
 
-    def opened(warehouse: Warehouse, stack: ExitStack) -> duckdb.DuckDBPyConnection:
+    def opened(warehouse: Warehouse, stack: ExitStack) -> tuple[duckdb.DuckDBPyConnection, bool]:
         path = warehouse.path
-        if not path.exists() and "?" not in str(path.resolve()):
+        if warehouse.lake is None and not path.exists() and "?" not in str(path.resolve()):
             names = tuple(gather_migrations())
             if names not in made:
                 made[names] = b""  # the one it is made from opens an empty file

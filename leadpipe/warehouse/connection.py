@@ -18,7 +18,10 @@ import duckdb
 
 from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
+from leadpipe.places import Lake
 from leadpipe.warehouse.instances import connected
+from leadpipe.warehouse.lake import connected as lake_connected
+from leadpipe.warehouse.locks import Lock, holding
 from leadpipe.warehouse.migrations import migrate
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
@@ -46,12 +49,15 @@ class Warehouse:
         path: the DuckDB file; its folder is made when it is first opened.
         lock_timeout_seconds: how long `connect()` waits while another process has the file.
         memory_limit: what DuckDB may use before it spills to disk, as DuckDB writes it (`2GB`).
+        lake: where the tables are instead, in place of the file; `path` names the folder beside which
+            this machine keeps what is its own.
     """
 
     path: Path
     lock_timeout_seconds: float = 60.0
     memory_limit: str = "2GB"
     threads: int | None = None
+    lake: Lake | None = None
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
@@ -66,14 +72,55 @@ class Warehouse:
         """
         with tracing.span("warehouse") as span, ExitStack() as opened:
             asked_at = self.clock()
-            connection = self._open(opened)
+            connection, is_migrated = self._open(opened)
             span.note(leadpipe__wait_seconds=self.clock() - asked_at)
             connection.execute("SET TimeZone = 'UTC'")
-            migrate(connection, now=datetime.now(UTC))
+            if not is_migrated:
+                migrate(connection, now=datetime.now(UTC))
             yield connection
 
-    def _open(self, opened: ExitStack) -> duckdb.DuckDBPyConnection:
-        """A connection that `opened` closes. Waits, within bounds, while another process has the file."""
+    def _open(self, opened: ExitStack) -> tuple[duckdb.DuckDBPyConnection, bool]:
+        """A connection that `opened` closes, and whether all migrations are known to be applied.
+
+        Waits, within bounds, while another process has the file.
+        """
+        give_up_at = self.clock() + self.lock_timeout_seconds
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                if self.lake is None:
+                    return opened.enter_context(self._open_file()), False
+                return opened.enter_context(self._open_lake(self.lake))
+            except duckdb.IOException as error:
+                is_locked, pid = lock_holder(error)
+                if not is_locked:
+                    raise WarehouseError(f"Cannot open the warehouse {self}: {error}") from error
+                if self.clock() + wait > give_up_at:
+                    who = f"process {pid}" if pid else "another process"
+                    raise WarehouseLocked(
+                        f"The warehouse {self} is in use by {who} and stayed so for "
+                        f"{self.lock_timeout_seconds:.0f} s. Wait for it to finish or end it "
+                        "(a DuckDB shell or notebook left open?), then try again.",
+                        pid=pid,
+                    ) from error
+                self.sleep(wait * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+            except duckdb.Error as error:
+                if self.lake is not None:
+                    raise WarehouseError(
+                        f"The lake {self} cannot be opened: {error}. "
+                        "`leadpipe check` tries each of its parts."
+                    ) from error
+                raise WarehouseError(
+                    f"{self} is not a DuckDB file this version can read: {error}. "
+                    "Move it aside, or restore it from a backup."
+                ) from error
+
+    def __str__(self) -> str:
+        return str(self.path if self.lake is None else self.lake)
+
+    @contextmanager
+    def _open_file(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder
             raise ConfigurationError(
                 f"The warehouse {self.path} has a question mark in its path, which DuckDB takes for a web "
@@ -87,39 +134,46 @@ class Warehouse:
         }
         if self.threads:
             config["threads"] = self.threads
-        give_up_at = self.clock() + self.lock_timeout_seconds
-        wait = _FIRST_WAIT_SECONDS
         while True:
             before = _file_at(self.path)
-            trying = ExitStack()
-            try:
-                connection = trying.enter_context(connected(self.path, config))
+            with connected(self.path, config) as connection:
                 if before in (None, _file_at(self.path)):
-                    opened.push(trying)
-                    return connection
-                trying.close()  # it was written anew (`rewriting.py`) between opening and locking it
-                continue
-            except duckdb.IOException as error:
-                is_locked, pid = lock_holder(error)
-                if not is_locked:
-                    raise WarehouseError(
-                        f"Cannot open the warehouse {self.path}: {error}"
-                    ) from error
-                if self.clock() + wait > give_up_at:
-                    who = f"process {pid}" if pid else "another process"
-                    raise WarehouseLocked(
-                        f"The warehouse {self.path} is in use by {who} and stayed so for "
-                        f"{self.lock_timeout_seconds:.0f} s. Wait for it to finish or end it "
-                        "(a DuckDB shell or notebook left open?), then try again.",
-                        pid=pid,
-                    ) from error
-                self.sleep(wait * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
-                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-            except duckdb.Error as error:
-                raise WarehouseError(
-                    f"{self.path} is not a DuckDB file this version can read: {error}. "
-                    "Move it aside, or restore it from a backup."
-                ) from error
+                    yield connection
+                    return
+            # It was written anew (`rewriting.py`) between opening and locking it.
+
+    @contextmanager
+    def _open_lake(self, lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with lake_connected(lake, memory_limit=self.memory_limit, threads=self.threads) as (
+            connection,
+            is_first,
+        ):
+            yield connection, not is_first
+
+    @contextmanager
+    def writing(self, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside one transaction: committed on leaving, rolled back on an error.
+
+        Args:
+            locks: what is written, for a warehouse that several machines share. A file, and a lake whose
+                catalog is one, belongs to one process at a time, and needs none.
+
+        Raises:
+            WarehouseLocked: another process kept the file, or somebody a lock, longer than
+                `lock_timeout_seconds`.
+        """
+        postgres = self.lake.postgres if self.lake is not None else None
+        if postgres is None:
+            with self.connect() as connection, transaction(connection):
+                yield connection
+            return
+        with (
+            holding(postgres, locks, timeout_seconds=self.lock_timeout_seconds) as held,
+            self.connect() as connection,
+            transaction(connection, fence=held.fence),
+        ):
+            yield connection
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -129,11 +183,20 @@ class Warehouse:
 
 
 @contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Everything inside commits together or not at all."""
+def transaction(
+    connection: duckdb.DuckDBPyConnection, *, fence: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Everything inside commits together or not at all.
+
+    Args:
+        connection: the warehouse.
+        fence: what must not fail right before the commit.
+    """
     connection.execute("BEGIN TRANSACTION")
     try:
         yield
+        if fence is not None:
+            fence()
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -1,0 +1,134 @@
+"""The warehouse as a lake: tables as Parquet in a bucket or folder, their catalog in PostgreSQL or a file.
+
+One DuckDB instance a process holds the extensions and what is attached; a connection is a cursor of it.
+A catalog in PostgreSQL stays attached, since opening it costs more than most queries; a catalog in a file is
+let go after each use, since it belongs to one process at a time, like the warehouse of one file.
+
+Belongs here: attaching, and handing out connections. Does not belong here: who may write (`locks.py`).
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from leadpipe.places import Lake, StoreKeys
+from leadpipe.warehouse.extensions import LAKE, load
+
+
+class _Instance:
+    """The process's DuckDB instance, and what is attached to it."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.RLock()
+        self.users: dict[Lake, int] = {}
+        self.names: dict[Lake, str] = {}
+        self.root = duckdb.connect(
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "preserve_insertion_order": False,
+            }
+        )
+        load(self.root, LAKE)
+
+    def attach(self, lake: Lake) -> tuple[str, bool]:
+        """The name it is attached by, and whether it was not before."""
+        with self.lock:
+            is_new = lake not in self.names
+            if is_new:
+                name = next(
+                    name
+                    for name in ("lake", *(f"lake_{n}" for n in range(2, len(self.names) + 3)))
+                    if name not in self.names.values()
+                )
+                self._attach(lake, name)
+                self.names[lake] = name
+            self.users[lake] = self.users.get(lake, 0) + 1
+            return self.names[lake], is_new
+
+    def leave(self, lake: Lake) -> None:
+        with self.lock:
+            self.users[lake] -= 1
+            if self.users[lake] == 0 and not lake.is_shared:
+                self.root.execute(f"DETACH {self.names.pop(lake)}")
+
+    def _attach(self, lake: Lake, name: str) -> None:
+        if lake.keys is not None:
+            self.root.execute(_secret(name, lake.data, lake.keys))
+        if "://" not in lake.data:
+            Path(lake.data).mkdir(parents=True, exist_ok=True)
+        self.root.execute(
+            f"ATTACH {_quoted(f'ducklake:{lake.catalog}')} AS {name} "
+            f"(DATA_PATH {_quoted(lake.data)}, DATA_INLINING_ROW_LIMIT 0)"
+        )
+        if lake.state is not None:
+            self.root.execute(f"ATTACH {_quoted(lake.state)} AS {name}_state (TYPE postgres)")
+
+
+_instance_lock = threading.Lock()
+_instance: list[_Instance] = []
+
+
+def _of_this_process() -> _Instance:
+    """The one instance; a forked process makes its own, since threads do not survive a fork."""
+    with _instance_lock:
+        if not _instance or _instance[0].pid != os.getpid():
+            _instance[:] = [_Instance()]
+        return _instance[0]
+
+
+@contextmanager
+def connected(
+    lake: Lake, *, memory_limit: str, threads: int | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
+    """A connection whose statements find the lake's tables by their names, and whether it is the first one.
+
+    Raises:
+        duckdb.Error: the catalog or the data cannot be reached, or another process has the catalog's file.
+        ConfigurationError: an extension is missing.
+    """
+    instance = _of_this_process()
+    name, is_first = instance.attach(lake)
+    try:
+        with instance.root.cursor() as connection:
+            connection.execute(f"SET GLOBAL memory_limit = '{memory_limit}'")
+            connection.execute(
+                f"SET GLOBAL threads = {threads}" if threads else "RESET GLOBAL threads"
+            )
+            look_at(connection, name, has_state=lake.state is not None)
+            yield connection, is_first
+    finally:
+        instance.leave(lake)
+
+
+def look_at(connection: duckdb.DuckDBPyConnection, name: str, *, has_state: bool) -> None:
+    """Let a connection find tables of a lake, and of its state, by their names alone."""
+    path = f"{name}.main,{name}_state.public" if has_state else f"{name}.main"
+    connection.execute(f"SET search_path = '{path}'")
+
+
+def _secret(name: str, scope: str, keys: StoreKeys) -> str:
+    options = {
+        "TYPE": "s3",
+        "KEY_ID": _quoted(keys.key_id),
+        "SECRET": _quoted(keys.secret.get_secret_value()),
+        "REGION": _quoted(keys.region),
+        "SCOPE": _quoted(scope),
+    }
+    if keys.endpoint is not None:
+        options |= {
+            "ENDPOINT": _quoted(keys.endpoint),
+            "USE_SSL": str(keys.is_https).lower(),
+            "URL_STYLE": "'path'",
+        }
+    listed = ", ".join(f"{option} {value}" for option, value in options.items())
+    return f"CREATE OR REPLACE SECRET {name} ({listed})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
