@@ -238,7 +238,7 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
     """
     chosen = sorted({one.date() for one in dates})
     now = datetime.now(UTC)
-    with open_warehouse(load_settings(Settings)).transaction() as connection:
+    with open_warehouse(load_settings(Settings)).writing("door") as connection:
         moment = floor_of(connection, now=now).moment
         floor = Floor(moment=moment)
         if frozen := [str(day) for day in chosen if floor.freezes(day)]:

@@ -27,6 +27,6 @@ def wipe(warehouse: Warehouse) -> bool:
     if not noted:
         return False
     rewrite(warehouse)
-    with warehouse.transaction() as connection:  # what was deleted meanwhile has another time
+    with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
         connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
     return True

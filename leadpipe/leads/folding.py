@@ -41,7 +41,7 @@ def update_leads(
         EditsUnavailable: the file cannot be read; nothing was done.
         ConfigurationError: the rules changed but their version did not.
     """
-    with transaction(connection):
+    with transaction(connection, "leads"):
         folded = fold_edits(connection, edits)
         runs = sorted({*stale_runs(connection), *_runs_of(connection, folded)})
         note_events(connection)

@@ -3,6 +3,7 @@
 The only package that opens a DuckDB connection. It knows no table: domains bring them in `tables.py`.
 """
 
+from leadpipe.warehouse.agreed import agreed
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import (
@@ -10,8 +11,8 @@ from leadpipe.warehouse.connection import (
     commit_by_one_thread,
     lock_holder,
     memory,
-    transaction,
 )
+from leadpipe.warehouse.locks import ORDER as ALL_LOCKS
 from leadpipe.warehouse.publish import (
     CURRENT,
     Published,
@@ -24,14 +25,18 @@ from leadpipe.warehouse.publish import (
 )
 from leadpipe.warehouse.rewriting import rewrite
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
+from leadpipe.warehouse.transactions import alive_among, owning, transaction
 
 __all__ = [
+    "ALL_LOCKS",
     "CURRENT",
     "BackupReport",
     "Published",
     "Rows",
     "TableFiles",
     "Warehouse",
+    "agreed",
+    "alive_among",
     "back_up",
     "commit_by_one_thread",
     "differing",
@@ -39,6 +44,7 @@ __all__ = [
     "lock_holder",
     "measure_tables",
     "memory",
+    "owning",
     "publish",
     "read_sql",
     "restore",

@@ -90,7 +90,7 @@ def test_a_transaction_is_all_or_nothing(warehouse):
 def test_one_thread_commits_and_the_next_connection_has_all(warehouse):
     """Whoever opens the file next has as many threads as ever."""
     threads = "SELECT current_setting('threads')"
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         before = connection.execute(threads).fetchall()
         connection.execute("CREATE TABLE written AS SELECT 1 AS one")
         commit_by_one_thread(connection)

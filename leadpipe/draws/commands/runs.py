@@ -179,7 +179,7 @@ def withdraw_draw(*, draw_date: datetime, reason: str) -> None:
     """
     settings = load_settings(DrawsSettings)
     with open_warehouse(settings).connect() as connection:
-        with transaction(connection):
+        with transaction(connection, "participants"):
             draw = register.withdraw(connection, draw_date.date(), reason)
         publish_tables(connection, settings.published_dir)
     console.print(f"{draw.draw_id} is withdrawn")

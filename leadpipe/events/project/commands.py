@@ -253,7 +253,7 @@ def dismiss(*, names: tuple[str, ...], undo: bool, author: str) -> None:
                     f"No event named {name!r} was seen by a sync, which looks once a day; `leadpipe events` "
                     f"shows what comes{near(name, known)}"
                 )
-        with transaction(connection):
+        with transaction(connection, "door"):
             if undo:
                 unused.undo_dismissal(connection, names)
             else:
