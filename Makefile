@@ -18,7 +18,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-installed test-image lint format clean lock bench \
+.PHONY: help setup demo up programs examples test test-calendar test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
 	notice sbom audit release image
 
 help:  ## List what can be made.
@@ -65,6 +65,9 @@ test-kills: $(READY)  ## Kill 60 syncs and 30 loads by downloads in all phases, 
 
 test-deliveries: $(READY)  ## Prove that no lead is lost or sent twice: 10,000 to nasty partners, 200 kills, 500,000 fuzzed (slow).
 	$(BIN)/python -m leadpipe_tests.delivery.proof
+
+test-cluster: $(READY)  ## Kill 20 of four workers that load the same events into a lake on PostgreSQL and S3 (slow).
+	$(BIN)/python -m leadpipe_tests.warehouse.workers
 
 test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
 	$(BIN)/python -m leadpipe_tests.installed

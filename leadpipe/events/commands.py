@@ -20,6 +20,7 @@ from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.project.commands import events
+from leadpipe.events.repair_command import repair
 from leadpipe.events.retention import Floor, floor_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import source_of
@@ -359,4 +360,4 @@ def source_moved(*, author: str, although_days_differ: bool) -> None:
     console.print(f"From now on this warehouse is filled from {address}; {proof}.")
 
 
-COMMANDS = (sync, import_exported, files, runs, source, days, events)
+COMMANDS = (sync, import_exported, files, runs, source, days, events, repair)

@@ -424,7 +424,8 @@ def _merge(
         days_of_one = IngestResult(changed_days=(old, new))
         found[source] = found.get(source, IngestResult()) + days_of_one
     days = {day for brought in found.values() for day in brought.changed_days}
-    runs = {run for _, _, _, run in changed} | ({run_id} if fresh else set())
+    # A run that brought something new has its version raised with its counts.
+    runs = {run for _, _, _, run in changed} - ({run_id} if fresh else set())
     mark_changed(connection, sorted(days), sorted(runs))
     note_taken_in(connection, days, rows.mapping, rows.asked_by)
     return found
@@ -476,7 +477,8 @@ def _record(connection: duckdb.DuckDBPyConnection, run_id: str, result: IngestRe
             events_new = events_new + $new,
             events_duplicate = events_duplicate + $duplicate,
             events_rejected = $rejected,
-            rejected_reasons = $reasons
+            rejected_reasons = $reasons,
+            version = version + $versions
         WHERE run_id = $run_id
         """,
         {
@@ -485,6 +487,7 @@ def _record(connection: duckdb.DuckDBPyConnection, run_id: str, result: IngestRe
             "duplicate": result.duplicate,
             "rejected": sum(reasons.values()),
             "reasons": json.dumps(reasons),
+            "versions": int(result.new > 0),
             "run_id": run_id,
         },
     )

@@ -149,7 +149,10 @@ def session(postgres: str) -> Iterator["psycopg.Connection"]:
     psycopg = _psycopg()
     try:
         connection = psycopg.connect(
-            postgres, autocommit=True, application_name="leadpipe", connect_timeout=_CONNECT_SECONDS
+            postgres,
+            autocommit=True,
+            fallback_application_name="leadpipe",
+            connect_timeout=_CONNECT_SECONDS,
         )
     except psycopg.Error as error:
         raise WarehouseUnreachable(

@@ -121,7 +121,7 @@ def test_a_conflict_is_clear_and_done_again(shared, machine):
 
 def test_a_conflict_that_stays_is_told(machine):
     """After ten attempts the conflict is the error; between them it waits with jitter."""
-    waits = []
+    waits: list[float] = []
     warehouse = machine("one")
     object.__setattr__(warehouse, "sleep", waits.append)
 
@@ -197,7 +197,7 @@ def test_a_mart_that_the_door_overtook_is_stale(machine, tmp_path, mart):
     """A mart reads one moment while the door goes on; what came after that moment it builds next time."""
     one, two = machine("one"), machine("two")
     folder = tmp_path
-    rules = load_rules(None)
+    rules = load_rules(tmp_path / "none.toml")
     take_in(
         one,
         folder,
