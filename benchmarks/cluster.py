@@ -1,8 +1,8 @@
 """The door and the marts on a lake that several workers share, beside the file.
 
-`python -m benchmarks cluster` types page files and puts them through the door: one process into the file, then
-1, 2 and 4 workers into a lake whose catalog is a PostgreSQL and whose data is in an S3 server, both on
-loopback. A worker types outside the lock; how long it holds the lock of the door says what a cluster can take.
+`python -m benchmarks cluster` types page files and puts them through the door: one process into the file,
+then 1, 2 and 4 workers into a lake whose catalog is a PostgreSQL and whose data is in an S3 server, both on
+loopback. A worker types outside the lock; how long it holds that says what a cluster can take.
 `python -m benchmarks.cluster door|marts PLACE FOLDER PAGES` is one worker, or the marts of what was loaded.
 """
 
@@ -44,7 +44,7 @@ _FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Door:
-    """What a worker, or all of them, did: folded events, CPU seconds, seconds the lock was held, wall seconds."""
+    """What workers did: events folded, CPU seconds, seconds the lock was held, wall seconds."""
 
     events: int
     cpu: float

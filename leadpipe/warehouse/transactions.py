@@ -15,6 +15,7 @@ import duckdb
 
 from leadpipe.errors import WarehouseConflict, WarehouseError
 from leadpipe.living import is_living
+from leadpipe.warehouse.broken_commits import forget_commit, mend, note_commit
 from leadpipe.warehouse.failures import is_conflict, is_lost, reason_of, unreachable
 from leadpipe.warehouse.locks import ORDER, Held, Lock, are_held, holding
 from leadpipe.warehouse.migrations import applied, refuse_newer
@@ -68,6 +69,7 @@ def owning(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator[None
     if owned and ORDER.index(wanted[0]) < max(map(ORDER.index, owned)):
         raise WarehouseError(f"The lock {wanted[0]!r} is taken before {owned[-1]!r}, not after it")
     with holding(shared.postgres, wanted, timeout_seconds=shared.timeout_seconds) as held:
+        mend(held.connection, connection, wanted)
         if set(wanted) != set(ORDER):  # who has all of them is the one to migrate
             _refuse_newer(connection, held)
         shared.held.append(held)
@@ -105,7 +107,23 @@ def transaction(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator
                     connection.execute("ROLLBACK")
                 raise
         with _told("it is not known whether this was written, and doing it again is safe"):
-            connection.execute("COMMIT")
+            if shared is None:
+                connection.execute("COMMIT")
+            else:
+                _commit_on_note(connection, shared)
+
+
+def _commit_on_note(connection: duckdb.DuckDBPyConnection, shared: _Shared) -> None:
+    """Commit with a note of it, which stays where nobody knows whether the commit arrived."""
+    catalog = shared.held[0].connection
+    token = note_commit(catalog, [lock for held in shared.held for lock in held.locks])
+    try:
+        connection.execute("COMMIT")
+    except duckdb.Error as error:
+        if not is_lost(error):
+            forget_commit(catalog, token)
+        raise
+    forget_commit(catalog, token)
 
 
 def alive_among(

@@ -11,11 +11,11 @@ from leadpipe.errors import WarehouseConflict
 from leadpipe.warehouse import owning, transaction
 
 _WORK = {
-    "append": "INSERT INTO t VALUES ({day}, 9)",
-    "anti-join": "INSERT INTO t SELECT {day}, 8 WHERE 8 NOT IN (SELECT n FROM t)",
-    "update": "UPDATE t SET n = n + 1 WHERE day = {day}",
-    "delete": "DELETE FROM t WHERE day = {day} AND n = 1",
-    "replace": "DELETE FROM t WHERE day = {day}; INSERT INTO t VALUES ({day}, 7)",
+    "append": "INSERT INTO {table} VALUES ({day}, 9)",
+    "anti-join": "INSERT INTO {table} SELECT {day}, 8 WHERE 8 NOT IN (SELECT n FROM {table})",
+    "update": "UPDATE {table} SET n = n + 1 WHERE day = {day}",
+    "delete": "DELETE FROM {table} WHERE day = {day} AND n = 1",
+    "replace": "DELETE FROM {table} WHERE day = {day}; INSERT INTO {table} VALUES ({day}, 7)",
 }
 _GO_TOGETHER = {
     ("append", "append"),
@@ -26,32 +26,42 @@ _GO_TOGETHER = {
 }
 
 
+def work(name, day, table="t"):
+    """One side's statements."""
+    return _WORK[name].format(day=day, table=table)
+
+
+def make(machine, table="t"):
+    """A table with two days."""
+    with machine.writing("maintenance") as connection:
+        connection.execute(f"CREATE TABLE {table} (day INTEGER, n INTEGER)")
+        connection.execute(f"ALTER TABLE {table} SET PARTITIONED BY (day)")
+        connection.execute(f"INSERT INTO {table} SELECT 1 + i % 2, i // 2 FROM range(8) r(i)")
+
+
 @pytest.fixture
-def table(machine):
-    """A table with two days, and two machines that see it."""
-    one = machine("one")
-    with one.writing("maintenance") as connection:
-        connection.execute("CREATE TABLE t (day INTEGER, n INTEGER)")
-        connection.execute("ALTER TABLE t SET PARTITIONED BY (day)")
-    with one.writing("maintenance") as connection:
-        connection.execute("INSERT INTO t SELECT 1 + i % 2, i // 2 FROM range(8) r(i)")
-    return one, machine("two")
+def two_machines(machine):
+    """Two machines that see a table of two days."""
+    make(machine("one"))
+    return machine("one"), machine("two")
 
 
-def test_what_conflicts(table):
+def test_what_conflicts(two_machines):
     """Rows that are only added go together, even with those that are added twice; nearly all else conflicts.
 
     So two machines that add what they do not find would add it twice: only a lock prevents that.
     """
-    one, two = table
+    one, two = two_machines
     went = set()
-    for first, second in product(_WORK, repeat=2):
+    for number, (first, second) in enumerate(product(_WORK, repeat=2)):
+        table = f"t{number}"
+        make(one, table)
         with one.connect() as a, two.connect() as b, owning(a, "door"), owning(b, "leads"):
             a.execute("BEGIN")
             b.execute("BEGIN")
-            for connection, work, day in ((a, first, 1), (b, second, 2)):
-                connection.execute("SELECT count(*) FROM t").fetchall()
-                connection.execute(_WORK[work].format(day=day))
+            for connection, name, day in ((a, first, 1), (b, second, 2)):
+                connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+                connection.execute(work(name, day, table))
             a.execute("COMMIT")
             try:
                 b.execute("COMMIT")
@@ -61,21 +71,21 @@ def test_what_conflicts(table):
     assert went == _GO_TOGETHER
 
 
-def test_an_event_that_two_add_is_there_twice(table):
+def test_an_event_that_two_add_is_there_twice(two_machines):
     """Without a lock the anti-join of two machines adds a row twice: what the lock of the door is for."""
-    one, two = table
+    one, two = two_machines
     with one.connect() as a, two.connect() as b, owning(a, "door"), owning(b, "leads"):
         with transaction(b):
             b.execute("SELECT count(*) FROM t").fetchall()
             with transaction(a):
-                a.execute(_WORK["anti-join"].format(day=1))
-            b.execute(_WORK["anti-join"].format(day=2))
+                a.execute(work("anti-join", 1))
+            b.execute(work("anti-join", 2))
         assert a.execute("SELECT count(*) FROM t WHERE n = 8").fetchone() == (2,)
 
 
-def test_a_conflict_has_its_error(table):
+def test_a_conflict_has_its_error(two_machines):
     """The second update of a table is refused by an error that says that nothing was written."""
-    one, two = table
+    one, two = two_machines
     with (
         one.connect() as a,
         two.connect() as b,
@@ -84,6 +94,6 @@ def test_a_conflict_has_its_error(table):
         pytest.raises(WarehouseConflict, match="nothing was written"),
         transaction(b),
     ):
-        b.execute(_WORK["update"].format(day=2))
+        b.execute(work("update", 2))
         with transaction(a):
-            a.execute(_WORK["update"].format(day=1))
+            a.execute(work("update", 1))

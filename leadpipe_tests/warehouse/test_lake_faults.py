@@ -46,7 +46,7 @@ def counts(warehouse):
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_cut_at_the_commit(far, proxy, tmp_path, when, monkeypatch):
     """Whether the commit arrived or not: the error says so, and doing it again gives each event once."""
-    ingest = builders.ingest
+    ingest = vars(builders)["ingest"]
 
     def ingest_and_cut(*arguments, **options):
         result = ingest(*arguments, **options)
