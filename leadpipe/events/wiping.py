@@ -19,9 +19,13 @@ def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> No
 def wipe(warehouse: Warehouse) -> bool:
     """Write the file anew if something was deleted since it last was; whether it had to be.
 
+    Of a lake the note stays: what is in its files goes with their maintenance.
+
     Raises:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
     """
+    if warehouse.lake is not None:
+        return False
     with warehouse.connect() as connection:
         noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
     if not noted:

@@ -8,7 +8,10 @@ from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import (
     Warehouse,
+    another_cursor,
+    by_one_thread,
     commit_by_one_thread,
+    is_of_a_lake,
     lock_holder,
     memory,
 )
@@ -37,10 +40,13 @@ __all__ = [
     "Warehouse",
     "agreed",
     "alive_among",
+    "another_cursor",
     "back_up",
+    "by_one_thread",
     "commit_by_one_thread",
     "differing",
     "files_of",
+    "is_of_a_lake",
     "lock_holder",
     "measure_tables",
     "memory",

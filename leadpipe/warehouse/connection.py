@@ -54,7 +54,7 @@ def _file_at(path: Path) -> int | None:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A DuckDB file and how to open it. Holds no connection: `connect()` does, for a moment.
+    """A DuckDB file or a lake, and how to open it. Holds no connection: `connect()` does, for a moment.
 
     Args:
         path: the DuckDB file; its folder is made when it is first opened.
@@ -146,7 +146,14 @@ class Warehouse:
         )
 
     def __str__(self) -> str:
-        return str(self.path if self.lake is None else self.lake)
+        return str(self.path) if self.lake is None else f"ducklake:{self.lake.catalog}"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was made; of one in PostgreSQL only its server knows, so that counts as there."""
+        if self.lake is None:
+            return self.path.exists()
+        return self.lake.is_shared or Path(self.lake.catalog).exists()
 
     def _open_file(self) -> duckdb.DuckDBPyConnection:
         if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder
@@ -266,12 +273,52 @@ class Warehouse:
         raise AssertionError("there is a last attempt")
 
 
+@contextmanager
+def another_cursor(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection beside another one, which finds the same tables; for a thread, or what may fail.
+
+    What the other has not committed, and its temporary tables, are not in it.
+    """
+    path, zone = connection.execute(
+        "SELECT current_setting('search_path'), current_setting('TimeZone')"
+    ).fetchall()[0]
+    with connection.cursor() as cursor:  # inherits neither
+        cursor.execute(f"SET search_path = '{path}'; SET TimeZone = '{zone}'")
+        yield cursor
+
+
 def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:
     """Let one thread compress what was written, at the end of a transaction that wrote a row group or two.
 
     It takes less CPU than several, and holds but one row group in memory. Close the connection next.
+    A lake has written its files by then.
     """
+    if not is_of_a_lake(connection):
+        connection.execute("SET threads = 1")
+
+
+@contextmanager
+def by_one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """For batches of less than a row group a thread: two take a third more CPU, and 100 MB.
+
+    Of a lake the threads are those of all connections of the process, and stay.
+    """
+    if is_of_a_lake(connection):
+        yield
+        return
+    threads = connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
     connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")
+
+
+def is_of_a_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether it is one of several of an instance, which finds its tables by a search path."""
+    return bool(connection.execute("SELECT current_setting('search_path')").fetchall()[0][0])
 
 
 @contextmanager

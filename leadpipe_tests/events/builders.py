@@ -108,6 +108,11 @@ def load(
 
 def settings_of(warehouse: Warehouse, **fields: Any) -> Settings:
     """Settings whose warehouse it is, everything else beside it."""
+    if warehouse.lake is not None:
+        fields |= {
+            "warehouse": f"ducklake:{warehouse.lake.catalog}",
+            "lake_data": warehouse.lake.data,
+        }
     return whole_settings()(_env_file=None, data_dir=warehouse.path.parent, **fields)
 
 

@@ -21,6 +21,8 @@ _EVENTS = """
     FROM range($count) AS numbers(n)
 """
 
+pytestmark = pytest.mark.file_only("writes the file anew")
+
 
 def fill(warehouse, count=1_000):
     """Events of so many people."""
