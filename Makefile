@@ -9,6 +9,9 @@ DBT_READY := $(DBT)/.ready
 # that has nothing left takes over tests of another, so modules mostly stay together with their fixtures.
 WORKERS ?= 3
 PARALLEL := --numprocesses=$(WORKERS) --dist=worksteal
+# Where the statements are that a lake may refuse, or answer otherwise.
+ON_A_LAKE := $(addprefix leadpipe_tests/,warehouse events/test_ingest.py leads/test_folding.py listings/test_totals.py \
+	draws/test_drawing.py delivery/test_partner_events.py delivery/test_reconciling.py published/test_stored_events.py)
 UV ?= uv
 ENGINE ?= docker
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' leadpipe/__init__.py)
@@ -18,7 +21,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-calendar test-orders test-walks test-kills test-deliveries test-domains test-installed test-image lint format clean lock bench \
+.PHONY: help setup demo up programs examples test test-lake test-calendar test-orders test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
 	notice sbom audit release image
 
 help:  ## List what can be made.
@@ -52,6 +55,10 @@ $(DBT_READY): examples/dbt/requirements.lock
 
 test: programs examples lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake $(ON_A_LAKE)
+
+test-lake: programs examples $(READY)  ## Run all tests with every warehouse a lake, but those of the file itself (slow).
+	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
 	$(BIN)/python -m leadpipe_tests.calendar -- $(PARALLEL)
@@ -69,6 +76,9 @@ test-kills: $(READY)  ## Kill 60 syncs and 30 loads by downloads in all phases, 
 
 test-deliveries: $(READY)  ## Prove that no lead is lost or sent twice: 10,000 to nasty partners, 200 kills, 500,000 fuzzed (slow).
 	$(BIN)/python -m leadpipe_tests.delivery.proof
+
+test-cluster: $(READY)  ## Kill 20 of four workers that load the same events into a lake on PostgreSQL and S3 (slow).
+	$(BIN)/python -m leadpipe_tests.warehouse.workers
 
 test-installed: $(READY)  ## Install the wheel with pipx and everything it needs, and try it in an empty folder.
 	$(BIN)/python -m leadpipe_tests.installed

@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import (
     analytics,
+    cluster,
     delivery,
     draw,
     extract,
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "draw": draw.run,
     "delivery": delivery.run,
     "pages": pages.run,
+    "cluster": cluster.run,
 }
 _SMALL = {"lanes": lanes.run}
 """Those that have a form of a minute or two."""

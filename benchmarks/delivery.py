@@ -42,7 +42,7 @@ def _measure(leads: int, *, honours_key: bool) -> None:
         items = [
             {"channel": "sms", "session_id": n, "phone": f"+1201555{n:04d}"} for n in range(leads)
         ]
-        with warehouse.transaction() as connection:
+        with warehouse.writing("delivery") as connection:
             take_in_leads(connection, items, source="file", region="US", now=datetime.now(UTC))
         policy = DeliveryPolicy(concurrency=_CONCURRENCY, settle=timedelta(0))
         settings = PartnerSettings(

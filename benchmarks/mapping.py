@@ -53,7 +53,7 @@ def type_again(settings: Settings) -> None:
     """The first part of the sync: type stored days by the mapping; tell the seconds."""
     mapping = event_mapping(settings.of(EventsSettings))
     warehouse = open_warehouse(settings)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, mapping, now=datetime.now(UTC))
     started = time.perf_counter()
     report = retype_stale(warehouse, mapping)

@@ -90,20 +90,20 @@ def _steps(
             connection.execute(STORED_SINCE, [_NOW - timedelta(hours=7), _NOW]).fetchall()
 
     def door() -> None:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             begin_run(connection, run, days=[TODAY], now=_NOW)
             ingest(connection, staged, run_id=run.run_id, now=_NOW)
 
     def leads() -> None:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             build_leads(connection, stale_runs(connection), rules=BUILT_IN)
 
     def hours() -> None:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             build_listing_analytics(connection, contiguous(stale_days(connection)))
 
     def totals() -> None:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             build_listings(connection)
 
     def publication() -> None:

@@ -77,7 +77,7 @@ def retype(events: int) -> float:
         page = write_page(folder, events)
         warehouse = Warehouse(folder / "leadpipe.duckdb")
         mapping = own_mapping(folder)
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             begin_run(connection, Run("benchmark", "manual"), days=[], now=now)
             ingest(connection, stage([page], built_in(), folder), run_id="benchmark", now=now)
             adopt(connection, mapping, now=now)

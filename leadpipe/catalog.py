@@ -119,5 +119,13 @@ def _shown(spec: dg.AssetSpec, settings: Settings) -> dg.AssetSpec:
         tags |= {"pii": "yes"} if table.is_personal else {}
         metadata = {TABLE: name, "dagster/column_schema": schema_of(table)}
         if not is_published:
-            metadata["dagster/uri"] = settings.warehouse_path.resolve().as_uri()
+            metadata["dagster/uri"] = _uri_of_tables(settings)
     return spec.merge_attributes(tags=tags, metadata=metadata, owners=list(settings.asset_owners))
+
+
+def _uri_of_tables(settings: Settings) -> str:
+    """Where the warehouse's tables are: its file, or the folder or bucket of a lake's files."""
+    if settings.lake is None:
+        return settings.warehouse_path.resolve().as_uri()
+    data = settings.lake.data
+    return data if "://" in data else Path(data).resolve().as_uri()

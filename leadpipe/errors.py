@@ -5,6 +5,8 @@
     ├── DomainMisfit              a domain's part that does not fit, or two that clash; fix the code
     ├── WarehouseError
     │   ├── WarehouseLocked       another process has the DuckDB file (the message names its PID)
+    │   ├── WarehouseConflict     somebody else wrote the same tables meanwhile; nothing was written
+    │   ├── WarehouseUnreachable  passing: PostgreSQL or the store of a lake does not answer
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
     │   ├── NotPublished          nothing has been materialised yet
     │   └── AnswerTooSlow         a question took longer than a page waits
@@ -80,6 +82,14 @@ class WarehouseLocked(WarehouseError):  # noqa: N818 - says what is the case
     def __init__(self, message: str, *, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class WarehouseConflict(WarehouseError):  # noqa: N818
+    """Somebody else wrote the same tables of a lake meanwhile; nothing was written: do it again."""
+
+
+class WarehouseUnreachable(WarehouseError):  # noqa: N818
+    """PostgreSQL or the store of a lake does not answer; what waits is done later."""
 
 
 class WarehouseTooNew(WarehouseError):  # noqa: N818

@@ -43,6 +43,9 @@ class Lake:
     keys: StoreKeys | None = field(default=None, repr=False)
     state: str | None = None
 
+    def __str__(self) -> str:
+        return self.catalog
+
     @property
     def postgres(self) -> str | None:
         """How libpq connects to the catalog; None where it is a file."""

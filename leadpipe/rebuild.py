@@ -16,7 +16,7 @@ from leadpipe.events.ledger import Run
 from leadpipe.posthog import CallCounts
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings
-from leadpipe.warehouse import transaction
+from leadpipe.warehouse import ALL_LOCKS
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def rebuild(settings: Settings, *, now: datetime, is_rescored: bool = False) -> 
     run = Run(str(uuid.uuid4()), "rebuild")
     warehouse = open_warehouse(settings)
     rows: dict[str, int] = {}
-    with warehouse.connect() as connection, transaction(connection):
+    with warehouse.writing(*ALL_LOCKS) as connection:
         ledger.begin_run(connection, run, days=(), now=now)
         for _, part in parts(HasRebuild):
             rows |= part.rebuild(connection, settings, is_rescored=is_rescored)

@@ -21,7 +21,9 @@ from leadpipe.errors import (
     LeadpipeError,
     LeadsFileBusy,
     PostHogUnavailable,
+    WarehouseConflict,
     WarehouseLocked,
+    WarehouseUnreachable,
 )
 from leadpipe.posthog import PostHog
 from leadpipe.progress import Progress
@@ -32,6 +34,14 @@ _PREVIEW_ROWS = 10
 _LONGEST_CELL = 80
 _MOST_RETRIES = 3
 _FIRST_WAIT_SECONDS = 60
+_PASSING = (
+    PostHogUnavailable,
+    BucketUnavailable,
+    WarehouseLocked,
+    WarehouseConflict,
+    WarehouseUnreachable,
+    LeadsFileBusy,
+)
 
 
 class WarehouseResource(DuckDBResource):
@@ -181,7 +191,7 @@ def retried_later(context: dg.AssetExecutionContext, *, is_manual: bool) -> Iter
     """
     try:
         yield
-    except (PostHogUnavailable, BucketUnavailable, WarehouseLocked, LeadsFileBusy) as error:
+    except _PASSING as error:
         if is_manual:
             raise
         context.log.warning("%s; trying again later", error)

@@ -373,15 +373,25 @@ class Settings(BaseSettings):
     def first_day(self, now: datetime) -> date:
         """The first day leadpipe loads: configured, else fixed once and kept in the data folder.
 
-        It must not move with the calendar: the days before it would leave the Dagster UI.
+        It must not move with the calendar: the days before it would leave the Dagster UI. The machines that
+        share a lake agree on one, which is kept beside its catalog.
+
+        Raises:
+            WarehouseUnreachable: the lake's PostgreSQL does not answer.
         """
         if self.start_date is not None:
             return self.start_date
         kept = self.data_dir / "first_day"
+        postgres = self.lake.postgres if self.lake is not None else None
+        first = now.date() - timedelta(days=HISTORY_DAYS)
         try:
+            if postgres is not None:
+                from leadpipe.warehouse import agreed  # noqa: PLC0415 - only a shared lake needs it
+
+                known = kept.read_text() if kept.exists() else first.isoformat()
+                return date.fromisoformat(agreed(postgres, "first_day", known.strip()))
             return date.fromisoformat(kept.read_text().strip())
         except FileNotFoundError:
-            first = now.date() - timedelta(days=HISTORY_DAYS)
             self.data_dir.mkdir(parents=True, exist_ok=True)
             kept.write_text(f"{first.isoformat()}\n")
             return first

@@ -77,6 +77,7 @@ pytest_plugins = [
     "leadpipe_tests.dagster_ui.fixtures",
     "leadpipe_tests.security.accounts",
     "leadpipe_tests.postgres",
+    "leadpipe_tests.lakes",
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]

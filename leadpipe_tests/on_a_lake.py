@@ -1,24 +1,56 @@
 """The suite on a lake with a local catalog: `pytest -p leadpipe_tests.on_a_lake`.
 
-Every warehouse that would be a file is a lake beside that file: a catalog and a folder of Parquet.
+Every warehouse that would be a file is a lake beside that file, in this process and in programs that tests
+start: a catalog and a folder of Parquet. Tests of the file itself are marked `file_only`, and are left out.
 """
 
-from dataclasses import replace
+import atexit
+import os
+import shutil
+import tempfile
 
-from leadpipe.places import Lake
-from leadpipe.warehouse import Warehouse
+import hypothesis
+import pytest
 
-_open = Warehouse._open
+from leadpipe_tests.calendar import local_lakes
 
-
-def _open_as_lake(self, opened):
-    if self.lake is not None:
-        return _open(self, opened)
-    place = self.path.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.touch()
-    lake = Lake(f"{place}.ducklake", f"{place}.data/")
-    return _open(replace(self, lake=lake), opened)
+if not os.environ.get(local_lakes.ON_A_LAKE):  # a worker's parent has made it
+    os.environ[local_lakes.ON_A_LAKE] = tempfile.mkdtemp(prefix="leadpipe-empty-lake-")
+    atexit.register(shutil.rmtree, os.environ[local_lakes.ON_A_LAKE], ignore_errors=True)
+local_lakes.install()
 
 
-Warehouse._open = _open_as_lake  # type: ignore[method-assign]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the file, and say how much that is."""
+    left_out = [item for item in items if item.get_closest_marker("file_only")]
+    items[:] = [item for item in items if not item.get_closest_marker("file_only")]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[_LEFT_OUT] = len(left_out)
+    for item in items:
+        _take_few_examples(getattr(item, "obj", None))
+
+
+def _take_few_examples(test: object) -> None:
+    """Each example of hypothesis costs a lake, and so does each step towards a smaller one."""
+    test = getattr(test, "__func__", test)
+    used = getattr(test, "_hypothesis_internal_use_settings", None)
+    if used is not None:
+        test._hypothesis_internal_use_settings = hypothesis.settings(  # type: ignore[attr-defined]
+            used,
+            max_examples=min(used.max_examples, _EXAMPLES),
+            phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+        )
+
+
+_EXAMPLES = 5
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Count aloud."""
+    left_out = config.stash.get(_LEFT_OUT, 0)
+    terminalreporter.write_line(f"ON A LAKE; {left_out} TESTS OF THE FILE ITSELF WERE LEFT OUT")

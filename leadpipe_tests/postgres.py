@@ -34,11 +34,16 @@ class Postgres:
         """How libpq connects to a database."""
         return f"host=127.0.0.1 port={self.port} user=postgres dbname={database}"
 
-    def new_database(self) -> str:
-        """Make an empty database; how libpq connects to it."""
+    def new_database(self, *, template: str | None = None) -> str:
+        """Make a database, empty or as another one is; how libpq connects to it."""
         name = f"d{uuid.uuid4().hex[:12]}"
+        of = f" TEMPLATE {template}" if template else ""
         with psycopg.connect(self.address(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [template],
+            )  # a template has no other connection
+            connection.execute(f"CREATE DATABASE {name}{of}")
         return self.address(name)
 
 

@@ -117,7 +117,7 @@ def alert_about_deliveries(
     try:
         place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)
         # Kept before it is told: a message that fails is in the log, and does not come every minute.
-        with place.transaction() as connection:
+        with place.writing("delivery") as connection:
             alerts = due_alerts(connection, rules, now=now)
             keep_told(connection, alerts, now=now)
     except LeadpipeError as error:

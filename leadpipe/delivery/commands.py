@@ -60,7 +60,7 @@ def deliver(*, file: Path | None, as_json: bool) -> None:
     place = delivery_place(settings)
     if file is not None:
         items = _leads_of(file)
-        with place.warehouse.transaction() as connection:
+        with place.warehouse.writing("delivery") as connection:
             report, _ = take_in_leads(
                 connection,
                 items,

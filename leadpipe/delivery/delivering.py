@@ -127,7 +127,7 @@ class _Delivery:
         started = self.clock()
         self.until = started + timedelta(seconds=self.seconds)
         self.choice = Choice(started, self.ids)
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("delivery") as connection:
             recovered = outbox.recover(connection, now=started)
             self.breaker = Breaker(breakers.last_change(connection), self.policy)
             asked = outbox.unknown_leads(connection, self.choice)
@@ -167,11 +167,11 @@ class _Delivery:
     def _enter(self, outcomes: Sequence[Outcome]) -> None:
         """Keep outcomes; where they cannot be kept together, each by itself, without what breaks it."""
         try:
-            with self.warehouse.transaction() as connection:
+            with self.warehouse.writing("delivery") as connection:
                 outbox.record(connection, outcomes)
         except outbox.BROKEN_BY_DATA:
             if len(outcomes) == 1:
-                with self.warehouse.transaction() as connection:
+                with self.warehouse.writing("delivery") as connection:
                     outbox.record(connection, [outcomes[0].bare])
                 return
             for outcome in outcomes:
@@ -292,7 +292,7 @@ class _Delivery:
         self, outcomes: Sequence[Outcome], unsent: Sequence[int], choice: Choice, wanted: int
     ) -> list[Claimed]:
         """One transaction: outcomes in, further leads out."""
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("delivery") as connection:
             outbox.record(connection, outcomes)
             until = self.breaker.until or self.clock()
             outbox.release(connection, unsent, now=self.clock(), until=until)

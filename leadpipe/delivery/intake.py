@@ -20,7 +20,7 @@ from leadpipe.delivery.lead import (
 )
 from leadpipe.delivery.outbox import BROKEN_BY_DATA
 from leadpipe.delivery.reading import Unreadable, UnreadableJson, decoded, written
-from leadpipe.warehouse import cursors_of, read_sql
+from leadpipe.warehouse import another_cursor, read_sql
 
 _BATCH = 10_000
 _ROWS = (
@@ -192,9 +192,9 @@ def _add_batch(
         row = _row(lead, event_uuid, captured_at, number=len(first) + 1)
         first.setdefault(lead.key, row)
     _replace_broken(connection, first)
-    added = connection.execute(
+    connection.execute(
         f"""
-        INSERT INTO lead_deliveries BY NAME
+        CREATE OR REPLACE TEMP TABLE added_leads AS
         WITH given AS (
             SELECT unnest(from_json($rows, '{_ROWS}'), recursive := true)
         ),
@@ -209,10 +209,12 @@ def _add_batch(
                $now AS taken_in_at, 0 AS attempts,
                CASE WHEN problem IS NULL THEN CAST($now AS TIMESTAMPTZ) END AS next_attempt_at
         FROM fresh
-        RETURNING id, idempotency_key, state
         """,
         {"rows": written(list(first.values())), "source": source, "now": now},
-    ).fetchall()
+    )
+    connection.execute("INSERT INTO lead_deliveries BY NAME SELECT * FROM added_leads")
+    added = connection.execute("SELECT id, idempotency_key, state FROM added_leads").fetchall()
+    connection.execute("DROP TABLE added_leads")
     invalid = [(id_, str(first[key]["problem"])) for id_, key, state in added if state == "failed"]
     for id_, problem in invalid:
         connection.execute(
@@ -252,8 +254,7 @@ def _replace_broken(
 
     Asked by a cursor of its own: a statement that fails ends the transaction it is in.
     """
-    cursor = cursors_of(connection)()
-    try:
+    with another_cursor(connection) as cursor:
         for key, reason in _broken(cursor, list(rows), rows):
             row = rows[key]
             stand_in = unreadable_lead(str(row["lead_data"]), reason, fallback_id=key)
@@ -263,8 +264,6 @@ def _replace_broken(
                 "lead_data": stand_in.data_json,
                 "problem": stand_in.problem,
             }
-    finally:
-        cursor.close()
 
 
 def _broken(

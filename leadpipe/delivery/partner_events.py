@@ -162,20 +162,32 @@ def _is_later(event: PartnerEvent, status: str, known_at: datetime | None) -> bo
 
 def settle_partner_events(connection: duckdb.DuckDBPyConnection) -> int:
     """Apply kept notices whose leads have become known by the partner's id; how many leads moved."""
-    return len(
+    known = connection.execute("""
+        SELECT id, e.status, e.occurred_at
+        FROM lead_deliveries
+        JOIN (
+            SELECT npa_lead_id, max(occurred_at) AS occurred_at,
+                   arg_max(status, epoch_us(occurred_at) * 4
+                           + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
+                       AS status
+            FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
+        ) e USING (npa_lead_id)
+        WHERE coalesce(partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
+    """).fetchall()
+    if known:
         connection.execute(
             """
             UPDATE lead_deliveries SET partner_status = e.status, partner_status_at = e.occurred_at
             FROM (
-                SELECT npa_lead_id, max(occurred_at) AS occurred_at,
-                       arg_max(status, epoch_us(occurred_at) * 4
-                               + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
-                           AS status
-                FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
+                SELECT unnest($ids::BIGINT[]) AS id, unnest($statuses::VARCHAR[]) AS status,
+                       unnest($moments::TIMESTAMPTZ[]) AS occurred_at
             ) e
-            WHERE e.npa_lead_id = lead_deliveries.npa_lead_id
-                AND coalesce(partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
-            RETURNING lead_deliveries.id
-            """
-        ).fetchall()
-    )
+            WHERE e.id = lead_deliveries.id
+            """,
+            {
+                "ids": [id_ for id_, _, _ in known],
+                "statuses": [status for _, status, _ in known],
+                "moments": [occurred_at for _, _, occurred_at in known],
+            },
+        )
+    return len(known)

@@ -92,11 +92,11 @@ def deliver_due(
         place.warehouse,
         lock_timeout_seconds=max(place.warehouse.lock_timeout_seconds, _PATIENCE_SECONDS),
     )
-    with delivery_turn(place.lock, wait_seconds=place.turn_seconds):
+    with delivery_turn(place.lock, place.warehouse, wait_seconds=place.turn_seconds) as is_lost:
         taken_in = IntakeReport()
         if ids is None:
             taken_in = _take_in(place, now=clock())
-        with place.warehouse.transaction() as connection:
+        with place.warehouse.writing("delivery") as connection:
             if ids is not None:
                 revalidate(connection, ids, region=place.region, now=clock(), sent=place.sent)
             settle_partner_events(connection)
@@ -108,6 +108,7 @@ def deliver_due(
             clock=clock,
             ids=ids,
             seconds=seconds,
+            is_stopped=is_lost,
             progress=progress,
         )
         with patient.connect() as connection:
@@ -121,7 +122,7 @@ def _take_in(place: DeliveryPlace, *, now: datetime) -> IntakeReport:
     waiting = place.hand_overs.waiting()
     leads = [item for item in waiting if item.kind == "lead"]
     notices = [item for item in waiting if item.kind == "notice"]
-    with place.warehouse.transaction() as connection:
+    with place.warehouse.writing("delivery") as connection:
         report = take_in_events(connection, region=place.region, now=now, sent=place.sent)
         handed, _ = take_in_leads(
             connection,
@@ -156,7 +157,7 @@ def _enter_notices(place: DeliveryPlace, events: Sequence[tuple[HandOver, Partne
     if not events:
         return
     try:
-        with place.warehouse.transaction() as connection:
+        with place.warehouse.writing("delivery") as connection:
             for item, event in events:
                 apply_partner_event(connection, event, now=item.received_at)
     except outbox.BROKEN_BY_DATA:
@@ -209,7 +210,7 @@ def reconcile(
     theirs: Sequence[PartnerLead] = file.leads if file is not None else ()
     if file is None and partner is not None:
         theirs = partner.list_between(*reconciling.period_there(since, until))
-    with delivery_turn(place.lock, wait_seconds=place.turn_seconds):
+    with delivery_turn(place.lock, place.warehouse, wait_seconds=place.turn_seconds):
         with place.warehouse.connect() as connection:
             ours = reconciling.delivered(connection, since=since, until=until, channel=channel)
             known = reconciling.known_to_us(connection)
@@ -243,8 +244,7 @@ def reconcile(
         )
         if is_asking and found.missing:
             found = found.asked(_ask_about(place, partner, found.missing))
-        with place.warehouse.connect() as connection:
-            connection.execute("BEGIN TRANSACTION")
+        with place.warehouse.writing("delivery") as connection:
             reconciling.keep(
                 connection,
                 found,
@@ -255,7 +255,7 @@ def reconcile(
                 resubmitted=0,
                 now=clock(),
             )
-            connection.execute("COMMIT")
+        with place.warehouse.connect() as connection:
             publish_tables(connection, place.published)
     return found
 
@@ -285,8 +285,8 @@ def _ask_about(
 def send_again(place: DeliveryPlace, ids: Sequence[int], *, now: datetime) -> int:
     """Put delivered leads that the partner does not have back into the outbox; how many."""
     with (
-        delivery_turn(place.lock, wait_seconds=place.turn_seconds),
-        place.warehouse.transaction() as connection,
+        delivery_turn(place.lock, place.warehouse, wait_seconds=place.turn_seconds),
+        place.warehouse.writing("delivery") as connection,
     ):
         return reconciling.resubmit(connection, list(ids), now=now)
 
@@ -307,8 +307,8 @@ def settle(
         UnknownLead, DeliveryError: see `settling.settle`.
         DeliveryUnderWay: another process delivers.
     """
-    with delivery_turn(place.lock, wait_seconds=place.turn_seconds):
-        with place.warehouse.transaction() as connection:
+    with delivery_turn(place.lock, place.warehouse, wait_seconds=place.turn_seconds):
+        with place.warehouse.writing("delivery") as connection:
             state = settle_lead(
                 connection, lead_id, decision, who=who, why=why, npa_lead_id=npa_lead_id, now=now
             )

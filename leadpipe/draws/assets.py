@@ -27,6 +27,7 @@ from leadpipe.resources import (
     failing_clearly,
     preview,
 )
+from leadpipe.warehouse import owning
 
 
 def _dates(context: dg.AssetExecutionContext) -> list[date]:
@@ -164,7 +165,11 @@ def draw(
     the list. A date that has a draw keeps it; `leadpipe draws run --redo` makes another, with a reason.
     Dates that nobody asked for are missing.
     """
-    with failing_clearly(), warehouse.get_connection() as connection:
+    with (
+        failing_clearly(),
+        warehouse.get_connection() as connection,
+        owning(connection, "participants"),  # a date has one draw, whoever makes it
+    ):
         for draw_date in _dates(context):
             if draw_of(connection, draw_date) is None:
                 if settings.prizes_file is None:

@@ -109,7 +109,7 @@ def freeze(
         None,
         None,
     )
-    with transaction(connection):
+    with transaction(connection, "participants"):
         if standing is not None:
             withdraw(connection, draw_date, terms.reason)
         connection.execute(
@@ -204,7 +204,7 @@ def run(
     outcomes = carry_out(
         draw.announcement, draw.tiers, frozen.tree, seed=seed, beacon_value=beacon_value
     )
-    with transaction(connection):
+    with transaction(connection, "participants"):
         people = _people(connection, draw_date, frozen, outcomes)
         evidence = canonical_json(
             evidence_of(

@@ -3,7 +3,6 @@
 import hashlib
 from binascii import unhexlify
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -58,7 +57,7 @@ def read_list(connection: duckdb.DuckDBPyConnection, draw_date: date, list_key: 
     def read(start: int) -> tuple[NDArray[np.void], NDArray[np.uint64]]:
         end = start + _READ_AT_ONCE - 1
         bound = {"draw_date": draw_date, "salt": salt_prefix(list_key), "first": start, "last": end}
-        with closing(another()) as cursor:
+        with another() as cursor:
             part: dict[str, Any] = cursor.execute(sql, bound).fetchnumpy()
         return np.frombuffer(unhexlify(part["rows"][0]), ROW), part["msisdns"][0]
 

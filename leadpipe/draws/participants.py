@@ -96,7 +96,7 @@ def build_participants(
     with typed_recharges(connection, rules):
         builds: list[Build] = []
         for offset in range((last - first).days + 1):
-            with transaction(connection):
+            with transaction(connection, "participants"):
                 builds.append(_build(connection, first + timedelta(days=offset), rules, now))
     return builds
 

@@ -15,7 +15,7 @@ from leadpipe.draws.drawing import RUNNER_UP_EVENT, WINNER_EVENT
 from leadpipe.errors import PostHogUnavailable, UnknownDraw
 from leadpipe.posthog import PostHog
 from leadpipe.posthog.capture import Capture, Event, verify_captured
-from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse import Warehouse
 
 _EVENTS_AT_ONCE = 100
 
@@ -126,7 +126,7 @@ def _unrecorded(
 
 
 def _note(warehouse: Warehouse, draw_id: str, uuids: list[str], now: datetime) -> int:
-    with warehouse.connect() as connection, transaction(connection):
+    with warehouse.writing("participants") as connection:
         found = connection.execute(
             "UPDATE draw_winners SET recorded_at = $now WHERE draw_id = $draw_id "
             "AND event_uuid::VARCHAR IN (SELECT unnest($uuids::VARCHAR[]))",

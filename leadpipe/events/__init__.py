@@ -14,4 +14,5 @@ COMMANDS = {
     "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are proved to hold PostHog's events.",
     "files": "Exported files in the bucket, and what became of them; take them now.",
+    "repair": "Put right what should never be the case: events that are stored twice.",
 }

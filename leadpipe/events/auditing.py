@@ -80,7 +80,7 @@ def audit_days(
         floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
         visible = {day: found for day, found in theirs.items() if not floor.freezes(day)}
         waiting = [day for day in waiting if not floor.freezes(day)]
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             found = record_proof(
                 connection,
                 visible,

@@ -135,7 +135,7 @@ def clear_left_behind(
         return dg.SkipReason("nothing was left behind")
     place = warehouse.warehouse(lock_timeout_seconds=TICK_SECONDS / 6)
     try:
-        with place.transaction() as connection:
+        with place.writing("door") as connection:
             ledger.mark_interrupted(connection, landing=settings.landing_dir, now=datetime.now(UTC))
             ledger.settle(connection, abandoned, is_given_up=True)
         with place.connect() as connection:

@@ -20,6 +20,7 @@ from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
 from leadpipe.events.planning import SyncPlan
 from leadpipe.events.project.commands import events
+from leadpipe.events.repair_command import repair
 from leadpipe.events.retention import Floor, floor_of
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import source_of
@@ -238,7 +239,7 @@ def accept_days(*, dates: tuple[datetime, ...], author: str) -> None:
     """
     chosen = sorted({one.date() for one in dates})
     now = datetime.now(UTC)
-    with open_warehouse(load_settings(Settings)).transaction() as connection:
+    with open_warehouse(load_settings(Settings)).writing("door") as connection:
         moment = floor_of(connection, now=now).moment
         floor = Floor(moment=moment)
         if frozen := [str(day) for day in chosen if floor.freezes(day)]:
@@ -359,4 +360,4 @@ def source_moved(*, author: str, although_days_differ: bool) -> None:
     console.print(f"From now on this warehouse is filled from {address}; {proof}.")
 
 
-COMMANDS = (sync, import_exported, files, runs, source, days, events)
+COMMANDS = (sync, import_exported, files, runs, source, days, events, repair)

@@ -7,6 +7,7 @@ several copies. That a day has other copies is seen by the proof of the days (`p
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from leadpipe.events.extraction import read_windows
@@ -57,8 +58,7 @@ def take_copies(
         posthog, windows, selection=selection, landing=landing, workers=config.workers
     ):
         staged = stage(part.pages, config.mapping, landing)
-        with warehouse.transaction() as connection:
-            total += ingest(connection, staged, run_id=run_id, now=clock())
+        total += warehouse.write("door", partial(ingest, staged=staged, run_id=run_id, now=clock()))
         for page in part.pages:
             page.unlink()
         if staged:

@@ -43,12 +43,12 @@ def findings(settings: Settings, posthog: PostHog | None, *, now: datetime) -> I
             )
             if sent.verdict != "wrong":
                 yield _lane(own, posthog)
-            if sent.verdict != "wrong" and settings.warehouse_path.exists():
+            if sent.verdict != "wrong" and open_warehouse(settings).is_there:
                 yield from _hidden(settings, posthog, now)
     if (bucket := of_bucket(own)) is not None:
         yield bucket
     yield from _warehouse(settings)
-    if mapping is not None and settings.warehouse_path.exists():
+    if mapping is not None and open_warehouse(settings).is_there:
         yield from _days(own, mapping.names, now)
 
 
@@ -122,12 +122,12 @@ def _hidden(settings: Settings, posthog: PostHog, now: datetime) -> Iterator[Fin
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
-    path = settings.warehouse_path
-    if not path.exists():
-        yield Finding("ok", "warehouse", f"{path} will be made by the first sync")
+    warehouse = replace(open_warehouse(settings), lock_timeout_seconds=0.0)
+    if not warehouse.is_there:
+        yield Finding("ok", "warehouse", f"{warehouse} will be made by the first sync")
         return
     try:
-        with replace(open_warehouse(settings), lock_timeout_seconds=0.0).connect() as connection:
+        with warehouse.connect() as connection:
             source = source_of(connection)
             count = connection.execute("SELECT count(*) FROM raw_events").fetchone()
     except WarehouseLocked as error:
@@ -136,10 +136,10 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     except LeadpipeError as error:
         yield Finding("wrong", "warehouse", str(error))
         return
-    megabytes = path.stat().st_size / 1e6
+    size = "" if warehouse.lake else f" {warehouse.path.stat().st_size / 1e6:,.0f} MB,"
     events = count[0] if count else 0
     holds = f"project {source[1]} of {source[0]}" if source else "no project yet"
-    yield Finding("ok", "warehouse", f"{path}, {megabytes:,.0f} MB, {events:,} events, {holds}")
+    yield Finding("ok", "warehouse", f"{warehouse},{size} {events:,} events, {holds}")
     host = _host(settings)
     if source and host and not is_same(source, (host, settings.posthog_project_id or "")):
         yield Finding(

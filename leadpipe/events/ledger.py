@@ -18,9 +18,8 @@ from typing import Literal
 import duckdb
 
 from leadpipe.events.lanes import LaneChoice
-from leadpipe.living import is_living
 from leadpipe.posthog import CallCounts
-from leadpipe.warehouse import Rows, read_sql, rows_of
+from leadpipe.warehouse import Rows, alive_among, read_sql, rows_of
 
 RunKind = Literal["scheduled", "manual", "backfill", "webhook", "bucket", "rebuild"]
 
@@ -63,7 +62,7 @@ def begin_run(
 ) -> None:
     """Enter a part of a run: the first one begins the run, others and further attempts go on with it.
 
-    Until it is finished, its process is `living` under the attempt's id.
+    Until it is finished, its process is alive under the attempt's id.
     """
     window = {"first": min(days, default=None), "last": max(days, default=None)}
     attempt = {"run_id": run.run_id, "attempt_id": run.attempt}
@@ -155,7 +154,7 @@ def _is_known(connection: duckdb.DuckDBPyConnection, table: str, key: dict[str, 
 def mark_interrupted(
     connection: duckdb.DuckDBPyConnection, *, landing: Path, now: datetime
 ) -> None:
-    """Close the parts whose process was killed: those that nobody is `living` for in the landing folder.
+    """Close the parts whose process was killed: those that nobody is alive for, here or on another machine.
 
     A run goes on while parts of it have not come. It is closed when nobody will start them: a command lives
     under the id of its run, which is that of its first part; Dagster's queue has had its time.
@@ -163,7 +162,8 @@ def mark_interrupted(
     running = connection.execute(
         "SELECT run_id, attempt_id FROM run_parts WHERE status = 'running'"
     ).fetchall()
-    killed = [(run, attempt) for run, attempt in running if not is_living(landing, attempt)]
+    alive = alive_among(connection, landing, [attempt for _, attempt in running])
+    killed = [(run, attempt) for run, attempt in running if attempt not in alive]
     for run, attempt in killed:
         connection.execute(
             "UPDATE run_parts SET status = 'interrupted', finished_at = ?, "
@@ -176,12 +176,13 @@ def mark_interrupted(
         FROM runs JOIN run_parts USING (run_id) WHERE runs.status = 'running'
         GROUP BY run_id HAVING NOT bool_or(run_parts.status = 'running')
     """).fetchall()
+    alive = alive_among(connection, landing, [run for run, *_ in waiting])
     settle(
         connection,
         {
             run
             for run, last_at, is_of_a_command in waiting
-            if not is_living(landing, run) and (is_of_a_command or now - last_at >= _PATIENCE)
+            if run not in alive and (is_of_a_command or now - last_at >= _PATIENCE)
         },
         is_given_up=True,
     )
@@ -238,11 +239,18 @@ def settle(
         run_ids: of the runs.
         is_given_up: whether the parts that have not begun will not come.
     """
+    if not run_ids:
+        return
+    # By way of a table: a lake takes no rows for an update from the table that it updates.
     connection.execute(
-        "UPDATE runs SET status = found.status, error = found.error, finished_at = found.finished_at "
-        f"FROM ({read_sql('events', 'run_states.sql')}) AS found WHERE runs.run_id = found.run_id",
+        f"CREATE OR REPLACE TEMP TABLE settled AS {read_sql('events', 'run_states.sql')}",
         {"runs": sorted(run_ids), "is_given_up": is_given_up},
     )
+    connection.execute(
+        "UPDATE runs SET status = settled.status, error = settled.error, "
+        "finished_at = settled.finished_at FROM settled WHERE runs.run_id = settled.run_id"
+    )
+    connection.execute("DROP TABLE settled")
 
 
 def rejected_by(connection: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> dict[str, int]:

@@ -8,7 +8,10 @@ and clock are arguments.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+
+import duckdb
 
 from leadpipe.errors import PostHogError
 from leadpipe.events import hidden_days, ledger, retention
@@ -43,7 +46,7 @@ from leadpipe.events.proof import (
 from leadpipe.events.recording import on_record
 from leadpipe.events.ruling import rule
 from leadpipe.events.source import SyncConfig, refuse_another
-from leadpipe.events.staging import stage
+from leadpipe.events.staging import Staged, stage
 from leadpipe.events.unconfirmed import set_aside
 from leadpipe.events.windows import EPOCH, Window, plan_windows, start_of
 from leadpipe.posthog import CallCounts, PostHog
@@ -114,7 +117,7 @@ def load_days(
         report = loader.load(
             sorted(set(days)), states, is_full=is_full, started_at=record.started_at
         )
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             unconfirmed = set_aside(connection, patience=config.patience, now=clock())
     return replace(
         report,
@@ -215,7 +218,7 @@ class _Loader:
         )
         report = self._settle_copies(report, theirs, until)
         wrong = [day for day, state in report.days.items() if not state.is_complete]
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             hidden_days.reopen(connection, [day for day in report.days if day not in wrong])
         if wrong:  # rows that appeared late, behind the watermark or while we read; or were deleted
             report = self._read_what_differs(wrong, report, started_at)
@@ -231,7 +234,7 @@ class _Loader:
             has_bucket=self.config.has_bucket,
             scopes=self.posthog.key_scopes,
         )
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             ledger.note_lane(connection, self.run, lane)
         return lane
 
@@ -294,7 +297,7 @@ class _Loader:
     def _proved_again(
         self, report: LoadReport, theirs: Mapping[date, Fingerprint], until: datetime
     ) -> LoadReport:
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             days = record_proof(
                 connection,
                 theirs,
@@ -340,7 +343,7 @@ class _Loader:
             now=self.clock(),
         )
         days = dict(again.days)
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             removed = follow(
                 connection,
                 ruling.gone,
@@ -408,31 +411,18 @@ class _Loader:
             staged = stage(pages, self.config.mapping, self.landing)
             for page in pages:
                 page.unlink()
-            with self.warehouse.transaction() as connection:
-                give_way(connection, read_whole, staged, until=until)
-                ingested = ingest(connection, staged, run_id=self.run.run_id, now=self.clock())
-                for day, uuids in unseen(
-                    connection,
-                    read_whole,
-                    staged,
-                    events=self.config.selection.events,
-                    until=until,
-                ).items():
-                    not_seen.setdefault(day, []).extend(uuids)
-                forget_copies(connection, read_whole, staged)
-                versions.note_read_whole(
-                    connection, (done & {*whole}) - {*unrecorded}, self.config.mapping
-                )
-                verdicts = record_proof(
-                    connection,
-                    {day: theirs[day] for day in sorted(done)},
-                    read=done,
-                    events=self.config.selection.events,
-                    until=until,
-                    now=self.clock(),
-                    unrecorded=unrecorded,
-                )
-                commit_by_one_thread(connection)
+            merging = partial(
+                self._merge,
+                staged=staged,
+                read_whole=read_whole,
+                theirs={day: theirs[day] for day in sorted(done)},
+                whole=(done & {*whole}) - {*unrecorded},
+                until=until,
+                unrecorded=unrecorded,
+            )
+            ingested, absent, verdicts = self.warehouse.write("door", merging)
+            for day, uuids in absent.items():
+                not_seen.setdefault(day, []).extend(uuids)
             if staged:
                 staged.file.unlink()
             report = replace(
@@ -463,3 +453,33 @@ class _Loader:
         if waiting or done:
             fold(done)
         return report
+
+    def _merge(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        staged: Staged | None,
+        read_whole: Sequence[Window],
+        theirs: Mapping[date, Fingerprint],
+        whole: Collection[date],
+        until: datetime,
+        unrecorded: Collection[date],
+    ) -> tuple[IngestResult, dict[date, list[str]], dict[date, DayState]]:
+        """Fold typed rows in, and compare the days that are read; what they brought, lack, and come to."""
+        events = self.config.selection.events
+        give_way(connection, read_whole, staged, until=until)
+        ingested = ingest(connection, staged, run_id=self.run.run_id, now=self.clock())
+        absent = unseen(connection, read_whole, staged, events=events, until=until)
+        forget_copies(connection, read_whole, staged)
+        versions.note_read_whole(connection, whole, self.config.mapping)
+        verdicts = record_proof(
+            connection,
+            theirs,
+            read=theirs,
+            events=events,
+            until=until,
+            now=self.clock(),
+            unrecorded=unrecorded,
+        )
+        commit_by_one_thread(connection)
+        return ingested, absent, verdicts

@@ -70,7 +70,7 @@ def move_source(
     may_differ = although_days_differ and (equal or not proved)
     if differing and not may_differ:
         raise ConfigurationError(_refusal(known, here, equal, differing, has_proved=bool(proved)))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("UPDATE sources SET host = ?, project_id = ?", [*here])
         connection.execute(
             "INSERT INTO source_moves VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -79,7 +79,7 @@ def follow_merges(posthog: PostHog, warehouse: Warehouse) -> tuple[date, ...]:
         except QueryTooHeavy:
             break
         if rows:
-            with warehouse.transaction() as connection:
+            with warehouse.writing("door") as connection:
                 touched |= assign(connection, [(str(who), str(person)) for who, person in rows])
         if len(rows) < _PAGE_ROWS:
             break

@@ -75,7 +75,7 @@ def plan_sync(
     names = config.selection.events
     if not is_dry:
         remove_dead(config.landing)
-    with warehouse.connect() as connection:
+    with warehouse.writing("door") as connection:
         claim_source(connection, posthog)
         if not is_dry:
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
@@ -139,7 +139,7 @@ def plan_sync(
     plan = SyncPlan(dict(sorted(reasons.items())), sum(changed.values()), outside)
     if is_dry:
         return replace(plan, change=_cost(warehouse, config, floor, first_day))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         _remember(
             connection,
             changed,
@@ -287,7 +287,7 @@ def _keep_outside(
         ]
         if not pages:  # deleted since they were counted
             return
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE outside AS SELECT fields FROM {rows_of(pages)}"
             )

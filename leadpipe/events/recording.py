@@ -64,9 +64,12 @@ def on_record(
         ConfigurationError: the warehouse was filled from another project.
     """
     before = posthog.stats.snapshot() if posthog else _NO_CALLS
-    with own_folder(config.landing, run.attempt) as landing:
+    with (
+        warehouse.alive_as(config.landing, run.attempt),
+        own_folder(config.landing, run.attempt) as landing,
+    ):
         record = Record(landing, clock())
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             if posthog is not None:
                 claim_source(connection, posthog)
             ledger.mark_interrupted(connection, landing=config.landing, now=record.started_at)
@@ -82,7 +85,7 @@ def on_record(
             raise
         finally:
             record.calls = (posthog.stats.snapshot() if posthog else _NO_CALLS) - before
-            with warehouse.transaction() as connection:
+            with warehouse.writing("door") as connection:
                 ledger.finish_run(
                     connection, run, calls=record.calls, now=clock(), error=record.error
                 )

@@ -105,7 +105,7 @@ def current_floor(
     Raises:
         KeyRejected, WarehouseLocked.
     """
-    with warehouse.connect() as connection:
+    with warehouse.connect() if is_dry else warehouse.writing("door") as connection:
         answer = _known(connection)
         if not is_dry:
             tell_by_time(connection)
@@ -208,7 +208,7 @@ def asked_floor(posthog: PostHog, warehouse: Warehouse, *, now: datetime, since:
     else:
         months, is_enforced = project.retention_months, project.is_retention_enforced
         answer = _Answer(now, months, is_enforced, project.timezone, None)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("DELETE FROM posthog_retention")
         connection.execute("INSERT INTO posthog_retention VALUES (?, ?, ?, ?, ?)", astuple(answer))
         floor = floor_of(connection, now=there)

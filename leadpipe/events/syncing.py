@@ -31,7 +31,6 @@ from leadpipe.events.planning import SyncPlan, plan_sync
 from leadpipe.events.project.unused import NEXT_STEP, not_used, told
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, unsent_text
-from leadpipe.living import living
 from leadpipe.progress import Progress
 from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
@@ -74,7 +73,8 @@ def run_days(
     problems: list[str] = []
     run_id = str(uuid.uuid4())
     ranges = contiguous(days)
-    with living(settings.landing_dir, run_id), _progress_bar() as bar:
+    warehouse = open_warehouse(settings)
+    with warehouse.alive_as(settings.landing_dir, run_id), _progress_bar() as bar:
         for number, (first, last) in enumerate(ranges):
             outcome = run_job(
                 settings,
@@ -92,7 +92,7 @@ def run_days(
             problems += [f"{span}: check {name} failed" for name in outcome.failed_checks]
             if "every_day_is_complete" in outcome.failed_checks:
                 problems += _wrong_days(settings, first, last)
-    with open_warehouse(settings).connect() as connection:
+    with warehouse.writing("door") as connection:
         ledger.settle(connection, [run_id], is_given_up=True)
         summary = ledger.runs_of(connection, [run_id])
         rejected = ledger.rejected_by(connection, [run_id])

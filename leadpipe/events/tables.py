@@ -5,6 +5,8 @@ from importlib.resources import files
 
 import duckdb
 
+from leadpipe.warehouse import is_of_a_lake
+
 _QUERY_RANK = 3  # persons.PersonRank.QUERY, as migrations stay what they were
 
 TABLES = (
@@ -381,6 +383,12 @@ def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def divide_by_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """On a lake the events of a day are files of their own: what is about some days reads no others."""
+    if is_of_a_lake(connection):
+        connection.execute("ALTER TABLE raw_events SET PARTITIONED BY (event_date)")
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -394,4 +402,5 @@ MIGRATIONS = (
     read_numbers_alike,
     take_exported_files,
     remember_downloads,
+    divide_by_days,
 )

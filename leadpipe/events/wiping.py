@@ -19,14 +19,18 @@ def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> No
 def wipe(warehouse: Warehouse) -> bool:
     """Write the file anew if something was deleted since it last was; whether it had to be.
 
+    Of a lake the note stays: what is in its files goes with their maintenance.
+
     Raises:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
     """
+    if warehouse.lake is not None:
+        return False
     with warehouse.connect() as connection:
         noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
     if not noted:
         return False
     rewrite(warehouse)
-    with warehouse.transaction() as connection:  # what was deleted meanwhile has another time
+    with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
         connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
     return True

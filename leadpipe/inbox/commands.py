@@ -174,7 +174,7 @@ def seen() -> None:
     """
     settings = load_settings(Settings)
     with open_warehouse(settings).connect() as connection:
-        with transaction(connection):
+        with transaction(connection, "door"):
             count = mark_seen(connection, now=datetime.now(UTC))
         publish_tables(connection, settings.published_dir)
     console.print(f"{count} unconfirmed events noted as seen.")

@@ -76,7 +76,7 @@ def drain(
     report = DrainReport()
     last = 0
     run = Run(run_id, "webhook", part_id=run_id, attempt_id=attempt_id)
-    with own_folder(landing, run.attempt) as folder:
+    with warehouse.alive_as(landing, run.attempt), own_folder(landing, run.attempt) as folder:
         for _ in range(_MOST_BATCHES):
             waiting = inbox.take(after=last, limit=_BATCH_ROWS)
             if not waiting:
@@ -85,7 +85,8 @@ def drain(
             stager = _Stager(folder, mapping or built_in())
             staged = stager.tried(waiting)
             with warehouse.connect() as connection:
-                ledger.mark_interrupted(connection, landing=landing, now=clock())
+                with transaction(connection, "door"):
+                    ledger.mark_interrupted(connection, landing=landing, now=clock())
                 batch = _Batch(connection, run, stager, clock)
                 known = withheld(connection, [event.uuid for event in waiting])
                 events = [event for event in waiting if event.uuid not in known]
@@ -156,7 +157,7 @@ class _Batch:
 
     def _ingest(self, events: Sequence[Waiting], staged: Staged | None) -> IngestResult:
         days = [event.day for event in events]
-        with transaction(self.connection):
+        with transaction(self.connection, "door"):
             ledger.begin_run(self.connection, self.run, days=days, now=self.clock())
             result = ingest(
                 self.connection,

@@ -82,7 +82,7 @@ def enter_records(folder: Path, warehouse: Warehouse) -> int:
     with warehouse.connect() as connection:  # only who has the warehouse takes files away
         waiting = sorted(folder.glob("*.json"))
         rows = [_row(path) for path in waiting]
-        with transaction(connection):
+        with transaction(connection, "interactions"):
             found = connection.execute("SELECT sync_id FROM interaction_syncs").fetchall()
             known = {sync_id for (sync_id,) in found}
             new = [row for row in rows if row[0] not in known]

@@ -41,7 +41,7 @@ def update_leads(
         EditsUnavailable: the file cannot be read; nothing was done.
         ConfigurationError: the rules changed but their version did not.
     """
-    with transaction(connection):
+    with transaction(connection, "leads"):
         folded = fold_edits(connection, edits)
         runs = sorted({*stale_runs(connection), *_runs_of(connection, folded)})
         note_events(connection)
@@ -93,19 +93,23 @@ def erase_notes(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> int:
 
     A lead whose events were only set aside may come back, and keeps its notes.
     """
-    erased = connection.execute(
-        """
-        UPDATE lead_edits SET kind = $erased, value = ''
-        WHERE kind = 'note' AND lead_id NOT IN (SELECT lead_id FROM leads) AND lead_id IN (
-            SELECT lead_id FROM events_of_noted
-            JOIN gone_events ON CAST(gone_events.uuid AS VARCHAR) = events_of_noted.action_id
-        )
-        RETURNING edit_id
-        """,
-        {"erased": ERASED},
-    ).fetchall()
+    erased = [
+        edit_id
+        for (edit_id,) in connection.execute("""
+            SELECT edit_id FROM lead_edits
+            WHERE kind = 'note' AND lead_id NOT IN (SELECT lead_id FROM leads) AND lead_id IN (
+                SELECT lead_id FROM events_of_noted
+                JOIN gone_events ON CAST(gone_events.uuid AS VARCHAR) = events_of_noted.action_id
+            )
+        """).fetchall()
+    ]
     connection.execute("DROP TABLE events_of_noted")
     if erased:
+        connection.execute(
+            "UPDATE lead_edits SET kind = $erased, value = '' "
+            "WHERE kind = 'note' AND edit_id IN (SELECT unnest($ids::VARCHAR[]))",
+            {"erased": ERASED, "ids": erased},
+        )
         note_deletion(connection, now=now)
     return len(erased)
 

@@ -92,7 +92,7 @@ def listing_analytics(
     """
     first, last = days_of(context)
     with failing_clearly(), warehouse.get_connection() as connection:
-        with transaction(connection):
+        with transaction(connection, "listings"):
             others = [day for day in stale_days(connection) if not first <= day <= last]
             report = build_listing_analytics(connection, [(first, last), *contiguous(others)])
         span = f"WHERE date BETWEEN DATE '{first}' AND DATE '{last}'"
@@ -138,7 +138,7 @@ def listings(warehouse: WarehouseResource) -> dg.MaterializeResult[None]:
     that these days changed are written; running it again gives the same.
     """
     with failing_clearly(), warehouse.get_connection() as connection:
-        with transaction(connection):
+        with transaction(connection, "listings"):
             build_listings(connection)
         return dg.MaterializeResult(
             metadata={

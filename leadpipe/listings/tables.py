@@ -2,6 +2,8 @@
 
 import duckdb
 
+from leadpipe.warehouse import is_of_a_lake
+
 TABLES = (
     "listing_analytics",
     "listing_analytics_builds",
@@ -103,4 +105,12 @@ def remember_days(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, sum_up_builds, remember_days)
+def divide_by_months(connection: duckdb.DuckDBPyConnection) -> None:
+    """On a lake the hours of a month are files of their own: a day built again touches no other month's."""
+    if is_of_a_lake(connection):
+        connection.execute(
+            "ALTER TABLE listing_analytics SET PARTITIONED BY (year(date), month(date))"
+        )
+
+
+MIGRATIONS = (create_tables, sum_up_builds, remember_days, divide_by_months)

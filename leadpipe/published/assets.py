@@ -11,7 +11,7 @@ from leadpipe.catalog import PUBLISHED, SYNCED, TABLE, published_key, same_colum
 from leadpipe.described import published_tables as described_tables
 from leadpipe.described import warehouse_tables
 from leadpipe.domains import HasPublished, modules, parts
-from leadpipe.published.tables import publish_tables, tables_that_differ
+from leadpipe.published.tables import publish_and_compare, tables_that_differ
 from leadpipe.resources import WarehouseResource, failing_clearly
 from leadpipe.settings import Settings
 from leadpipe.warehouse import CURRENT, measure_tables
@@ -39,11 +39,9 @@ def published_tables(
     """
     now = datetime.now(UTC)
     with failing_clearly(), warehouse.get_connection() as connection:
-        name, written = publish_tables(connection, settings.published_dir, now=now)
+        name, written, differing = publish_and_compare(connection, settings.published_dir, now=now)
         for told in _told(connection, settings):
             context.log_event(told)
-        # Here nobody else can have written since.
-        differing = tables_that_differ(connection, settings.published_dir, now=now, is_whole=False)
     return dg.MaterializeResult(
         metadata={
             "publication": name,

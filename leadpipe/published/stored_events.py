@@ -33,11 +33,9 @@ def read_events(
     begin, end = _day("first", first) or date.min, _day("last", last) or date.max
     if begin > end:
         raise ConfigurationError(f"first {begin} is after last {end}")
-    if not settings.warehouse_path.exists():
-        raise NotPublished(
-            f"There is no warehouse at {settings.warehouse_path} yet. Run `leadpipe sync` first."
-        )
     warehouse = replace(open_warehouse(settings), lock_timeout_seconds=_LOCK_SECONDS)
+    if not warehouse.is_there:
+        raise NotPublished(f"There is no warehouse at {warehouse} yet. Run `leadpipe sync` first.")
     try:
         with warehouse.connect() as connection, warnings.catch_warnings():
             # DuckDB 1.5 turns times into frames in a way that pandas 3 deprecates.
@@ -49,7 +47,7 @@ def read_events(
     except WarehouseLocked as error:
         who = f"process {error.pid}" if error.pid else "another process"
         raise WarehouseLocked(
-            f"raw_events are read from the warehouse {settings.warehouse_path}, which {who} has open: a "
+            f"raw_events are read from the warehouse {warehouse}, which {who} has open: a "
             "sync? Read again when it has ended. The published tables can be read at any time.",
             pid=error.pid,
         ) from error

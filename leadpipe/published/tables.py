@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.domains import HasPublished, owners, parts
-from leadpipe.warehouse import Published, differing, publish
+from leadpipe.warehouse import Published, differing, publish, transaction
 
 
 def table_names() -> list[str]:
@@ -42,9 +42,27 @@ def publish_tables(
     Returns:
         The publication's name and how many files were written.
     """
-    return publish(
-        connection, folder, list(_files(connection, now or datetime.now(UTC))), is_anew=is_anew
-    )
+    with transaction(connection, "publication"):
+        return _publish(connection, folder, now or datetime.now(UTC), is_anew=is_anew)
+
+
+def publish_and_compare(
+    connection: duckdb.DuckDBPyConnection, folder: Path, *, now: datetime
+) -> tuple[str, int, list[str]]:
+    """As `publish_tables`, and which tables do not have the rows that the warehouse had at that moment."""
+    with transaction(connection, "publication"):
+        name, written = _publish(connection, folder, now, is_anew=False)
+        return (
+            name,
+            written,
+            tables_that_differ(connection, folder, now=now, is_whole=False),
+        )
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, *, is_anew: bool
+) -> tuple[str, int]:
+    return publish(connection, folder, list(_files(connection, now)), is_anew=is_anew)
 
 
 def tables_that_differ(

@@ -278,7 +278,7 @@ def import_command(*, file: Path, replace: bool, as_json: bool) -> None:
     settings = load_settings()
     weeks = read_weeks(file)
     with open_warehouse(settings).connect() as connection:
-        with transaction(connection):
+        with transaction(connection, "visitors"):
             changed = import_weeks(connection, weeks, is_replacing=replace, now=datetime.now(UTC))
         publish_tables(connection, settings.published_dir)
     if as_json:

@@ -98,12 +98,12 @@ def sync_visitors(
             known = stored_weeks(connection)
         hidden = _hidden_weeks(posthog, warehouse, counts, known, mapping=mapping, now=started_at)
     except LeadpipeError as error:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("visitors") as connection:
             report = VisitorSyncReport(failed=dict.fromkeys(wanted, str(error)))
             record_sync(connection, run_id, report, started_at, clock(), error=str(error))
         raise
     note("comparing them with the stored ones")
-    with warehouse.transaction() as connection:
+    with warehouse.writing("visitors") as connection:
         stored = stored_weeks(connection)
         frozen = sorted({*wanted} - {*asked} | {*hidden})
         updated: list[date] = []

@@ -3,16 +3,20 @@
 The only package that opens a DuckDB connection. It knows no table: domains bring them in `tables.py`.
 """
 
+from leadpipe.warehouse.agreed import agreed
 from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import (
     Warehouse,
+    another_cursor,
+    by_one_thread,
     commit_by_one_thread,
+    is_of_a_lake,
     lock_holder,
     memory,
-    transaction,
 )
 from leadpipe.warehouse.instances import cursors_of
+from leadpipe.warehouse.locks import ORDER as ALL_LOCKS
 from leadpipe.warehouse.publish import (
     CURRENT,
     Published,
@@ -25,22 +29,30 @@ from leadpipe.warehouse.publish import (
 )
 from leadpipe.warehouse.rewriting import rewrite
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
+from leadpipe.warehouse.transactions import alive_among, owning, transaction
 
 __all__ = [
+    "ALL_LOCKS",
     "CURRENT",
     "BackupReport",
     "Published",
     "Rows",
     "TableFiles",
     "Warehouse",
+    "agreed",
+    "alive_among",
+    "another_cursor",
     "back_up",
+    "by_one_thread",
     "commit_by_one_thread",
     "cursors_of",
     "differing",
     "files_of",
+    "is_of_a_lake",
     "lock_holder",
     "measure_tables",
     "memory",
+    "owning",
     "publish",
     "read_sql",
     "restore",

@@ -13,20 +13,32 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from leadpipe import tracing
-from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
+from leadpipe.errors import (
+    ConfigurationError,
+    WarehouseConflict,
+    WarehouseError,
+    WarehouseLocked,
+)
+from leadpipe.living import is_living, living
 from leadpipe.places import Lake
-from leadpipe.warehouse.instances import connected
+from leadpipe.warehouse.failures import is_lost, reason_of, unreachable
+from leadpipe.warehouse.instances import connected, cursors_of
 from leadpipe.warehouse.lake import connected as lake_connected
-from leadpipe.warehouse.locks import Lock, holding
-from leadpipe.warehouse.migrations import migrate
+from leadpipe.warehouse.locks import ORDER, Lock, are_held, standing
+from leadpipe.warehouse.migrations import is_behind, migrate
+from leadpipe.warehouse.transactions import owning, sharing, transaction
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 2.0
+_MOST_ATTEMPTS = 10
+
+ResultT = TypeVar("ResultT")
 
 
 def lock_holder(error: duckdb.Error) -> tuple[bool, int | None]:
@@ -43,7 +55,7 @@ def _file_at(path: Path) -> int | None:
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A DuckDB file and how to open it. Holds no connection: `connect()` does, for a moment.
+    """A DuckDB file or a lake, and how to open it. Holds no connection: `connect()` does, for a moment.
 
     Args:
         path: the DuckDB file; its folder is made when it is first opened.
@@ -75,9 +87,22 @@ class Warehouse:
             connection, is_migrated = self._open(opened)
             span.note(leadpipe__wait_seconds=self.clock() - asked_at)
             connection.execute("SET TimeZone = 'UTC'")
+            postgres = self.lake.postgres if self.lake is not None else None
+            if postgres is not None:
+                opened.enter_context(
+                    sharing(connection, postgres, timeout_seconds=self.lock_timeout_seconds)
+                )
             if not is_migrated:
-                migrate(connection, now=datetime.now(UTC))
+                self._migrate(connection, is_shared=postgres is not None)
             yield connection
+
+    def _migrate(self, connection: duckdb.DuckDBPyConnection, *, is_shared: bool) -> None:
+        """Apply what is missing; where others may do so at the same moment, while nobody else writes."""
+        if not is_shared:
+            migrate(connection, now=datetime.now(UTC))
+        elif is_behind(connection):
+            with owning(connection, *ORDER):
+                migrate(connection, now=datetime.now(UTC))
 
     def _open(self, opened: ExitStack) -> tuple[duckdb.DuckDBPyConnection, bool]:
         """A connection that `opened` closes, and whether all migrations are known to be applied.
@@ -91,7 +116,11 @@ class Warehouse:
                 if self.lake is None:
                     return opened.enter_context(self._open_file()), False
                 return opened.enter_context(self._open_lake(self.lake))
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
+                if self.lake is not None and is_lost(error):
+                    raise unreachable(error, f"The lake {self}", "nothing was written") from error
+                if not isinstance(error, duckdb.IOException):
+                    raise self._unreadable(error) from error
                 is_locked, pid = lock_holder(error)
                 if not is_locked:
                     raise WarehouseError(f"Cannot open the warehouse {self}: {error}") from error
@@ -105,19 +134,27 @@ class Warehouse:
                     ) from error
                 self.sleep(wait * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-            except duckdb.Error as error:
-                if self.lake is not None:
-                    raise WarehouseError(
-                        f"The lake {self} cannot be opened: {error}. "
-                        "`leadpipe check` tries each of its parts."
-                    ) from error
-                raise WarehouseError(
-                    f"{self} is not a DuckDB file this version can read: {error}. "
-                    "Move it aside, or restore it from a backup."
-                ) from error
+
+    def _unreadable(self, error: duckdb.Error) -> WarehouseError:
+        if self.lake is not None:
+            return WarehouseError(
+                f"The lake {self} cannot be opened: {reason_of(error)}. "
+                "`leadpipe check` tries each of its parts."
+            )
+        return WarehouseError(
+            f"{self} is not a DuckDB file this version can read: {error}. "
+            "Move it aside, or restore it from a backup."
+        )
 
     def __str__(self) -> str:
-        return str(self.path if self.lake is None else self.lake)
+        return str(self.path) if self.lake is None else f"ducklake:{self.lake.catalog}"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was made; of one in PostgreSQL only its server knows, so that counts as there."""
+        if self.lake is None:
+            return self.path.exists()
+        return self.lake.is_shared or Path(self.lake.catalog).exists()
 
     @contextmanager
     def _open_file(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -152,63 +189,135 @@ class Warehouse:
             yield connection, not is_first
 
     @contextmanager
-    def writing(self, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection inside one transaction: committed on leaving, rolled back on an error.
+    def writing(self, lock: Lock, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside one `transaction`: committed on leaving, rolled back on an error.
+
+        Whatever takes long and needs no warehouse (asking PostHog, typing rows) belongs before it.
 
         Args:
-            locks: what is written, for a warehouse that several machines share. A file, and a lake whose
+            lock: what is written, for a warehouse that several machines share. A file, and a lake whose
                 catalog is one, belongs to one process at a time, and needs none.
+            locks: what else is.
 
         Raises:
             WarehouseLocked: another process kept the file, or somebody a lock, longer than
                 `lock_timeout_seconds`.
+            WarehouseConflict, WarehouseUnreachable: see `transaction`.
         """
-        postgres = self.lake.postgres if self.lake is not None else None
-        if postgres is None:
-            with self.connect() as connection, transaction(connection):
-                yield connection
-            return
-        with (
-            holding(postgres, locks, timeout_seconds=self.lock_timeout_seconds) as held,
-            self.connect() as connection,
-            transaction(connection, fence=held.fence),
-        ):
+        with self.connect() as connection, transaction(connection, lock, *locks):
             yield connection
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection inside one transaction: committed on leaving, rolled back on an error."""
-        with self.connect() as connection, transaction(connection):
-            yield connection
+    def alive_as(self, folder: Path, name: str) -> Iterator[None]:
+        """Be alive under a name, for all that see the folder and all that share the warehouse.
+
+        Raises:
+            WarehouseUnreachable: PostgreSQL does not answer.
+        """
+        postgres = self.lake.postgres if self.lake is not None else None
+        with ExitStack() as held:
+            if postgres is not None:
+                held.enter_context(standing(postgres, name, is_alone=False))
+            held.enter_context(living(folder, name))
+            yield
+
+    @contextmanager
+    def alone_as(self, name: str) -> Iterator[Callable[[], bool]]:
+        """Be the only one under a name among all machines that share the warehouse; gives whether we are.
+
+        What it gives is false as soon as the connection that held the name is gone. Where one machine has the
+        warehouse, we are alone.
+
+        Raises:
+            WarehouseUnreachable: PostgreSQL does not answer.
+        """
+        postgres = self.lake.postgres if self.lake is not None else None
+        if postgres is None:
+            yield lambda: True
+            return
+        with standing(postgres, name, is_alone=True) as is_held:
+            yield is_held
+
+    def is_alive(self, folder: Path, name: str) -> bool:
+        """Whether somebody is alive under a name.
+
+        Raises:
+            WarehouseUnreachable: PostgreSQL does not answer.
+        """
+        postgres = self.lake.postgres if self.lake is not None else None
+        return is_living(folder, name) or (
+            postgres is not None and name in are_held(postgres, [name])
+        )
+
+    def write(
+        self, lock: Lock, function: Callable[[duckdb.DuckDBPyConnection], ResultT], *locks: Lock
+    ) -> ResultT:
+        """What a function gives inside `writing`, done again while it conflicts with somebody's write.
+
+        Args:
+            lock: what is written.
+            function: changes nothing but the warehouse, so that it can be done again.
+            locks: what else is written.
+
+        Raises:
+            WarehouseConflict: each of the attempts met one.
+            WarehouseLocked, WarehouseUnreachable: as in `writing`.
+        """
+        wait = _FIRST_WAIT_SECONDS
+        for left in range(_MOST_ATTEMPTS - 1, -1, -1):
+            try:
+                with self.writing(lock, *locks) as connection:
+                    return function(connection)
+            except WarehouseConflict:
+                if not left:
+                    raise
+                self.sleep(wait * (0.5 + random.random()))  # noqa: S311 - jitter, no secret
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+        raise AssertionError("there is a last attempt")
 
 
 @contextmanager
-def transaction(
-    connection: duckdb.DuckDBPyConnection, *, fence: Callable[[], None] | None = None
-) -> Iterator[None]:
-    """Everything inside commits together or not at all.
+def another_cursor(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection beside another one, which finds the same tables; for a thread, or what may fail.
 
-    Args:
-        connection: the warehouse.
-        fence: what must not fail right before the commit.
+    What the other has not committed, and its temporary tables, are not in it.
     """
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-        if fence is not None:
-            fence()
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+    with cursors_of(connection)() as cursor:
+        yield cursor
 
 
 def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:
     """Let one thread compress what was written, at the end of a transaction that wrote a row group or two.
 
     It takes less CPU than several, and holds but one row group in memory. Close the connection next.
+    A lake has written its files by then.
     """
+    if not is_of_a_lake(connection):
+        connection.execute("SET threads = 1")
+
+
+@contextmanager
+def by_one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """For batches of less than a row group a thread: two take a third more CPU, and 100 MB.
+
+    Of a lake the threads are those of all connections of the process, and stay.
+    """
+    if is_of_a_lake(connection):
+        yield
+        return
+    threads = connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
     connection.execute("SET threads = 1")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET threads = {threads}")
+
+
+def is_of_a_lake(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether it is one of several of an instance, which finds its tables by a search path."""
+    return bool(connection.execute("SELECT current_setting('search_path')").fetchall()[0][0])
 
 
 @contextmanager

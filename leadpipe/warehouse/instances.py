@@ -137,11 +137,17 @@ def connected(path: Path, config: Config) -> Iterator[duckdb.DuckDBPyConnection]
 def cursors_of(
     connection: duckdb.DuckDBPyConnection,
 ) -> Callable[[], duckdb.DuckDBPyConnection]:
-    """Makes further connections that find the tables which a connection finds, outside its transaction."""
-    [[path]] = connection.execute("SELECT current_setting('search_path')").fetchall()
+    """Makes further connections that find the tables which a connection finds, outside its transaction.
+
+    The connection is asked once, here: threads may make theirs at the same time.
+    """
+    [[path, zone]] = connection.execute(
+        "SELECT current_setting('search_path'), current_setting('TimeZone')"
+    ).fetchall()
 
     def made() -> duckdb.DuckDBPyConnection:
-        cursor = connection.cursor()
+        cursor = connection.cursor()  # inherits neither
+        cursor.execute(f"SET TimeZone = '{zone}'")
         if path:
             cursor.execute(f"SET search_path = '{path}'")
         return cursor

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from leadpipe.places import Lake, StoreKeys
-from leadpipe.warehouse.extensions import LAKE, load
+from leadpipe.warehouse.extensions import load
 
 
 class _Instance:
@@ -34,7 +34,7 @@ class _Instance:
                 "preserve_insertion_order": False,
             }
         )
-        load(self.root, LAKE)
+        self.extensions: set[str] = set()
 
     def attach(self, lake: Lake) -> tuple[str, bool]:
         """The name it is attached by, and whether it was not before."""
@@ -58,6 +58,9 @@ class _Instance:
                 self.root.execute(f"DETACH {self.names.pop(lake)}")
 
     def _attach(self, lake: Lake, name: str) -> None:
+        missing = tuple(one for one in _needed(lake) if one not in self.extensions)
+        load(self.root, missing)  # a process that needs but one is not kept for the others
+        self.extensions.update(missing)
         if lake.keys is not None:
             self.root.execute(_secret(name, lake.data, lake.keys))
         if "://" not in lake.data:
@@ -110,6 +113,15 @@ def look_at(connection: duckdb.DuckDBPyConnection, name: str, *, has_state: bool
     """Let a connection find tables of a lake, and of its state, by their names alone."""
     path = f"{name}.main,{name}_state.public" if has_state else f"{name}.main"
     connection.execute(f"SET search_path = '{path}'")
+
+
+def _needed(lake: Lake) -> Iterator[str]:
+    """The extensions of a lake: checking the signature of one takes a third of a second."""
+    yield "ducklake"
+    if "://" in lake.data:
+        yield "httpfs"
+    if lake.is_shared or lake.state is not None:
+        yield "postgres_scanner"
 
 
 def _secret(name: str, scope: str, keys: StoreKeys) -> str:

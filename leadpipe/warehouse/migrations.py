@@ -5,7 +5,7 @@ To change a table, a domain appends a function to the MIGRATIONS of its `tables.
 proved by an asset check.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 import duckdb
@@ -50,17 +50,12 @@ def migrate(
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (name VARCHAR NOT NULL, applied_at TIMESTAMPTZ)"
     )
-    applied = _applied(connection)
-    if any("/" not in name for name in applied):
+    known = applied(connection)
+    if any("/" not in name for name in known):
         connection.execute(_RENAME)
-        applied = _applied(connection)
-    domains = {_domain(name) for name in migrations}
-    if unknown := {name for name in applied.difference(migrations) if _domain(name) in domains}:
-        raise WarehouseTooNew(
-            f"This warehouse was written by a newer leadpipe (it has {max(unknown)!r}). "
-            "Upgrade leadpipe, or point LEADPIPE_WAREHOUSE at another file."
-        )
-    missing = [name for name in migrations if name not in applied]
+        known = applied(connection)
+    refuse_newer(known, migrations)
+    missing = [name for name in migrations if name not in known]
     for name in missing:
         connection.execute("BEGIN TRANSACTION")
         try:
@@ -73,7 +68,36 @@ def migrate(
     return len(missing)
 
 
-def _applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
+def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether migrations are missing; writes nothing.
+
+    Raises:
+        WarehouseTooNew: as in `migrate`.
+    """
+    if ("migrations",) not in connection.execute("SHOW TABLES").fetchall():
+        return True
+    known = applied(connection)
+    refuse_newer(known)
+    return any(name not in known for name in gather_migrations())
+
+
+def refuse_newer(known: Collection[str], migrations: Mapping[str, Migration] | None = None) -> None:
+    """Refuse a warehouse that has migrations of our domains that we do not know.
+
+    Raises:
+        WarehouseTooNew: it has.
+    """
+    migrations = gather_migrations() if migrations is None else migrations
+    domains = {_domain(name) for name in migrations}
+    if unknown := {n for n in known if n not in migrations and _domain(n) in domains}:
+        raise WarehouseTooNew(
+            f"This warehouse was written by a newer leadpipe (it has {max(unknown)!r}). "
+            "Upgrade leadpipe, or point LEADPIPE_WAREHOUSE at another file."
+        )
+
+
+def applied(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The names of the migrations that were applied."""
     return {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
 
 

@@ -20,9 +20,11 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.warehouse.connection import transaction
+from leadpipe.warehouse.transactions import is_shared
 
 CURRENT = "current"
+_ONLY = ""
+"""The place of the publications of a warehouse that one machine has."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ def publish(
     *,
     is_anew: bool = False,
 ) -> tuple[str, int]:
-    """Write a publication and make it the current one.
+    """Write a publication and make it the current one; run it inside a transaction.
 
     Args:
-        connection: where the queries run.
+        connection: where the queries run, so that all files are of one moment.
         folder: where publications lie; made if it is not there.
         tables: what to publish.
         is_anew: write every file, also those of an unchanged version.
@@ -75,17 +77,18 @@ def publish(
         The publication's name and how many files had to be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    place = _id_of(folder) if is_shared(connection) else _ONLY
     current = folder / CURRENT
     previous = current.resolve() if current.is_symlink() else None
     number = int(previous.name.removeprefix("v")) + 1 if previous else 1
     fresh = folder / f"v{number:06d}"
     for is_personal in (False, True):
-        place = place_of(fresh, is_personal=is_personal)
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-    place.parent.chmod(0o700)  # whatever the folder beside it is shared with
+        files = place_of(fresh, is_personal=is_personal)
+        shutil.rmtree(files, ignore_errors=True)
+        files.mkdir(parents=True)
+    files.parent.chmod(0o700)  # whatever the folder beside it is shared with
     written = 0
-    before = _remembered(connection)
+    before = _remembered(connection, place)
     now: dict[str, tuple[str, str]] = {}
     columns: dict[str, object] = {}
     for table in tables:
@@ -112,7 +115,7 @@ def publish(
         written += 1
     _swap(current, fresh)
     if now != before:
-        _remember(connection, now)
+        _remember(connection, place, now)
     _forget_all_but(fresh, previous)
     return fresh.name, written
 
@@ -210,26 +213,52 @@ def _state_of(
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _remembered(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, str]]:
+def _remembered(connection: duckdb.DuckDBPyConnection, place: str) -> dict[str, tuple[str, str]]:
     """State and file of each part, as they were published last; both mean nothing to anybody else."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS published_files "
-        "(name VARCHAR NOT NULL, state VARCHAR NOT NULL, file VARCHAR NOT NULL)"
-    )
-    rows = connection.execute("SELECT name, state, file FROM published_files").fetchall()
+    if ("published_files",) not in connection.execute("SHOW TABLES").fetchall():
+        connection.execute(
+            "CREATE TABLE published_files "
+            "(name VARCHAR NOT NULL, state VARCHAR NOT NULL, file VARCHAR NOT NULL, place VARCHAR)"
+        )
+        return {}
+    columns = [name for name, *_ in connection.execute("DESCRIBE published_files").fetchall()]
+    if "place" not in columns:
+        connection.execute("ALTER TABLE published_files ADD COLUMN place VARCHAR")
+    rows = connection.execute(
+        "SELECT name, state, file FROM published_files WHERE coalesce(place, $only) = $place",
+        {"only": _ONLY, "place": place},
+    ).fetchall()
     return {name: (state, file) for name, state, file in rows}
 
 
 def _remember(
-    connection: duckdb.DuckDBPyConnection, published: Mapping[str, tuple[str, str]]
+    connection: duckdb.DuckDBPyConnection, place: str, published: Mapping[str, tuple[str, str]]
 ) -> None:
-    with transaction(connection):
-        connection.execute("DELETE FROM published_files")
-        if published:
-            connection.executemany(
-                "INSERT INTO published_files VALUES (?, ?, ?)",
-                [[name, state, file] for name, (state, file) in sorted(published.items())],
-            )
+    connection.execute(
+        "DELETE FROM published_files WHERE coalesce(place, $only) = $place",
+        {"only": _ONLY, "place": place},
+    )
+    names = sorted(published)
+    connection.execute(
+        "INSERT INTO published_files BY NAME SELECT unnest($names::VARCHAR[]) AS name, "
+        "unnest($states::VARCHAR[]) AS state, unnest($files::VARCHAR[]) AS file, $place AS place",
+        {
+            "names": names,
+            "states": [published[name][0] for name in names],
+            "files": [published[name][1] for name in names],
+            "place": place,
+        },
+    )
+
+
+def _id_of(folder: Path) -> str:
+    """Which folder it is, wherever it is mounted: machines of a shared warehouse have one each, or one."""
+    file = folder / ".id"
+    if not file.exists():
+        fresh = folder / f".id.{os.getpid()}"
+        fresh.write_text(uuid.uuid4().hex)
+        fresh.replace(file)  # under the lock of publications, so nobody else makes one now
+    return file.read_text()
 
 
 def _swap(link: Path, target: Path) -> None:

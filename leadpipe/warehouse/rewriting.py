@@ -23,9 +23,12 @@ def rewrite(warehouse: Warehouse) -> int:
     the one or the other.
 
     Raises:
-        WarehouseError: the disk has no room for the copy, or it cannot be made; the file is as it was.
+        WarehouseError: it is a lake, which has no file; or the disk has no room for the copy, or it cannot
+            be made; the file is as it was.
         WarehouseLocked: another process kept the file.
     """
+    if warehouse.lake is not None:
+        raise WarehouseError(f"The warehouse {warehouse} is no file that could be written anew.")
     with warehouse.connect() as connection:  # and its log is worked in when it closes
         connection.execute("CHECKPOINT")
     path = warehouse.path.resolve()

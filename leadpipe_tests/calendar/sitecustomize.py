@@ -4,6 +4,7 @@
 `LEADPIPE_TESTS_HELD_AT` is the moment at which a test holds its clock. Monotonic time stays true.
 """
 
+import importlib
 import os
 import sys
 import time
@@ -71,3 +72,5 @@ def _shift(time_machine: object, seconds: float) -> None:
 
 
 _travel()
+if os.environ.get("LEADPIPE_TESTS_ON_A_LAKE"):  # a test's process reads it later: `on_a_lake.py`
+    importlib.import_module("local_lakes").install()

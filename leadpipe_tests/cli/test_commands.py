@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, time, timedelta
 
 import click
@@ -12,7 +10,9 @@ from click.testing import CliRunner, Result
 
 import leadpipe.cli
 from leadpipe.domains import HasCommands, parts
+from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import let_pass
+from leadpipe_tests.holding import another_process_in
 
 
 def yesterday() -> datetime:
@@ -324,20 +324,10 @@ def test_a_used_up_quota_is_one_line(run, sandbox):
 
 def test_a_held_warehouse_is_named_with_its_process(synced, tmp_path):
     """Another process that has the file is named by its id."""
-    code = (
-        "import duckdb, sys, time; connection = duckdb.connect(sys.argv[1]); "
-        "print('held', flush=True); time.sleep(60)"
-    )
-    path = tmp_path / "data" / "leadpipe.duckdb"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
+    with another_process_in(Warehouse(tmp_path / "data" / "leadpipe.duckdb")) as pid:
         checked, tried = synced("check"), synced("sync")
-        holder.kill()
-    assert f"process {holder.pid}" in checked.output
-    assert (tried.exit_code, f"process {holder.pid}" in tried.output) == (1, True)
+    assert f"process {pid}" in checked.output
+    assert (tried.exit_code, f"process {pid}" in tried.output) == (1, True)
 
 
 def test_reading_before_the_first_sync_says_what_to_do(run):

@@ -44,7 +44,7 @@ def partner_settings(url: str, **options: Any) -> PartnerSettings:
 
 def hand_over(warehouse: Warehouse, *leads: dict[str, Any], now: datetime | None = None):
     """Put leads into the outbox."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         report, _ = take_in_leads(
             connection, leads, source="file", region="US", now=now or datetime.now(UTC)
         )

@@ -22,6 +22,7 @@ from leadpipe.delivery.delivering import deliver
 from leadpipe.delivery.partner import Partner
 from leadpipe.delivery.turn import delivery_turn
 from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse.locks import Lock
 from leadpipe_tests.delivery.builders import POLICY, partner_settings
 
 _lock = threading.Lock()
@@ -59,8 +60,8 @@ class KillingWarehouse(Warehouse):
     """A warehouse with a step before and after each commit."""
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with super().transaction() as connection:
+    def writing(self, lock: Lock, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
+        with super().writing(lock, *locks) as connection:
             yield connection
             step("before commit")
         step("after commit")
@@ -71,13 +72,14 @@ def main() -> None:
     name, number, url, file = sys.argv[1:]
     _left[name] = int(number)
     path = Path(file)
+    warehouse = KillingWarehouse(path)
     with (
-        delivery_turn(path.parent / "delivery.lock", wait_seconds=1),
+        delivery_turn(path.parent / "delivery.lock", warehouse, wait_seconds=1),
         Partner(partner_settings(url), transport=KillingTransport()) as partner,
     ):
         # A lead that was under way at eight deaths would be a person's: here it is to be sent in the end.
         policy = replace(POLICY, most_attempts=1_000)
-        deliver(KillingWarehouse(path), partner, policy=policy, clock=lambda: datetime.now(UTC))
+        deliver(warehouse, partner, policy=policy, clock=lambda: datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ _RULES = AlertRules(failed=2, success_rate=50.0, oldest=timedelta(hours=2))
 def told(warehouse, *, after: timedelta = timedelta(0)) -> list[str]:
     """The rules that are told at a time, kept as told."""
     now = datetime.now(UTC) + after
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         alerts = due_alerts(connection, _RULES, now=now)
         keep_told(connection, alerts, now=now)
     return [f"{'!' if alert.is_firing else '-'} {alert.rule}" for alert in alerts]

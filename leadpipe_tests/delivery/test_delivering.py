@@ -161,7 +161,7 @@ def test_nothing_is_sent_again_before_the_partner_had_its_time(partner, warehous
 def test_what_a_dead_process_left_settles_from_when_it_is_found(partner, warehouse):
     """Its request may have begun long after its claim, so the claim's time says nothing."""
     hand_over(warehouse, lead(1))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         connection.execute(
             "UPDATE lead_deliveries SET state = 'sent', attempts = 1, "
             "first_sent_at = $at, last_sent_at = $at",

@@ -156,7 +156,7 @@ def test_personal_data_goes_after_the_configured_days(partner, warehouse, delive
     """The lead's data is removed, its key stays, and the same session is not sent again."""
     hand_over(warehouse, lead(1))
     run(delivering, "delivery")
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         connection.execute(
             "UPDATE succeeded_leads SET submitted_at = submitted_at - INTERVAL 100 DAY"
         )

@@ -92,7 +92,7 @@ def test_file_http_and_event_come_to_one_verdict(warehouse, tmp_path):
         said = client.post("/api/leads", json=leads).json()
     by_http = [said["problems"].get(key) for key in said["keys"]]
     take_in(warehouse, tmp_path, [event("lead_captured", "10:00:00", **one) for one in leads])
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         take_in_events(connection, region="US", now=now)
         others = [
             json.loads(json.dumps(one)) | {"session_id": f"f{one['session_id']}"} for one in leads

@@ -27,7 +27,7 @@ def captured(tmp_path):
         **_CONTACT,
     )
     take_in(warehouse, warehouse.path.parent, [conversation], run_id="run-2")
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         take_in_events(connection, region="US", now=NOW)
         connection.execute("UPDATE lead_deliveries SET state = 'failed'")
         connection.execute(

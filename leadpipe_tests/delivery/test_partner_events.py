@@ -30,7 +30,7 @@ def test_any_order_and_any_number_of_copies_end_the_same(partner, warehouse):
     deliver_to(partner, warehouse)
     events = [notice("submitted", 1), notice("contacted", 2), notice("sold", 3)]
     for order in permutations(events):
-        with warehouse.transaction() as connection:
+        with warehouse.writing("delivery") as connection:
             connection.execute("DELETE FROM partner_events")
             connection.execute("UPDATE lead_deliveries SET partner_status = 'submitted'")
             words = [apply_partner_event(connection, e, now=_NOW) for e in (*order, *order)]
@@ -40,11 +40,11 @@ def test_any_order_and_any_number_of_copies_end_the_same(partner, warehouse):
 
 def test_a_notice_that_comes_before_its_lead_counts_later(partner, warehouse):
     """The partner may tell of a lead whose answer we have not kept yet."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         assert apply_partner_event(connection, notice("contacted", 1), now=_NOW) == "unknown"
     hand_over(warehouse, lead(1))
     deliver_to(partner, warehouse)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         assert settle_partner_events(connection) == 1
     assert rows(warehouse, "SELECT partner_status FROM lead_deliveries") == [("contacted",)]
 
@@ -78,7 +78,7 @@ def test_whatever_ids_notices_have_the_last_state_holds(partner, warehouse, bodi
         if is_timed:
             inner["occurred_at"] = f"2030-01-01T{hour}:00:00Z"
         events.append(read_partner_event(json.dumps(body), event_id=None, now=_NOW))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         words = [apply_partner_event(connection, e, now=_NOW) for e in (*events, *events)]
     assert words == ["applied", "applied", "duplicate", "duplicate"]
     assert rows(warehouse, "SELECT partner_status FROM lead_deliveries") == [("sold",)]
@@ -92,7 +92,7 @@ def test_a_repeat_without_a_time_moves_no_lead_back(partner, warehouse):
     for number, status in enumerate(("contacted", "sold", "contacted", "submitted")):
         body = json.dumps({"event_id": f"e{number}", "lead_id": "npa-1", "status": status})
         event = read_partner_event(body, event_id=None, now=_NOW + timedelta(minutes=number))
-        with warehouse.transaction() as connection:
+        with warehouse.writing("delivery") as connection:
             words.append(apply_partner_event(connection, event, now=_NOW))
     assert words == ["applied", "applied", "late", "late"]
 
@@ -101,7 +101,7 @@ def test_two_states_of_one_second_end_with_the_further_one(partner, warehouse):
     """Partners write times to the second, and send in any order."""
     hand_over(warehouse, lead(1))
     deliver_to(partner, warehouse)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         words = [
             apply_partner_event(connection, notice(status, 9), now=_NOW)
             for status in ("sold", "contacted")
@@ -116,7 +116,7 @@ def test_a_notice_about_a_lead_that_nobody_knew_of_settles_it(partner, warehouse
     deliver_to(partner, warehouse)
     [(key,)] = rows(warehouse, "SELECT idempotency_key FROM lead_deliveries")
     body = json.dumps({"external_id": key, "lead_id": "npa-9", "status": "contacted"})
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         event = read_partner_event(body, event_id=None, now=_NOW)
         assert apply_partner_event(connection, event, now=_NOW) == "applied"
     deliver_to(partner, warehouse, after=timedelta(minutes=5))

@@ -112,7 +112,7 @@ def test_a_poisoned_lead_over_http_harms_itself_alone(partner, at_work, poison, 
 def test_a_poisoned_event_harms_itself_alone(partner, warehouse, tmp_path, at_work, poison):
     """However it got into the warehouse."""
     take_in(warehouse, tmp_path, [event("lead_captured", "10:00:00", **lead(n)) for n in (1, 99)])
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         connection.execute(
             "UPDATE raw_events SET properties = ? WHERE properties LIKE '%jane1@%'",
             [poison.encode("utf-8", "replace").decode()],
@@ -160,7 +160,7 @@ def test_a_poisoned_answer_harms_its_lead_alone(partner, warehouse, says):
 def test_a_lead_that_was_stored_poisoned_is_set_aside(partner, warehouse):
     """By an older version, with a number that nothing can read."""
     hand_over(warehouse, lead(1), lead(2))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("delivery") as connection:
         connection.execute(
             "UPDATE lead_deliveries SET lead_data = ? WHERE id = 1", [f'{{"a": {DEEP}}}']
         )

@@ -67,7 +67,7 @@ def at_midnight(day: date, seconds: float = 0.0) -> datetime:
 
 def mark_read(warehouse: Warehouse, *, until: datetime = NOW) -> None:
     """Say that all days from the rules' first one on were read up to a moment."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         connection.execute("DELETE FROM event_days")
         _mark_read(connection, until)
 
@@ -97,7 +97,7 @@ def build(
 
 def give_entries(warehouse: Warehouse, entries: Mapping[str, int], day: date = DRAW_DATE) -> None:
     """A built list with so many entries for each number, without any recharges."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         connection.execute("DELETE FROM draw_participants WHERE draw_date = ?", [day])
         connection.execute("DELETE FROM draw_participant_builds WHERE draw_date = ?", [day])
         connection.execute(

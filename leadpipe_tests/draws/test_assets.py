@@ -188,11 +188,11 @@ def test_checks_go_red(recharged, configured):
     whole = {table: rows(recharged, f"SELECT * FROM {table}") for table in tables}
     found = {}
     for wrong in _TAMPERING:
-        with recharged.transaction() as connection:
+        with recharged.writing("participants") as connection:
             connection.execute(wrong)
         # What is published is not tampered with, and that check says so.
         found[wrong] = red_checks(configured) - {"published_tables_equal_the_warehouse"}
-        with recharged.transaction() as connection:
+        with recharged.writing("participants") as connection:
             for table, before in whole.items():
                 connection.execute(f"DELETE FROM {table}")
                 marks = ", ".join("?" for _ in before[0])

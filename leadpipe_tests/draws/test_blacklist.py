@@ -17,7 +17,7 @@ _BLOCKS = "SELECT msisdn, blocked_from, blocked_until, reason, author FROM black
 
 def block(warehouse, *blocks, **options):
     """Add blocks in a transaction."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         return add_blocks(connection, list(blocks), author="ada", now=NOW, zone="UTC", **options)
 
 
@@ -45,10 +45,10 @@ def test_dates_that_have_begun_are_not_changed(warehouse):
     assert block(warehouse, today, is_backdated=True) == 1
     with (
         pytest.raises(ConfigurationError, match="2026-11-21, which has begun"),
-        warehouse.transaction() as connection,
+        warehouse.writing("participants") as connection,
     ):
         end_block(connection, msisdn(1), until=date(2026, 11, 20), author="bo", now=NOW, zone="UTC")
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
     assert rows(warehouse, _BLOCKS) == [(msisdn(1), NOW.date(), NOW.date(), "", "bo")]
 
@@ -56,12 +56,12 @@ def test_dates_that_have_begun_are_not_changed(warehouse):
 def test_a_block_that_never_began_is_gone(warehouse):
     """Ended before its first date, it leaves no row; ending it again says that there is none."""
     block(warehouse, Block(msisdn(1), TOMORROW, None))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
     assert rows(warehouse, _BLOCKS) == []
     with (
         pytest.raises(ConfigurationError, match=r"234803\*\*\*\*001 is not blocked after"),
-        warehouse.transaction() as connection,
+        warehouse.writing("participants") as connection,
     ):
         end_block(connection, msisdn(1), until=NOW.date(), author="bo", now=NOW, zone="UTC")
 

@@ -25,7 +25,7 @@ _NASTY = st.text(
 
 def added(warehouse, blocks):
     """Add blocks of any dates in a transaction."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         return add_blocks(connection, blocks, author="ada", now=NOW, zone="UTC", is_backdated=True)
 
 

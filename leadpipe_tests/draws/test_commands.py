@@ -207,7 +207,7 @@ def test_a_number_blocked_after_the_list_was_built_cannot_win(stored, tmp_path, 
     assert f"The date begins at {DATE}T00:00:00Z (UTC)" in typed("verify", DATE).stderr
     typed("blacklist", "export", "blacklist.csv")
     before = rows(stored, "SELECT * FROM blacklist")
-    with stored.transaction() as connection:
+    with stored.writing("participants") as connection:
         connection.execute("DELETE FROM blacklist")
     typed("blacklist", "import", "blacklist.csv", "--backdate")
     assert rows(stored, "SELECT * FROM blacklist") == before

@@ -69,7 +69,7 @@ def test_a_seed_and_a_key_decide_everything(warehouse, monkeypatch):
     evidence = []
     for people in (PEOPLE, dict(reversed(PEOPLE.items()))):
         give_entries(warehouse, people)
-        with warehouse.transaction() as connection:
+        with warehouse.writing("participants") as connection:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")
         evidence.append(make_draw(warehouse).evidence)
@@ -144,7 +144,7 @@ def test_a_withdrawn_draw_frees_its_list(warehouse, tmp_path):
     mark_read(warehouse)
     build(warehouse)
     first = make_draw(warehouse)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         assert withdraw(connection, DRAW_DATE, "the list was wrong") == first
         assert draw_of(connection, DRAW_DATE) is None
         with pytest.raises(UnknownDraw):
@@ -177,7 +177,7 @@ def test_what_cannot_be_drawn_changes_nothing(warehouse, tmp_path):
     give_entries(warehouse, {msisdn(n): 2**52 for n in range(6)})
     refused(DrawImpossible, "entries, more than 9007199254740991")
     take_in(warehouse, tmp_path, [recharge(n, 100) for n in range(9)])
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         connection.execute("DELETE FROM event_days")
     build(warehouse)
     refused(DrawImpossible, "20 days before 2026-11-21 were not read.*leadpipe sync")

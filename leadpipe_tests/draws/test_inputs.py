@@ -51,7 +51,7 @@ def frozen_with(warehouse, rules=RULES):
 
 def blocked(warehouse, number, first=DRAW_DATE, until=None):
     """Block a number, also on dates that have begun."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         add_blocks(
             connection,
             [Block(msisdn(number), first, until)],
@@ -88,7 +88,7 @@ def test_a_list_of_other_settings_is_not_frozen(listed, changed, said):
     assert rows(listed, "SELECT count(*) FROM draws") == [(0,)]
     if "first_day" in changed:
         mark_read(listed)
-        with listed.transaction() as connection:
+        with listed.writing("participants") as connection:
             connection.execute(
                 "INSERT INTO event_days (event_date, version, read_until) SELECT CAST(day AS DATE), 1, $now "
                 "FROM range(DATE '2026-10-01', DATE '2026-11-01', INTERVAL 1 DAY) AS d(day)",
@@ -105,7 +105,7 @@ def test_a_list_that_is_older_than_the_blacklist_is_not_frozen(listed):
     with pytest.raises(DrawImpossible, match="1 numbers are blacklisted on the date, 0 were"):
         frozen_with(listed)
     build(listed)
-    with listed.transaction() as connection:
+    with listed.writing("participants") as connection:
         end_block(
             connection,
             msisdn(5),
@@ -136,7 +136,7 @@ def test_a_list_that_is_older_than_its_recharges_is_not_frozen(listed, tmp_path)
     with pytest.raises(DrawImpossible, match="6 recharge events count as received, 5 did"):
         frozen_with(listed)
     build(listed)
-    with listed.transaction() as connection:
+    with listed.writing("participants") as connection:
         connection.execute(
             "UPDATE raw_events SET properties = replace(properties, '100', '900') WHERE uuid = ?",
             [late["uuid"]],
@@ -156,7 +156,7 @@ def test_another_reading_of_numbers_makes_a_list_old(listed, monkeypatch):
 
 def test_a_list_of_an_older_leadpipe_is_not_frozen(listed):
     """It did not note what it depends on."""
-    with listed.transaction() as connection:
+    with listed.writing("participants") as connection:
         connection.execute("UPDATE draw_participant_builds SET inputs = NULL")
     with pytest.raises(DrawImpossible, match=r"did not note what it depends on.* --build"):
         frozen_with(listed)
@@ -198,7 +198,7 @@ def test_who_takes_part_in_a_draw_that_stands_cannot_be_blocked_on_its_date(list
         with listed.connect() as connection:
             run(connection, DRAW_DATE, now=NOW)
     blocked(listed, 9)
-    with listed.transaction() as connection:
+    with listed.writing("participants") as connection:
         withdraw(connection, DRAW_DATE, "an employee took part")
     blocked(listed, 5)
     build(listed)
@@ -208,7 +208,7 @@ def test_who_takes_part_in_a_draw_that_stands_cannot_be_blocked_on_its_date(list
 def test_a_frozen_list_with_a_blocked_number_is_not_drawn_from(listed):
     """Not even where the block came by another way than the commands."""
     frozen_with(listed)
-    with listed.transaction() as connection:
+    with listed.writing("participants") as connection:
         connection.execute(
             "INSERT INTO blacklist VALUES (?, ?, NULL, '', 'ada', ?)", [msisdn(5), DRAW_DATE, NOW]
         )

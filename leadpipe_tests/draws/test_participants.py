@@ -246,7 +246,7 @@ def test_days_that_were_not_read_are_counted(warehouse, tmp_path):
 
     def unread(until, plans=()):
         mark_read(warehouse, until=until)
-        with warehouse.transaction() as connection:
+        with warehouse.writing("participants") as connection:
             connection.execute("DELETE FROM changed_days")
             for plan in plans:
                 connection.execute("INSERT INTO changed_days VALUES (?, 1, ?, ?, NULL)", list(plan))

@@ -86,7 +86,7 @@ def test_recording_again_sends_nothing(sandbox, warehouse, posthog, capture, dra
     """Also when the warehouse forgot that it was done: PostHog is asked first."""
     record(warehouse, posthog, capture)
     assert record(warehouse, posthog, capture) == RecordReport("draw-2026-11-21", 6, 0, 0)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("participants") as connection:
         connection.execute("UPDATE draw_winners SET recorded_at = NULL")
     assert record(warehouse, posthog, capture) == RecordReport("draw-2026-11-21", 6, 0, 6)
     assert len(in_posthog(sandbox)) == 6

@@ -20,7 +20,7 @@ from leadpipe.events.persons import PersonRank
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.staging import stage
 from leadpipe.settings import Settings, whole_settings
-from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse import ALL_LOCKS, Warehouse
 from leadpipe_tests.clocks import on_its_day
 
 
@@ -77,7 +77,7 @@ def take_in(
         [row if isinstance(row, list) else wire_row(row) for row in rows],
     )
     now = now or datetime.now(UTC)
-    with warehouse.connect() as connection, transaction(connection):
+    with warehouse.writing("door") as connection:
         if not connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
             begin_run(connection, Run(run_id, "manual"), days=[], now=now)
         staged = stage([page], in_use(connection, now=now), folder)
@@ -108,12 +108,17 @@ def load(
 
 def settings_of(warehouse: Warehouse, **fields: Any) -> Settings:
     """Settings whose warehouse it is, everything else beside it."""
+    if warehouse.lake is not None:
+        fields |= {
+            "warehouse": f"ducklake:{warehouse.lake.catalog}",
+            "lake_data": warehouse.lake.data,
+        }
     return whole_settings()(_env_file=None, data_dir=warehouse.path.parent, **fields)
 
 
 def build_marts(warehouse: Warehouse) -> None:
     """Build every mart of every domain."""
-    with warehouse.connect() as connection, transaction(connection):
+    with warehouse.writing(*ALL_LOCKS) as connection:
         for _, part in parts(HasRebuild):
             part.rebuild(connection, settings_of(warehouse), is_rescored=False)
 

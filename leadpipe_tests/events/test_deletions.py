@@ -144,7 +144,7 @@ def test_an_answer_that_lacks_rows_takes_nothing_away(loaded, warehouse):
         warehouse, f"SELECT warehouse_checksum FROM event_days WHERE event_date = '{_DAY}'"
     )
     state = DayState(NOW, Fingerprint(5, checksum ^ 1), Fingerprint(5, checksum))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         removed = follow(
             connection, {_DAY: [_UUID.format(1)]}, {_DAY: state}, run_id="x", most_gone=1.0, now=NOW
         )

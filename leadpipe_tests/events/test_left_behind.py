@@ -58,7 +58,7 @@ def the_sensor(settings, warehouse):
 
 def enter(warehouse, run_id: str) -> None:
     """A run in the ledger that has not ended."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         begin_run(connection, Run(run_id, "manual"), days=[TODAY], now=NOW)
 
 

@@ -21,19 +21,19 @@ def part(name: str, *, attempt: str | None = None, parts: int = 2) -> Run:
 
 def begin(warehouse, run, day=FIRST, *, now=NOW):
     """A part begins."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         begin_run(connection, run, days=[day], now=now)
 
 
 def finish(warehouse, run, *, error=None, now=NOW):
     """A part ends, after three calls."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         finish_run(connection, run, calls=CallCounts(3, 1, 0), now=now, error=error)
 
 
 def clear_up(warehouse, landing, *, now=NOW):
     """What whoever comes next does."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         mark_interrupted(connection, landing=landing, now=now)
 
 
@@ -136,7 +136,7 @@ def test_a_command_lives_under_its_runs_id(warehouse, tmp_path):
 def test_nothing_is_given_up_that_goes_on(warehouse):
     """Whoever gives up waiting closes no run of which a part has begun meanwhile."""
     begin(warehouse, part("a"))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         settle(connection, ["one"], is_given_up=True)
     assert state(warehouse) == [("running", None, False)]
 

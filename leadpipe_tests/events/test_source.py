@@ -221,7 +221,7 @@ def test_a_project_that_differs_everywhere_is_still_the_same(sandbox, settings, 
 def test_days_a_person_has_accepted_are_not_refused(sandbox, settings, warehouse, filled):
     """Everything was deleted there and filled anew: `leadpipe days accept` is the person's word."""
     replace(sandbox, views())
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         accept(connection, DAYS, author="ama", now=NOW)
     load(settings, warehouse, DAYS, run_id="run-2")
     assert rows(warehouse, "SELECT count(*) FROM gone_events") == [(12,)]

@@ -172,7 +172,7 @@ def test_an_event_name_that_is_not_asked_for_stays(deliver, sync, warehouse):
     """PostHog was not asked for it, so that it was not seen says nothing."""
     deliver(event("property_view", "12:00:00", uuid=_UUID.format(5), listing_id="L"))
     warehouse_rows = "SELECT count(*) FROM raw_events"
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("UPDATE raw_events SET event = 'extra'")
         connection.execute("UPDATE webhook_arrivals SET event = 'extra'")
     assert (sync(30).unconfirmed, rows(warehouse, warehouse_rows)) == (0, [(1,)])
@@ -216,7 +216,7 @@ def test_notes_of_people_outlive_the_lead(sandbox, deliver, sync, warehouse, set
     sandbox.control.insert([lead(1)])
     deliver(lead(2))
     sync(1)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute(
             "INSERT INTO lead_edits BY NAME SELECT lead_id, 'note' AS kind, 'called' AS value, "
             "'ama' AS author, created_at AS edited_at, 'edit-1' AS edit_id "
@@ -252,7 +252,7 @@ def test_events_of_an_earlier_version_are_looked_at_too(sandbox, deliver, sync, 
     """What a webhook brought before arrivals were noted waits since the run that brought it."""
     sandbox.control.insert([lead(1)])
     deliver(lead(2))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute(
             "DROP TABLE webhook_arrivals; DROP TABLE unconfirmed_events; "
             "DELETE FROM migrations WHERE name = 'events/await_confirmation'"

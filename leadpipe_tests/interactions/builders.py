@@ -1,10 +1,6 @@
 """Builders for tests of interactions: events, contacts, leads files in several layouts."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,23 +94,3 @@ def leads_file(data: Path, leads: object, tenant: str = TENANT) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text_of(leads))
     return path
-
-
-@contextmanager
-def another_process_in(warehouse: Path) -> Iterator[None]:
-    """Another process has the warehouse open."""
-    code = (
-        f"import duckdb, sys; held = duckdb.connect({str(warehouse)!r}); print('in', flush=True); "
-        "sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == "in\n"
-        try:
-            yield
-        finally:
-            assert process.stdin
-            process.stdin.close()
-            process.wait(10)

@@ -15,10 +15,10 @@ from leadpipe.inbox.payloads import Reader
 from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.dagster_ui.builders import QUIET, metadata_of, shown_of
+from leadpipe_tests.holding import another_process_in
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
-    another_process_in,
     lead,
     leads_file,
     now_updated,
@@ -260,7 +260,7 @@ def test_a_warehouse_in_use_is_looked_at_later(settings, sandbox, instance):
     leads_file(settings.data_dir, [lead("lead-1")])
     list_tenants(settings, **{TENANT: [PROGRAM]})
     by_webhook(settings, instance, now_updated(0))
-    with another_process_in(settings.warehouse_path):
+    with another_process_in(settings):
         assert look(settings, instance) == ([], None)
     assert [request.partition_key for request in look(settings, instance)[0]] == [KEY]
 

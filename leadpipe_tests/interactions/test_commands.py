@@ -18,10 +18,10 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import let_pass
 from leadpipe_tests.docs.markdown import ROOT, blocks
 from leadpipe_tests.events.builders import rows
+from leadpipe_tests.holding import another_process_in
 from leadpipe_tests.interactions.builders import (
     PROGRAM,
     TENANT,
-    another_process_in,
     lead,
     leads_file,
     now_updated,
@@ -212,7 +212,7 @@ def test_a_locked_warehouse_neither_stops_nor_undoes_a_sync(run, file, tmp_path)
     """The file is written, the record waits, and the next sync enters both, each once."""
     run(*_QUICK_START[:3], "--program-id", "another")
     warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb")
-    with another_process_in(warehouse.path):
+    with another_process_in(warehouse):
         result = run(*_QUICK_START)
     assert "3 added" in result.stdout
     assert "The record of this sync waits in data/interaction_syncs" in result.stderr.replace(

@@ -15,11 +15,11 @@ from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, load
 from leadpipe_tests.events.mapping.builders import mapping_of
 from leadpipe_tests.events.mapping.worlds import CONTACTS
+from leadpipe_tests.holding import another_process_in
 from leadpipe_tests.interactions.builders import (
     AT,
     PROGRAM,
     TENANT,
-    another_process_in,
     lead_updated,
     logged,
 )
@@ -166,7 +166,7 @@ def test_a_locked_warehouse_gives_way_to_posthog(stored):
     """While another process has the file, PostHog serves."""
     sync(stored)
     blocked = stored.model_copy(update={"lock_timeout_seconds": 0.1})
-    with another_process_in(stored.warehouse_path):
+    with another_process_in(stored):
         reading = read(blocked)
     assert reading.note == "asked PostHog, not the warehouse: it is in use"
     assert len(reading.events) == 2

@@ -20,7 +20,7 @@ def run(tmp_path, monkeypatch):
 
 def test_a_status_shows_at_once_while_a_sync_has_the_warehouse(run, tmp_path):
     """Status and note are kept in the file that pages use, and listed before any sync."""
-    with warehouse_of(tmp_path).transaction() as connection:
+    with warehouse_of(tmp_path).writing("leads") as connection:
         connection.execute("CREATE TABLE held (n INTEGER)")
         assert run("status", "villa-accra-12_ama", "contacted", "--author", "ada").exit_code == 0
         assert run("note", "villa-accra-12_ama", "call again", "--author", "ada").exit_code == 0

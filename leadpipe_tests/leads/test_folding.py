@@ -141,7 +141,7 @@ def test_a_killed_fold_costs_nothing(published, tmp_path):
 
 def erase_in_posthog(warehouse, folder, seeker, *, table="gone_events"):
     """PostHog has no more events of a seeker, and a sync has followed."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("leads") as connection:
         if table:
             connection.execute(
                 f"INSERT INTO {table} SELECT uuid, event, event_date, run_id, $now FROM raw_events "

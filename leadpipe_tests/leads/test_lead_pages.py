@@ -105,7 +105,7 @@ def test_a_change_shows_at_once_in_every_browser(browsers, tmp_path):
 
 def test_a_change_waits_for_no_sync(page, tmp_path):
     """While something has the warehouse open for writing, edits are kept and shown all the same."""
-    with warehouse_of(tmp_path).transaction() as connection:
+    with warehouse_of(tmp_path).writing("leads") as connection:
         connection.execute("CREATE TABLE held (n INTEGER)")
         text = set_status(page, "qualified", "ama", "kofi").text
     assert {status_of(text)[name] for name in ("ama", "kofi")} == {"qualified"}

@@ -77,7 +77,7 @@ def a_month_is_emptied(warehouse, folder):
 
 
 def events_are_deleted(warehouse, folder):
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("DELETE FROM raw_events WHERE event_date < DATE '2026-11-01'")
         mark_changed(connection, [at(10, 5).date(), at(10, 6).date()], ["run-1"])
 
@@ -96,7 +96,7 @@ def a_person_is_merged(warehouse, folder):
 
 def days_are_built_in_another_way(warehouse, folder):
     """As by a newer leadpipe: the same versions, other rows."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("UPDATE raw_events SET viewed_from = 'home'")
         build_listing_analytics(connection, [(at(10, 5).date(), at(10, 6).date())])
 

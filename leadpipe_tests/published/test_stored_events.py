@@ -1,7 +1,5 @@
 """`leadpipe.read("raw_events")`: the events themselves, by days, and a clear word when they cannot be had."""
 
-import subprocess
-import sys
 from datetime import UTC, date, datetime
 
 import pytest
@@ -9,8 +7,7 @@ import pytest
 import leadpipe
 from leadpipe.errors import ConfigurationError, NotPublished, WarehouseLocked
 from leadpipe_tests.events.builders import event, take_in
-
-_HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+from leadpipe_tests.holding import another_process_in
 
 
 @pytest.fixture
@@ -59,19 +56,11 @@ def test_days_that_are_none(stored, table, said, message):
 
 def test_while_somebody_has_the_warehouse(stored, warehouse):
     """The error says who has it, and what can be read all the same; it does not take a minute."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(warehouse.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(
-            WarehouseLocked, match=rf"which process {holder.pid} has open: a sync\? Read again"
-        ):
-            leadpipe.read("raw_events")
-        holder.communicate("")
+    with (
+        another_process_in(warehouse) as pid,
+        pytest.raises(WarehouseLocked, match=rf"which process {pid} has open: a sync\? Read again"),
+    ):
+        leadpipe.read("raw_events")
     assert len(leadpipe.read("raw_events")) == 4
 
 

@@ -40,7 +40,7 @@ def world(tmp_path):
     )  # fmt: skip
     formula = event("lead_phone", NOW, listing_id=_FORMULA, seeker_id="\n+cmd|' /C calc'!A0")
     take_in(warehouse, warehouse.path.parent, [conversation, formula], run_id="run-2")
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         take_in_events(connection, region="US", now=NOW)
         connection.execute("UPDATE lead_deliveries SET state = 'failed'")
         connection.execute(

@@ -22,7 +22,7 @@ def loaded(warehouse, tmp_path):
     ]
     take_in(warehouse, tmp_path, views)
     days = [WEEK + timedelta(days=number) for number in range(7)]
-    with warehouse.transaction() as connection:
+    with warehouse.writing("visitors") as connection:
         connection.execute("DELETE FROM event_days")
         connection.executemany(
             "INSERT INTO event_days (event_date, version, read_until, posthog_events, "

@@ -68,7 +68,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def imported(warehouse, weeks, *, is_replacing=False):
     """Import weeks."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("visitors") as connection:
         return import_weeks(connection, weeks, is_replacing=is_replacing, now=NOW)
 
 
@@ -86,7 +86,7 @@ def test_importing_again_changes_nothing(warehouse):
 
 def test_a_week_posthog_counted_is_replaced_only_on_request(warehouse):
     """Without --replace nothing of the file is imported, with it the number by hand stays."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("visitors") as connection:
         store_week(
             connection, W04, WeekCounts(7, 9, 0), None, source="posthog", run_id="run-1", now=NOW
         )

@@ -206,7 +206,7 @@ def test_merged_persons_change_past_weeks(settings, sandbox, warehouse):
 def test_a_week_counted_by_hand_is_never_overwritten(settings, sandbox, warehouse):
     """An imported week is skipped, also when PostHog counts it otherwise."""
     sandbox.control.insert(pageviews(LAST_WEEK, "a"))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("visitors") as connection:
         import_weeks(connection, {LAST_WEEK: WeekCounts(90, None, 9)}, is_replacing=False, now=NOW)
     report = synced(settings, warehouse)
     assert (report.updated, LAST_WEEK in report.skipped) == ((), True)

@@ -11,6 +11,7 @@ import pytest
 from leadpipe.errors import WarehouseError, WarehouseLocked, WarehouseTooNew
 from leadpipe.warehouse import Warehouse, commit_by_one_thread, transaction
 from leadpipe.warehouse.migrations import gather_migrations, migrate
+from leadpipe_tests.holding import file_of
 
 _HOLDER = """
 import duckdb, sys, time
@@ -30,7 +31,7 @@ def holder(warehouse):
 
     def hold(seconds: float) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", _HOLDER, str(warehouse.path), str(seconds)],
+            [sys.executable, "-c", _HOLDER, str(file_of(warehouse)), str(seconds)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -70,7 +71,7 @@ def test_an_error_inside_closes_the_file(warehouse):
     """Whatever happens inside the block, another process can open the file at once."""
     with pytest.raises(ZeroDivisionError), warehouse.connect():
         raise ZeroDivisionError
-    code = f"import duckdb; duckdb.connect({str(warehouse.path)!r}).close()"
+    code = f"import duckdb; duckdb.connect({str(file_of(warehouse))!r}).close()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -87,10 +88,11 @@ def test_a_transaction_is_all_or_nothing(warehouse):
         assert connection.execute("SELECT count(*) FROM sources").fetchall() == [(0,)]
 
 
+@pytest.mark.file_only("the threads of a lake are those of the process")
 def test_one_thread_commits_and_the_next_connection_has_all(warehouse):
     """Whoever opens the file next has as many threads as ever."""
     threads = "SELECT current_setting('threads')"
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         before = connection.execute(threads).fetchall()
         connection.execute("CREATE TABLE written AS SELECT 1 AS one")
         commit_by_one_thread(connection)
@@ -102,12 +104,9 @@ def test_one_thread_commits_and_the_next_connection_has_all(warehouse):
 
 def test_a_file_that_is_no_database_is_named(tmp_path):
     """Garbage in the file's place is an error that names it."""
-    path = tmp_path / "x.duckdb"
-    path.write_bytes(b"no database" * 1000)
-    with (
-        pytest.raises(WarehouseError, match=r"x\.duckdb"),
-        Warehouse(path, lock_timeout_seconds=0).connect(),
-    ):
+    warehouse = Warehouse(tmp_path / "x.duckdb", lock_timeout_seconds=0)
+    file_of(warehouse).write_bytes(b"no database" * 1000)
+    with pytest.raises(WarehouseError, match=r"x\.duckdb"), warehouse.connect():
         pass
 
 

@@ -21,6 +21,8 @@ _EVENTS = """
     FROM range($count) AS numbers(n)
 """
 
+pytestmark = pytest.mark.file_only("writes the file anew")
+
 
 def fill(warehouse, count=1_000):
     """Events of so many people."""
@@ -30,7 +32,7 @@ def fill(warehouse, count=1_000):
 
 def forget(warehouse, person):
     """Delete a person's events."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("DELETE FROM raw_events WHERE distinct_id = ?", [person])
         note_deletion(connection, now=NOW)
 

@@ -25,6 +25,8 @@ _SINCE = {
     "lead_deliveries": ("seeker_id",),
 }
 
+pytestmark = pytest.mark.file_only("opens files of older versions")
+
 
 @pytest.fixture
 def old(tmp_path: Path) -> tuple[Warehouse, dict[str, list[tuple[object, ...]]]]:

@@ -175,7 +175,7 @@ def test_a_scrape_never_waits_for_the_warehouse(start, tmp_path):
     """While a sync holds it, everything is there."""
     publish_some(tmp_path)
     client = start(lock_timeout_seconds=0)
-    with Warehouse(tmp_path / "data" / "leadpipe.duckdb").transaction():
+    with Warehouse(tmp_path / "data" / "leadpipe.duckdb").writing("door"):
         assert 'leadpipe_event_dates{verdict="proved"}' in scraped(client)
 
 

@@ -67,7 +67,7 @@ def add(
         last.date() if last else None,
         reason,
     )
-    with open_warehouse(settings).transaction() as connection:
+    with open_warehouse(settings).writing("participants") as connection:
         add_blocks(
             connection,
             [block],
@@ -95,7 +95,7 @@ def remove(*, msisdn: str, last: datetime | None, backdate: bool, author: str) -
     settings, now = load_settings(DrawsSettings), datetime.now(UTC)
     number = read_msisdn(msisdn, region=settings.phone_region)
     until = last.date() if last else day_in(settings.draw_timezone, now)
-    with open_warehouse(settings).transaction() as connection:
+    with open_warehouse(settings).writing("participants") as connection:
         end_block(
             connection,
             number,
@@ -156,7 +156,7 @@ def import_blocks(*, file: Path, backdate: bool, author: str) -> None:
     """
     settings, now = load_settings(DrawsSettings), datetime.now(UTC)
     blocks = read_blocks(file, region=settings.phone_region, default_from=_tomorrow(now, settings))
-    with open_warehouse(settings).transaction() as connection:
+    with open_warehouse(settings).writing("participants") as connection:
         added = add_blocks(
             connection,
             blocks,

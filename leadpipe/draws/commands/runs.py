@@ -20,7 +20,7 @@ from leadpipe.errors import ConfigurationError, UnknownDraw
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import load_settings
-from leadpipe.warehouse import Rows, rows_of, transaction
+from leadpipe.warehouse import Rows, owning, rows_of, transaction
 
 _DATE = click.argument("draw_date", metavar="DATE", type=click.DateTime(formats=["%Y-%m-%d"]))
 _PII = click.option("--show-pii", is_flag=True, help="Show MSISDNs in full.")
@@ -64,7 +64,7 @@ def freeze(
     """
     settings, day = load_settings(DrawsSettings), draw_date.date()
     tiers = load_prizes(_prizes_path(settings, prizes_file))
-    with open_warehouse(settings).connect() as connection:
+    with open_warehouse(settings).connect() as connection, owning(connection, "participants"):
         _build_if_missing(connection, settings, day)
         draw, _ = drawing.freeze(
             connection,
@@ -117,7 +117,7 @@ def run_draw(
       leadpipe draws run 2026-11-20 --prizes prizes.toml --redo "the prizes were wrong"
     """
     settings, day, now = load_settings(DrawsSettings), draw_date.date(), datetime.now(UTC)
-    with open_warehouse(settings).connect() as connection:
+    with open_warehouse(settings).connect() as connection, owning(connection, "participants"):
         draw, frozen = register.draw_of(connection, day), None
         if draw is None or reason:
             tiers = load_prizes(_prizes_path(settings, prizes_file))
@@ -179,7 +179,7 @@ def withdraw_draw(*, draw_date: datetime, reason: str) -> None:
     """
     settings = load_settings(DrawsSettings)
     with open_warehouse(settings).connect() as connection:
-        with transaction(connection):
+        with transaction(connection, "participants"):
             draw = register.withdraw(connection, draw_date.date(), reason)
         publish_tables(connection, settings.published_dir)
     console.print(f"{draw.draw_id} is withdrawn")

@@ -39,7 +39,6 @@ from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
 from leadpipe.events.source import SyncConfig
 from leadpipe.events.windows import start_of
-from leadpipe.living import is_living
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.posthog.download_files import fetch, span_of
 from leadpipe.posthog.downloads import Next, Wanted, cancel, create, look, newest, watch
@@ -137,7 +136,7 @@ def bring(
     now = clock()
 
     def is_alive(attempt: str) -> bool:
-        return attempt != run.attempt and is_living(config.landing, attempt)
+        return attempt != run.attempt and warehouse.is_alive(config.landing, attempt)
 
     _find_unanswered(posthog, warehouse, is_alive)
     with warehouse.connect() as connection:
@@ -172,7 +171,7 @@ def _find_unanswered(
         candidates = [one for one in listed if one not in known and intent.may_be(one)]
         found = _of_span(posthog, candidates, intent.span)
         known |= {found} if found else set()
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             asked.note_answer(connection, intent, found)
 
 
@@ -406,7 +405,7 @@ class _Bringing:
             self._pause(_LOOK_SECONDS)
 
     def _asked(self, wanted: Wanted, span: Span) -> Asked:
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             intent = asked.note_intent(
                 connection,
                 span,
@@ -423,7 +422,7 @@ class _Bringing:
         return Asked(export_id, span)
 
     def _note_answer(self, intent: asked.Intent, export_id: str | None) -> None:
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             asked.note_answer(connection, intent, export_id)
 
     def _fetch(self, export: Asked) -> None:
@@ -460,7 +459,7 @@ class _Bringing:
             )
 
     def _note_ended(self, export: Asked, state: asked.Ending, reason: str | None = None) -> None:
-        with self.opening, self.warehouse.transaction() as connection:
+        with self.opening, self.warehouse.writing("door") as connection:
             asked.note_ended(connection, export.export_id, state, now=self.clock(), reason=reason)
 
     def _put(self, arrival: _Arrival | _SpanOver) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -271,23 +272,9 @@ def merge_files(
     totals = [replace(file.counts, is_whole=False) for file, _ in files]
 
     def merge(batch: Sequence[_Piece]) -> None:
-        found = {number: totals[number] for number, _, _ in batch}
-        with _telling_a_full_disk(warehouse.path.parent), warehouse.transaction() as connection:
-            brought = _ingest(connection, batch, run_id=run_id, now=clock())
-            for number, _, is_last in batch:
-                file, note = files[number]
-                found[number] = _plus(found[number], brought[number], is_whole=is_last)
-                if is_last and file.misdated:
-                    left, reason = file.misdated
-                    keep_rejected(
-                        connection,
-                        f"SELECT '{reason}' AS reason, content FROM read_parquet({file_name(left)})",
-                        run_id=run_id,
-                        now=clock(),
-                    )
-                if note is not None:
-                    note(connection, found[number])
-            commit_by_one_thread(connection)
+        into = partial(_merge, batch=batch, files=files, before=totals, run_id=run_id, clock=clock)
+        with _telling_a_full_disk(warehouse.path.parent):
+            found = warehouse.write("door", into)
         for number, piece, _ in batch:
             totals[number] = found[number]
             if piece is not None and piece.places is None:
@@ -308,6 +295,35 @@ def merge_files(
 
 _Piece = tuple[int, Staged | None, bool]
 """Of which file, what, and whether it is the file's last one."""
+
+
+def _merge(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    batch: Sequence[_Piece],
+    files: Sequence[tuple[StagedFile, Note | None]],
+    before: Sequence[TakenIn],
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> dict[int, TakenIn]:
+    """Fold pieces of files in, and note the files that are whole; what each file has brought by then."""
+    found = {number: before[number] for number, _, _ in batch}
+    brought = _ingest(connection, batch, run_id=run_id, now=clock())
+    for number, _, is_last in batch:
+        file, note = files[number]
+        found[number] = _plus(found[number], brought[number], is_whole=is_last)
+        if is_last and file.misdated:
+            left, reason = file.misdated
+            keep_rejected(
+                connection,
+                f"SELECT '{reason}' AS reason, content FROM read_parquet({file_name(left)})",
+                run_id=run_id,
+                now=clock(),
+            )
+        if note is not None:
+            note(connection, found[number])
+    commit_by_one_thread(connection)
+    return found
 
 
 def _ingest(

@@ -183,7 +183,7 @@ def _take_persons(
     if posthog is not None:
         refuse_other_projects_persons(posthog, contents, name=name)
     try:
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             rows, days = take_persons(
                 connection, contents.relation, has_deleted="is_deleted" in contents.columns
             )
@@ -206,7 +206,7 @@ def _prove(
         theirs, ours = compare_days(posthog, warehouse, some, events=names, until=until)
         floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
         shown = {day: found for day, found in theirs.items() if not floor.freezes(day)}
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             states |= record_proof(
                 connection,
                 shown,

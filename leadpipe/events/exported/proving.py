@@ -84,7 +84,7 @@ def prove_exported_days(
                 ours |= stored_of_days(connection, others, events=names, until=until)
         floor, doubtful = retention.examine(posthog, warehouse, theirs, ours, now=now)
         shown = {day: found for day, found in theirs.items() if not floor.freezes(day)}
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             record_proof(
                 connection,
                 shown,
@@ -98,7 +98,7 @@ def prove_exported_days(
             note_compared(connection, group)
         equal += [day for day in shown if theirs[day] == ours[day]]
         differing += [day for day in shown if theirs[day] != ours[day]]
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         note_compared(connection, days)  # and those that cannot be: frozen, or not over yet
     return Proof(tuple(equal), tuple(differing))
 

@@ -243,7 +243,7 @@ class _Taker:
             or (before.e_tag, before.state) != (one[0].e_tag, one[1])
         ]
         if new or choice.removed:
-            with self.warehouse.transaction() as connection:
+            with self.warehouse.writing("door") as connection:
                 for stored, state, reason, model in new:
                     self._note(connection, stored, Outcome(stored.key, state, model, reason=reason))
                 register.note_removed(connection, choice.removed)
@@ -451,7 +451,7 @@ class _Taker:
 
     def _merge_persons(self, stored: StoredObject, contents: Contents) -> None:
         try:
-            with self.warehouse.transaction() as connection:
+            with self.warehouse.writing("door") as connection:
                 rows, days = take_persons(
                     connection, contents.relation, has_deleted="is_deleted" in contents.columns
                 )
@@ -463,7 +463,7 @@ class _Taker:
         self.outcomes.append(outcome)
 
     def _settle(self, stored: StoredObject, outcome: Outcome) -> None:
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             self._note(connection, stored, outcome)
         self.outcomes.append(outcome)
 

@@ -90,7 +90,7 @@ def retype_stale(warehouse: Warehouse, mapping: EventMapping) -> Retyped:
         stale = _stale_days(connection, mapping)
     total = Retyped()
     for batch in _batches(stale):
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             total += _retype(connection, mapping, batch)
     return total
 

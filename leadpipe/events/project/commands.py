@@ -253,7 +253,7 @@ def dismiss(*, names: tuple[str, ...], undo: bool, author: str) -> None:
                     f"No event named {name!r} was seen by a sync, which looks once a day; `leadpipe events` "
                     f"shows what comes{near(name, known)}"
                 )
-        with transaction(connection):
+        with transaction(connection, "door"):
             if undo:
                 unused.undo_dismissal(connection, names)
             else:
@@ -308,9 +308,9 @@ def _mapping_to_extend(settings: EventsSettings) -> EventMapping:
 
 def _in_use(settings: Settings) -> EventMapping:
     """The mapping that the warehouse types by; the built-in one where there is no warehouse yet."""
-    if not settings.warehouse_path.exists():
-        return built_in()
     warehouse = replace(open_warehouse(settings), lock_timeout_seconds=_LOCK_SECONDS)
+    if not warehouse.is_there:
+        return built_in()
     with warehouse.connect() as connection:
         return versions.current(connection) or built_in()
 

@@ -115,7 +115,7 @@ def _outcome(
     now: datetime,
 ) -> Outcome:
     staged = stage(pages, mapping, warehouse.path.with_suffix(""))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, mapping, now=now)
         begin_run(connection, _RUN, days=(), now=now)
         ingest(connection, staged, run_id=_RUN.run_id, now=now)

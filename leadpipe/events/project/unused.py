@@ -61,7 +61,7 @@ def _look(posthog: PostHog, warehouse: Warehouse, run_id: str, now: datetime) ->
         profile = ask_names(posthog, now=now, days=_DAYS)
     except PostHogError as error:
         _log.warning("Which events come could not be asked: %s", error)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         remember(connection, profile, now=now)
         ledger.count_calls(connection, run_id, posthog.stats.snapshot() - before)
 

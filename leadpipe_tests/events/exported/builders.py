@@ -90,7 +90,7 @@ def take(
     note: Note | None = None,
 ) -> TakenIn:
     """Take a file in, in a run that is begun if need be."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         begin_run(connection, Run(run_id, "manual"), days=[], now=NOW)
     return take_in(
         warehouse,

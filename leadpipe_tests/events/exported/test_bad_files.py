@@ -199,7 +199,7 @@ def test_a_file_size_limit_is_a_full_disk(warehouse, tmp_path):
     noise = random.Random(1)
     many = [event("recharge", _AT, note=noise.randbytes(500).hex()) for _ in range(400)]
     path = write_parquet(tmp_path / "x.parquet", many)
-    with warehouse.transaction():
+    with warehouse.writing("door"):
         pass  # the limit is not the warehouse's
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -203,7 +203,7 @@ def test_a_query_that_names_the_same_person_settles_it(warehouse, tmp_path):
 def test_an_old_file_does_not_bring_back_what_was_deleted(warehouse, tmp_path):
     """Only PostHog's own answer does."""
     path = write_parquet(tmp_path / "x.parquet", [event("recharge", _AT, uuid=_UUID.format(1))])
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute(
             "INSERT INTO gone_events VALUES (?, 'recharge', ?, 'run-0', ?)",
             [_UUID.format(1), TODAY, NOW],
@@ -218,7 +218,7 @@ def test_another_mapping_in_use_types_the_rows(warehouse, tmp_path):
     own = tmp_path / "events.toml"
     own.write_text('[events.recharge]\nmeaning = "view"\nlisting_id = ["plan"]\n')
     mapping = read_mapping(own)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, mapping, now=NOW)
     take(warehouse, write_parquet(tmp_path / "x.parquet", [event("recharge", _AT, plan="P")]))
     assert rows(warehouse, "SELECT meaning, listing_id FROM raw_events") == [("view", "P")]
@@ -232,7 +232,7 @@ def test_a_name_with_quotes_is_kept_as_it_was_sent(warehouse, tmp_path):
     own = tmp_path / "events.toml"
     own.write_text("""keep = ['a"b', 'c\\d']\n""")
     mapping = read_mapping(own)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, mapping, now=NOW)
     sent = r'{"c\\d": [1], "x": 2, "a\"b": "A", "listing_id": "L", "viewed_from": null}'
     path = write_parquet(tmp_path / "x.parquet", [event("property_view", _AT, properties=sent)])

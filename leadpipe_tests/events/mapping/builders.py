@@ -20,6 +20,6 @@ def mapping_of(folder: Path, text: str) -> EventMapping:
 def use(warehouse: Warehouse, text: str) -> EventMapping:
     """Let the warehouse type what comes by a mapping, whose file is beside it."""
     mapping = mapping_of(warehouse.path.parent, text)
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, mapping, now=NOW)
     return mapping

@@ -183,7 +183,7 @@ def test_days_that_retention_froze_stay_typed_as_they_are(sandbox, settings, war
 
 def rebuild_events(settings: Settings, warehouse: Warehouse) -> None:
     """The first part of a rebuild."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         rebuild(connection, settings, is_rescored=False)
 
 
@@ -210,7 +210,7 @@ def test_what_lacks_properties_stays_as_it_is_until_it_was_read(sandbox, setting
     sync(with_events(settings, SEEN.format("ref")), warehouse)
     changed = with_events(settings, SEEN.format("propertyRef"))
     config = sync_config(changed.of(EventsSettings))
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         adopt(connection, config.mapping, now=NOW)
     assert retype_stale(warehouse, config.mapping).changed == 0
     typed = "SELECT listing_id, rejected_reason FROM raw_events ORDER BY ALL"

@@ -77,7 +77,7 @@ def differences(walker: Walker, sandbox: SandboxProcess, folder: Path) -> list[s
     own = walker.settings.of(EventsSettings).events_path
     if own.exists():  # the marts are built by the mapping beside the warehouse
         (folder / own.name).write_text(own.read_text())
-    with truth.transaction() as connection:
+    with truth.writing("door") as connection:
         adopt(connection, walker.config.mapping, now=walker.now)
     take_in(truth, folder, events, now=walker.now)
     found = list(_events_that_differ(walker.warehouse, truth, walker.config.mapping))
@@ -155,7 +155,7 @@ def _stamp(truth: Warehouse, stored: Warehouse) -> None:
     with stored.connect() as connection:
         runs = connection.execute("SELECT * FROM runs").fetchall()
         brought = connection.execute("SELECT uuid, run_id FROM raw_events").fetchall()
-    with truth.transaction() as connection:
+    with truth.writing("door") as connection:
         connection.execute("DELETE FROM runs")
         places = ", ".join("?" * len(runs[0]))
         connection.executemany(f"INSERT INTO runs VALUES ({places})", runs)

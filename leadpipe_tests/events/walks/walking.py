@@ -34,6 +34,7 @@ from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse, transaction
+from leadpipe.warehouse.locks import Lock
 from leadpipe_tests.events.walks.making import FURTHER_NAME, MAPPINGS, Walk
 from leadpipe_tests.events.walks.steps import (
     Arrives,
@@ -99,7 +100,7 @@ class MortalWarehouse(Warehouse):
             yield connection
 
     @contextmanager
-    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writing(self, lock: Lock, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
         """Commits between two boundaries."""
         with self.connect() as connection, committed(connection, self.life):
             yield connection
@@ -169,7 +170,7 @@ class Walker:
         self.sync()
         self.take(TimePasses(_SETTLED / timedelta(hours=1)))
         self.audit()
-        with self.warehouse.transaction() as connection:
+        with self.warehouse.writing("door") as connection:
             differing = connection.execute(
                 "SELECT event_date FROM event_days WHERE differs_since IS NOT NULL"
             ).fetchall()

@@ -1,0 +1,1 @@
+"""Tests of a warehouse that is a lake, with all domains together."""

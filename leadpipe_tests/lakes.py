@@ -1,0 +1,64 @@
+"""Lakes that several machines share, for tests: each with a catalog of its own, migrated once for all.
+
+Belongs here: making one at little cost. Does not belong here: the servers it needs.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from leadpipe.places import Lake
+from leadpipe.warehouse import Warehouse
+from leadpipe_tests.postgres import Postgres
+
+Machine = Callable[[str], Warehouse]
+"""A shared warehouse as a machine of this name sees it: a data folder of its own."""
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The name of a database with a lake's catalog, and the folder of its data."""
+    folder = tmp_path_factory.mktemp("lake")
+    address = postgres.new_database()
+    name = address.rpartition("=")[2]
+    lake = Lake(f"postgres:{address}", f"{folder}/")
+    with Warehouse(folder / "own" / "leadpipe.duckdb", lake=lake).connect():
+        pass
+    return name, lake.data
+
+
+@pytest.fixture
+def lake(postgres: Postgres, migrated: tuple[str, str]) -> Lake:
+    """A lake with all tables and no rows; its files lie beside those of other tests."""
+    template, data = migrated
+    return Lake(f"postgres:{postgres.new_database(template=template)}", data)
+
+
+@pytest.fixture
+def machine(lake: Lake, tmp_path: Path) -> Machine:
+    """Gives the shared warehouse as it is seen from a machine."""
+
+    def see(name: str, *, lock_timeout_seconds: float = 30.0) -> Warehouse:
+        path = tmp_path / name / "data" / "leadpipe.duckdb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Warehouse(path, lock_timeout_seconds=lock_timeout_seconds, lake=lake)
+
+    return see
+
+
+@pytest.fixture
+def shared(machine: Machine) -> Warehouse:
+    """The shared warehouse as the first machine sees it; it waits for no lock."""
+    return replace(machine("one"), lock_timeout_seconds=0.2)
+
+
+def tell_all_to_let_go(address: str) -> None:
+    """End all other connections to a database, as its server does when it is stopped."""
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
