@@ -316,8 +316,11 @@ def by_one_thread(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def is_of_a_lake(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether it is one of several of an instance, which finds its tables by a search path."""
-    return bool(connection.execute("SELECT current_setting('search_path')").fetchall()[0][0])
+    """Whether its tables are a lake's."""
+    found = connection.execute(
+        "SELECT type FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()
+    return found == [("ducklake",)]
 
 
 @contextmanager
