@@ -1,5 +1,6 @@
 """Other processes that have the warehouse: whoever opens it waits for them."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,3 +40,10 @@ def another_process_in(place: Warehouse | Settings) -> Iterator[int]:
             yield process.pid
         finally:
             process.kill()
+
+
+def lose(warehouse: Warehouse) -> None:
+    """Remove a warehouse as a lost disk would: its file, or the catalog and files of a lake."""
+    file_of(warehouse).unlink()
+    if warehouse.lake is not None:
+        shutil.rmtree(warehouse.lake.data)

@@ -18,6 +18,7 @@ from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import back_up, restore
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import rows, settings_of, take_in
+from leadpipe_tests.holding import lose
 from leadpipe_tests.leads.builders import edits_of, publish, publish_leads
 
 _MINUTE = timedelta(minutes=1)
@@ -205,7 +206,7 @@ def test_edits_outlive_a_lost_warehouse(published, tmp_path):
     )
     fold(published, tmp_path)
     before = {row["lead_id"]: (row["status"], row["status_version"]) for row in leads_now(tmp_path)}
-    published.path.unlink()
+    lose(published)
     publish_leads(tmp_path)
     after = {row["lead_id"]: (row["status"], row["status_version"]) for row in leads_now(tmp_path)}
     assert after == before

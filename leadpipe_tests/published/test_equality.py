@@ -22,6 +22,7 @@ from leadpipe.rebuild import rebuild
 from leadpipe.warehouse import Published, Warehouse, differing, publish, transaction
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, load, rows, settings_of, take_in
+from leadpipe_tests.holding import lose
 
 RULES = ScoreRules("1", {"phone": 30})
 UUID = "00000000-0000-4000-8000-{:012d}"
@@ -103,7 +104,7 @@ def days_are_built_in_another_way(warehouse, folder):
 
 def the_warehouse_is_another(warehouse, folder):
     """Removed by hand and filled with other events, as many and as often."""
-    warehouse.path.unlink()
+    lose(warehouse)
     others = [view | {"distinct_id": "other", "person_id": "other"} for view in VIEWS]
     take_in(warehouse, folder, others)
 
