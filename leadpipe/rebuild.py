@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leadpipe.connections import open_warehouse
-from leadpipe.domains import HasRebuild, parts
+from leadpipe.domains import Folds, HasRebuild, parts
 from leadpipe.events import ledger
 from leadpipe.events.ledger import Run
 from leadpipe.posthog import CallCounts
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings
-from leadpipe.warehouse import transaction
+from leadpipe.warehouse import between_databases, transaction
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ def rebuild(settings: Settings, *, now: datetime, is_rescored: bool = False) -> 
     warehouse = open_warehouse(settings)
     rows: dict[str, int] = {}
     with warehouse.connect() as connection, transaction(connection):
+        for _, part in parts(HasRebuild):
+            if isinstance(part, Folds):
+                part.fold(connection, settings)
+        between_databases(connection)
         ledger.begin_run(connection, run, days=(), now=now)
         for _, part in parts(HasRebuild):
             rows |= part.rebuild(connection, settings, is_rescored=is_rescored)

@@ -192,9 +192,9 @@ def _add_batch(
         row = _row(lead, event_uuid, captured_at, number=len(first) + 1)
         first.setdefault(lead.key, row)
     _replace_broken(connection, first)
-    added = connection.execute(
+    connection.execute(
         f"""
-        INSERT INTO lead_deliveries BY NAME
+        CREATE OR REPLACE TEMP TABLE added AS
         WITH given AS (
             SELECT unnest(from_json($rows, '{_ROWS}'), recursive := true)
         ),
@@ -209,10 +209,11 @@ def _add_batch(
                $now AS taken_in_at, 0 AS attempts,
                CASE WHEN problem IS NULL THEN CAST($now AS TIMESTAMPTZ) END AS next_attempt_at
         FROM fresh
-        RETURNING id, idempotency_key, state
         """,
         {"rows": written(list(first.values())), "source": source, "now": now},
-    ).fetchall()
+    )
+    connection.execute("INSERT INTO lead_deliveries BY NAME FROM added")
+    added = connection.execute("SELECT id, idempotency_key, state FROM added").fetchall()
     invalid = [(id_, str(first[key]["problem"])) for id_, key, state in added if state == "failed"]
     for id_, problem in invalid:
         connection.execute(

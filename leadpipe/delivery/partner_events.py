@@ -162,20 +162,24 @@ def _is_later(event: PartnerEvent, status: str, known_at: datetime | None) -> bo
 
 def settle_partner_events(connection: duckdb.DuckDBPyConnection) -> int:
     """Apply kept notices whose leads have become known by the partner's id; how many leads moved."""
-    return len(
-        connection.execute(
-            """
-            UPDATE lead_deliveries SET partner_status = e.status, partner_status_at = e.occurred_at
-            FROM (
-                SELECT npa_lead_id, max(occurred_at) AS occurred_at,
-                       arg_max(status, epoch_us(occurred_at) * 4
-                               + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
-                           AS status
-                FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
-            ) e
-            WHERE e.npa_lead_id = lead_deliveries.npa_lead_id
-                AND coalesce(partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
-            RETURNING lead_deliveries.id
-            """
-        ).fetchall()
-    )
+    connection.execute("""
+        CREATE OR REPLACE TEMP TABLE known_by_now AS
+        SELECT d.id, e.status, e.occurred_at
+        FROM (
+            SELECT npa_lead_id, max(occurred_at) AS occurred_at,
+                   arg_max(status, epoch_us(occurred_at) * 4
+                           + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
+                       AS status
+            FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
+        ) e
+        JOIN lead_deliveries d USING (npa_lead_id)
+        WHERE coalesce(d.partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
+    """)
+    found = connection.execute("SELECT count(*) FROM known_by_now").fetchone()
+    if not found or not found[0]:
+        return 0
+    connection.execute("""
+        UPDATE lead_deliveries SET partner_status = k.status, partner_status_at = k.occurred_at
+        FROM known_by_now k WHERE k.id = lead_deliveries.id
+    """)
+    return int(found[0])

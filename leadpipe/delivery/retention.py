@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from leadpipe.events.wiping import note_deletion
+from leadpipe.warehouse import has_own_state
 
 
 def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: datetime) -> int:
@@ -30,5 +31,6 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
             connection.execute(
                 f"DELETE FROM {table} WHERE list_contains(CAST($ids AS BIGINT[]), id)", {"ids": old}
             )
-        note_deletion(connection, now=now)
+        if not has_own_state(connection):  # PostgreSQL wipes by itself what was deleted there
+            note_deletion(connection, now=now)
     return len(old)

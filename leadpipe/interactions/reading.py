@@ -121,7 +121,7 @@ def _from_warehouse(
     question: Question, warehouse: Warehouse, fresh_for: timedelta
 ) -> tuple[Reading | None, str | None]:
     """What the warehouse has, and why that is not enough, if so; no reading if it has nothing to ask."""
-    if not warehouse.path.exists():
+    if warehouse.lake is None and not warehouse.path.exists():
         return None, "there is none yet"
     today = question.now.astimezone(UTC).date()
     first_day = question.window_start.astimezone(UTC).date()

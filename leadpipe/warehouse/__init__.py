@@ -7,7 +7,9 @@ from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import (
     Warehouse,
+    between_databases,
     commit_by_one_thread,
+    has_own_state,
     lock_holder,
     memory,
     transaction,
@@ -33,9 +35,11 @@ __all__ = [
     "TableFiles",
     "Warehouse",
     "back_up",
+    "between_databases",
     "commit_by_one_thread",
     "differing",
     "files_of",
+    "has_own_state",
     "lock_holder",
     "measure_tables",
     "memory",

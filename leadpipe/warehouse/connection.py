@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +20,9 @@ from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.places import Lake
 from leadpipe.warehouse.lake import connected as lake_connected
-from leadpipe.warehouse.locks import Lock, holding
-from leadpipe.warehouse.migrations import migrate
+from leadpipe.warehouse.lake import preparing, state_of
+from leadpipe.warehouse.locks import ORDER, Lock, holding
+from leadpipe.warehouse.migrations import is_behind, migrate
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
 _FIRST_WAIT_SECONDS = 0.05
@@ -75,8 +76,19 @@ class Warehouse:
             span.note(leadpipe__wait_seconds=self.clock() - asked_at)
             connection.execute("SET TimeZone = 'UTC'")
             if not is_migrated:
-                migrate(connection, now=datetime.now(UTC))
+                self._migrate(connection)
             yield connection
+
+    def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Apply what is missing; where others may do so at the same moment, while nobody else writes."""
+        postgres = self.lake.postgres if self.lake is not None else None
+        if self.lake is None or postgres is None:
+            migrate(connection, now=datetime.now(UTC))
+            return
+        with preparing(self.lake) as is_mine:
+            if is_mine and is_behind(connection):
+                with holding(postgres, ORDER, timeout_seconds=self.lock_timeout_seconds):
+                    migrate(connection, now=datetime.now(UTC))
 
     def _open(self, opened: ExitStack) -> tuple[duckdb.DuckDBPyConnection, bool]:
         """A connection that `opened` closes, and whether all migrations are known to be applied.
@@ -144,9 +156,9 @@ class Warehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with lake_connected(lake, memory_limit=self.memory_limit, threads=self.threads) as (
             connection,
-            is_first,
+            is_prepared,
         ):
-            yield connection, not is_first
+            yield connection, is_prepared
 
     @contextmanager
     def writing(self, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -195,9 +207,26 @@ def transaction(
         if fence is not None:
             fence()
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # a commit that failed, or a server that is gone, has ended it
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def has_own_state(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether what people typed and what is under way is in a database of its own."""
+    return state_of(connection) is not None
+
+
+def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
+    """Commit, and begin anew, where the state is a database of its own: no transaction writes to both.
+
+    Elsewhere nothing happens, and all is one transaction. What was written before it has to be right without
+    what follows: the process may die in between.
+    """
+    if has_own_state(connection):
+        connection.execute("COMMIT")
+        connection.execute("BEGIN TRANSACTION")
 
 
 def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:
