@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from leadpipe.events.wiping import note_deletion
-from leadpipe.warehouse import has_own_state
+from leadpipe.warehouse import between_databases, has_own_state
 
 
 def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: datetime) -> int:
@@ -23,6 +23,12 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
         ).fetchall()
     ]
     if old:
+        if has_own_state(
+            connection
+        ):  # noted before and after: a kill in between leaves nothing unnoted
+            between_databases(connection)
+            note_deletion(connection, now=now)
+            between_databases(connection)
         connection.execute(
             "UPDATE lead_deliveries SET lead_data = '{}' WHERE list_contains(CAST($ids AS BIGINT[]), id)",
             {"ids": old},
@@ -31,6 +37,6 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
             connection.execute(
                 f"DELETE FROM {table} WHERE list_contains(CAST($ids AS BIGINT[]), id)", {"ids": old}
             )
-        if not has_own_state(connection):  # PostgreSQL wipes by itself what was deleted there
-            note_deletion(connection, now=now)
+        between_databases(connection)
+        note_deletion(connection, now=now)
     return len(old)

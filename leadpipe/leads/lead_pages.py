@@ -30,8 +30,8 @@ from leadpipe.leads.edits import (
     Change,
     EditsUnavailable,
     Kind,
-    LeadEdits,
     Outcome,
+    kept_edits,
 )
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.leads.views import LeadsView, read_view
@@ -73,7 +73,7 @@ class _Conflict:
 async def running(web: Web) -> AsyncIterator[None]:
     """Hold the book of leads while the application runs."""
     own = web.settings.of(LeadsSettings)
-    book = LeadBook(own.published_dir, LeadEdits(own.edits_path))
+    book = LeadBook(own.published_dir, kept_edits(own))
     web.hold(book)
     try:
         yield

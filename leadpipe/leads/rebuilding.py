@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import duckdb
 
-from leadpipe.leads.edits import LeadEdits
+from leadpipe.leads.edits import kept_edits
 from leadpipe.leads.folding import (
     erase_listed_notes,
     fold_edits,
@@ -22,10 +22,11 @@ from leadpipe.warehouse import has_own_state
 
 
 def fold(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Take in what people said that is not in the warehouse yet, and the rules of today."""
+    """Take in what people said that is not here yet, and the rules of today; erase what is to go."""
     own = settings.of(LeadsSettings)
-    fold_edits(connection, LeadEdits(own.edits_path))
+    fold_edits(connection, kept_edits(own))
     register_rules(connection, load_rules(own.scores_path))
+    erase_listed_notes(connection, now=datetime.now(UTC))
 
 
 def rebuild(
@@ -33,8 +34,8 @@ def rebuild(
 ) -> Mapping[str, int]:
     """Build all records again; runs that were built before keep their rules unless all are rescored.
 
-    What people said is kept. Notes that are to go with their person go here, or, where they are in another
-    database, with the next update of leads.
+    What people said is kept. Notes that are to go with their person go here; where they are in another
+    database, after it.
     """
     own = settings.of(LeadsSettings)
     rules = load_rules(own.scores_path)

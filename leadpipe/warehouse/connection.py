@@ -20,7 +20,7 @@ from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.places import Lake
 from leadpipe.warehouse.lake import connected as lake_connected
-from leadpipe.warehouse.lake import preparing, state_of
+from leadpipe.warehouse.lake import preparing, search_path, state_of
 from leadpipe.warehouse.locks import ORDER, Lock, holding
 from leadpipe.warehouse.migrations import is_behind, migrate
 
@@ -178,8 +178,8 @@ class Warehouse:
                 yield connection
             return
         with (
-            holding(postgres, locks, timeout_seconds=self.lock_timeout_seconds) as held,
             self.connect() as connection,
+            holding(postgres, locks, timeout_seconds=self.lock_timeout_seconds) as held,
             transaction(connection, fence=held.fence),
         ):
             yield connection
@@ -227,6 +227,15 @@ def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
     if has_own_state(connection):
         connection.execute("COMMIT")
         connection.execute("BEGIN TRANSACTION")
+
+
+def cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Another connection to the same tables, for the caller to close: DuckDB's own forgets where to look."""
+    other = connection.cursor()
+    if path := search_path(connection):
+        other.execute(f"SET search_path = '{path}'")
+    other.execute("SET TimeZone = 'UTC'")
+    return other
 
 
 def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:
