@@ -89,6 +89,21 @@ def connect(postgres: str, schema: str, tables: str) -> Session:
     return session
 
 
+def write_anew(postgres: str, tables: Sequence[str]) -> None:
+    """Write the files of tables anew, each by itself, so that no byte of what was deleted is left in them.
+
+    Raises:
+        ConfigurationError: PostgreSQL's driver is not installed.
+        psycopg.Error: it cannot be reached, or somebody kept a table.
+    """
+    with driver().connect(
+        postgres, autocommit=True, application_name="leadpipe", connect_timeout=_CONNECT_SECONDS
+    ) as connection:
+        connection.execute(f"SET lock_timeout = {_STATEMENT_MILLISECONDS}")
+        for table in tables:
+            connection.execute(f"VACUUM FULL {table}")
+
+
 def driver() -> ModuleType:
     """PostgreSQL's driver, which only a shared lake needs.
 
@@ -105,7 +120,8 @@ def driver() -> ModuleType:
 
 
 def _is_missing(session: Session, schema: str) -> bool:
-    return session.execute("SELECT to_regnamespace(?)", [schema]).fetchone() == (None,)
+    # Not by to_regnamespace, whose cache does not see what others did while we waited for a lock.
+    return not session.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", [schema]).fetchall()
 
 
 def _translated(statement: str) -> str:

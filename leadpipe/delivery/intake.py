@@ -20,7 +20,7 @@ from leadpipe.delivery.lead import (
 )
 from leadpipe.delivery.outbox import BROKEN_BY_DATA
 from leadpipe.delivery.reading import Unreadable, UnreadableJson, decoded, written
-from leadpipe.warehouse import read_sql
+from leadpipe.warehouse import another_cursor, read_sql
 
 _BATCH = 10_000
 _ROWS = (
@@ -194,7 +194,7 @@ def _add_batch(
     _replace_broken(connection, first)
     connection.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE added AS
+        CREATE OR REPLACE TEMP TABLE added_leads AS
         WITH given AS (
             SELECT unnest(from_json($rows, '{_ROWS}'), recursive := true)
         ),
@@ -212,8 +212,9 @@ def _add_batch(
         """,
         {"rows": written(list(first.values())), "source": source, "now": now},
     )
-    connection.execute("INSERT INTO lead_deliveries BY NAME FROM added")
-    added = connection.execute("SELECT id, idempotency_key, state FROM added").fetchall()
+    connection.execute("INSERT INTO lead_deliveries BY NAME SELECT * FROM added_leads")
+    added = connection.execute("SELECT id, idempotency_key, state FROM added_leads").fetchall()
+    connection.execute("DROP TABLE added_leads")
     invalid = [(id_, str(first[key]["problem"])) for id_, key, state in added if state == "failed"]
     for id_, problem in invalid:
         connection.execute(
@@ -253,8 +254,7 @@ def _replace_broken(
 
     Asked by a cursor of its own: a statement that fails ends the transaction it is in.
     """
-    cursor = connection.cursor()
-    try:
+    with another_cursor(connection) as cursor:
         for key, reason in _broken(cursor, list(rows), rows):
             row = rows[key]
             stand_in = unreadable_lead(str(row["lead_data"]), reason, fallback_id=key)
@@ -264,8 +264,6 @@ def _replace_broken(
                 "lead_data": stand_in.data_json,
                 "problem": stand_in.problem,
             }
-    finally:
-        cursor.close()
 
 
 def _broken(

@@ -162,24 +162,32 @@ def _is_later(event: PartnerEvent, status: str, known_at: datetime | None) -> bo
 
 def settle_partner_events(connection: duckdb.DuckDBPyConnection) -> int:
     """Apply kept notices whose leads have become known by the partner's id; how many leads moved."""
-    connection.execute("""
-        CREATE OR REPLACE TEMP TABLE known_by_now AS
-        SELECT d.id, e.status, e.occurred_at
-        FROM (
+    known = connection.execute("""
+        SELECT id, e.status, e.occurred_at
+        FROM lead_deliveries
+        JOIN (
             SELECT npa_lead_id, max(occurred_at) AS occurred_at,
                    arg_max(status, epoch_us(occurred_at) * 4
                            + CASE status WHEN 'submitted' THEN 0 WHEN 'contacted' THEN 1 ELSE 2 END)
                        AS status
             FROM partner_events WHERE id IS NULL AND npa_lead_id IS NOT NULL GROUP BY npa_lead_id
-        ) e
-        JOIN lead_deliveries d USING (npa_lead_id)
-        WHERE coalesce(d.partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
-    """)
-    found = connection.execute("SELECT count(*) FROM known_by_now").fetchone()
-    if not found or not found[0]:
-        return 0
-    connection.execute("""
-        UPDATE lead_deliveries SET partner_status = k.status, partner_status_at = k.occurred_at
-        FROM known_by_now k WHERE k.id = lead_deliveries.id
-    """)
-    return int(found[0])
+        ) e USING (npa_lead_id)
+        WHERE coalesce(partner_status, 'submitted') = 'submitted' AND e.status <> 'submitted'
+    """).fetchall()
+    if known:
+        connection.execute(
+            """
+            UPDATE lead_deliveries SET partner_status = e.status, partner_status_at = e.occurred_at
+            FROM (
+                SELECT unnest($ids::BIGINT[]) AS id, unnest($statuses::VARCHAR[]) AS status,
+                       unnest($moments::TIMESTAMPTZ[]) AS occurred_at
+            ) e
+            WHERE e.id = lead_deliveries.id
+            """,
+            {
+                "ids": [id_ for id_, _, _ in known],
+                "statuses": [status for _, status, _ in known],
+                "moments": [occurred_at for _, _, occurred_at in known],
+            },
+        )
+    return len(known)

@@ -350,38 +350,38 @@ def resubmit(connection: duckdb.DuckDBPyConnection, ids: list[int], *, now: date
     """
     if not ids:
         return 0
-    moved = connection.execute(
-        """
-        SELECT id FROM lead_deliveries
-        WHERE list_contains(CAST($ids AS BIGINT[]), id) AND state = 'succeeded'
-        """,
-        {"ids": ids},
-    ).fetchall()
-    ids = [id_ for (id_,) in moved]
+    moved = [
+        id_
+        for (id_,) in connection.execute(
+            "SELECT id FROM lead_deliveries "
+            "WHERE list_contains(CAST($ids AS BIGINT[]), id) AND state = 'succeeded'",
+            {"ids": ids},
+        ).fetchall()
+    ]
     connection.execute(
         """
         INSERT INTO delivery_attempts
         SELECT id, attempts, 'missing', NULL, 'not in the partner''s list: sent again', $now
         FROM lead_deliveries WHERE list_contains(CAST($ids AS BIGINT[]), id)
         """,
-        {"ids": ids, "now": now},
+        {"ids": moved, "now": now},
     )
     connection.execute(
         """
         UPDATE lead_deliveries SET state = 'retrying', next_attempt_at = $now, finished_at = NULL
         WHERE list_contains(CAST($ids AS BIGINT[]), id)
         """,
-        {"ids": ids, "now": now},
+        {"ids": moved, "now": now},
     )
-    outbox.take_back(connection, ids, now=now)
+    outbox.take_back(connection, moved, now=now)
     connection.execute(
         """
         UPDATE reconciliations SET resubmitted = $count
         WHERE made_at = (SELECT max(made_at) FROM reconciliations)
         """,
-        {"count": len(ids)},
+        {"count": len(moved)},
     )
-    return len(ids)
+    return len(moved)
 
 
 def period_there(since: datetime, until: datetime) -> tuple[datetime, datetime]:

@@ -3,7 +3,6 @@
 import hashlib
 from binascii import unhexlify
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from leadpipe.draws.hashing import leaf_of, salt_of, salt_prefix
 from leadpipe.draws.tree import ROW, SumTree, build_tree, sorted_rows
 from leadpipe.errors import UnknownDraw
-from leadpipe.warehouse import cursor, read_sql
+from leadpipe.warehouse import another_cursor, read_sql
 
 _READ_AT_ONCE = 122_880  # a row group of DuckDB
 _READERS = 2
@@ -58,8 +57,8 @@ def read_list(connection: duckdb.DuckDBPyConnection, draw_date: date, list_key: 
     def read(start: int) -> tuple[NDArray[np.void], NDArray[np.uint64]]:
         end = start + _READ_AT_ONCE - 1
         bound = {"draw_date": draw_date, "salt": salt_prefix(list_key), "first": start, "last": end}
-        with closing(cursor(connection)) as own:
-            part: dict[str, Any] = own.execute(sql, bound).fetchnumpy()
+        with another_cursor(connection) as cursor:
+            part: dict[str, Any] = cursor.execute(sql, bound).fetchnumpy()
         return np.frombuffer(unhexlify(part["rows"][0]), ROW), part["msisdns"][0]
 
     rows, msisdns, read_so_far = np.empty(count, ROW), np.empty(count, np.uint64), 0

@@ -109,7 +109,7 @@ def read_events(
             return reading
         if source == "warehouse":
             raise ConfigurationError(
-                f"The warehouse {warehouse.path} cannot serve: {stale}. Run `leadpipe sync`, or use "
+                f"The warehouse {warehouse} cannot serve: {stale}. Run `leadpipe sync`, or use "
                 "--source posthog."
             )
         note = f"asked PostHog, not the warehouse: {stale}"
@@ -121,7 +121,7 @@ def _from_warehouse(
     question: Question, warehouse: Warehouse, fresh_for: timedelta
 ) -> tuple[Reading | None, str | None]:
     """What the warehouse has, and why that is not enough, if so; no reading if it has nothing to ask."""
-    if warehouse.lake is None and not warehouse.path.exists():
+    if not warehouse.is_there:
         return None, "there is none yet"
     today = question.now.astimezone(UTC).date()
     first_day = question.window_start.astimezone(UTC).date()

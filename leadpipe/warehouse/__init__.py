@@ -7,9 +7,9 @@ from leadpipe.warehouse.backup import BackupReport, back_up, restore
 from leadpipe.warehouse.comparison import differing
 from leadpipe.warehouse.connection import (
     Warehouse,
+    another_cursor,
     between_databases,
     commit_by_one_thread,
-    cursor,
     has_own_state,
     lock_holder,
     memory,
@@ -35,10 +35,10 @@ __all__ = [
     "Rows",
     "TableFiles",
     "Warehouse",
+    "another_cursor",
     "back_up",
     "between_databases",
     "commit_by_one_thread",
-    "cursor",
     "differing",
     "files_of",
     "has_own_state",

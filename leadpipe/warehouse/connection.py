@@ -20,7 +20,7 @@ from leadpipe import tracing
 from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.places import Lake
 from leadpipe.warehouse.lake import connected as lake_connected
-from leadpipe.warehouse.lake import preparing, search_path, state_of
+from leadpipe.warehouse.lake import preparing, state_of
 from leadpipe.warehouse.locks import ORDER, Lock, holding
 from leadpipe.warehouse.migrations import is_behind, migrate
 
@@ -130,6 +130,13 @@ class Warehouse:
     def __str__(self) -> str:
         return str(self.path if self.lake is None else self.lake)
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it was made; of one in PostgreSQL only its server knows, so that counts as there."""
+        if self.lake is None:
+            return self.path.exists()
+        return self.lake.is_shared or Path(self.lake.catalog).exists()
+
     def _open_file(self) -> duckdb.DuckDBPyConnection:
         if "?" in str(self.path.resolve()):  # DuckDB would write its log beside another folder
             raise ConfigurationError(
@@ -229,13 +236,20 @@ def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN TRANSACTION")
 
 
-def cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Another connection to the same tables, for the caller to close: DuckDB's own forgets where to look."""
-    other = connection.cursor()
-    if path := search_path(connection):
-        other.execute(f"SET search_path = '{path}'")
-    other.execute("SET TimeZone = 'UTC'")
-    return other
+@contextmanager
+def another_cursor(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection beside another one, which finds the same tables; for a thread, or what may fail.
+
+    What the other has not committed, and its temporary tables, are not in it.
+    """
+    path, zone = connection.execute(
+        "SELECT current_setting('search_path'), current_setting('TimeZone')"
+    ).fetchall()[0]
+    with connection.cursor() as cursor:  # inherits neither
+        cursor.execute(f"SET search_path = '{path}'; SET TimeZone = '{zone}'")
+        yield cursor
 
 
 def commit_by_one_thread(connection: duckdb.DuckDBPyConnection) -> None:

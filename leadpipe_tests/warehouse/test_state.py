@@ -31,6 +31,7 @@ from leadpipe.draws.drawing import freeze, run
 from leadpipe.draws.register import withdraw
 from leadpipe.events.project.unused import dismiss, undo_dismissal
 from leadpipe.events.versions import mark_changed
+from leadpipe.events.wiping import wipe
 from leadpipe.interactions.history import enter_records
 from leadpipe.leads import folding
 from leadpipe.leads.edits import Change, LeadEdits
@@ -282,8 +283,9 @@ def test_readers_see_no_difference(file, shared, same_chance):
             publish_tables(connection, folder, now=NOW)
         with memory() as connection:
             content = {}
-            for table in tables_in(folder / "current"):
-                view_table(connection, folder / "current", table)
+            publication = (folder / "current").resolve()
+            for table in tables_in(publication):
+                view_table(connection, publication, table)
                 types = described(connection, table)
                 found_rows = connection.execute(f"FROM {table} ORDER BY ALL").fetchall()
                 content[table] = (types, [] if table == "runs" else found_rows)
@@ -484,6 +486,38 @@ def test_a_text_with_a_nul_is_kept(shared):
     """PostgreSQL has no NUL in a text: the mark of what cannot be read stands there."""
     in_transaction(shared, lambda c: dismiss(c, ["a\0b"], author="ada", now=NOW))
     assert rows(shared, "SELECT event FROM dismissed_events") == [("a\ufffdb",)]
+
+
+@pytest.mark.shared_lake
+def test_what_was_deleted_leaves_no_byte_in_the_state(shared):
+    """Data of leads that are too old is gone from PostgreSQL's files with the next audit's wiping."""
+    seen = NOW - timedelta(days=40)
+    in_transaction(
+        shared,
+        lambda c: take_in_leads(c, [lead(1)], source="file", region="US", now=seen),
+        lambda c: outbox.claim(c, Choice(seen), limit=1, now=seen),
+        lambda c: outbox.record(c, [Outcome(1, "succeeded", "accepted", seen)]),
+    )
+    assert {table for table in gather_state() if b"jane1@" in bytes_of(shared, table)} == {
+        "lead_deliveries",
+        "succeeded_leads",
+    }
+    in_transaction(shared, lambda c: forget_old(c, days=30, now=NOW))
+    assert rows(shared, "FROM deletions_to_wipe") == [(NOW,)]
+    wipe(shared)
+    assert not any(b"jane1@" in bytes_of(shared, table) for table in gather_state())
+    assert rows(shared, "SELECT id, lead_data FROM lead_deliveries") == [(1, "{}")]
+
+
+def bytes_of(shared: Warehouse, table: str) -> bytes:
+    """The file that PostgreSQL keeps a table of the state in."""
+    assert shared.lake is not None
+    with psycopg.connect(str(shared.lake.state), autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        [(content,)] = connection.execute(
+            "SELECT pg_read_binary_file(pg_relation_filepath(%s))", [table]
+        ).fetchall()
+    return bytes(content)
 
 
 @pytest.mark.shared_lake
