@@ -23,9 +23,8 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
         ).fetchall()
     ]
     if old:
-        if has_own_state(
-            connection
-        ):  # noted before and after: a kill in between leaves nothing unnoted
+        if has_own_state(connection):
+            # Noted before and after: a kill in between leaves nothing unnoted.
             between_databases(connection)
             note_deletion(connection, now=now)
             between_databases(connection)

@@ -22,7 +22,7 @@ def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> No
 def wipe(warehouse: Warehouse) -> bool:
     """Write the file anew if something was deleted since it last was; whether it had to be.
 
-    Of a lake the note stays: what is in its files goes with their maintenance. Its state is written anew here.
+    Of a lake the note stays: its files go with their maintenance. Its state is written anew here.
 
     Raises:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.

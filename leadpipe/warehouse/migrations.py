@@ -7,6 +7,7 @@ proved by an asset check. Tables of a domain's STATE are small: where they are i
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import duckdb
 
@@ -90,7 +91,7 @@ def is_behind(connection: duckdb.DuckDBPyConnection) -> bool:
     return (
         is_state_behind
         or _lacks(connection, _lake_side(migrations), migrations)
-        or bool(_keys_missing(connection, state))
+        or bool(_json_columns(connection, state) or _keys_missing(connection, state))
     )
 
 
@@ -199,29 +200,41 @@ def _state_side(migrations: Mapping[str, Migration]) -> dict[str, Function]:
 
 def _fit_postgres(connection: duckdb.DuckDBPyConnection, state: str) -> None:
     """Make JSON a text, since PostgreSQL's takes no text of DuckDB's, and see that the keys are there."""
-    texts = connection.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ? "
-        "AND schema_name = 'public' AND data_type = 'JSON'",
-        [state],
-    ).fetchall()
-    for table, column in texts:
+    for table, column in _json_columns(connection, state):
         _in_postgres(connection, state, f"ALTER TABLE {table} ALTER COLUMN {column} TYPE text")
-    if texts:
-        connection.execute("CALL pg_clear_cache()")
     for table, key in _keys_missing(connection, state).items():
         columns = ", ".join(key)
         _in_postgres(connection, state, f"CREATE UNIQUE INDEX {table}_key ON {table} ({columns})")
+    connection.execute("CALL pg_clear_cache()")
+
+
+def _json_columns(connection: duckdb.DuckDBPyConnection, state: str) -> list[tuple[str, str]]:
+    """Table and column of what is JSON there; DuckDB's own list of columns says VARCHAR of some."""
+    return _of_postgres(
+        connection,
+        state,
+        "SELECT table_name::text, column_name::text FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND data_type IN ('json', 'jsonb')",
+    )
 
 
 def _keys_missing(connection: duckdb.DuckDBPyConnection, state: str) -> dict[str, Sequence[str]]:
-    query = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
-    found = connection.execute(
-        f"SELECT indexname FROM postgres_query({quoted(state)}, {quoted(query)})"
-    ).fetchall()
+    found = _of_postgres(
+        connection,
+        state,
+        "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'public'",
+    )
     there = {name for (name,) in found}
     return {
         table: key for table, key in gather_state().items() if key and f"{table}_key" not in there
     }
+
+
+def _of_postgres(
+    connection: duckdb.DuckDBPyConnection, state: str, query: str
+) -> list[tuple[Any, ...]]:
+    found = connection.execute(f"FROM postgres_query({quoted(state)}, {quoted(query)})")
+    return found.fetchall()
 
 
 def _in_postgres(connection: duckdb.DuckDBPyConnection, state: str, statement: str) -> None:

@@ -143,13 +143,13 @@ def walk_events(warehouse: Warehouse) -> None:
 
 def walk_delivery(warehouse: Warehouse) -> None:
     """Leads in every state, by every statement that changes one."""
-    again = NOW + 5 * _MINUTE
+    seen, again = NOW - timedelta(days=40), NOW + 5 * _MINUTE
     outcomes = [
         Outcome(1, "succeeded", "accepted", NOW, status=201, npa_lead_id="n1", response='{"a": 1}'),
         Outcome(2, "failed", "refused", NOW, "no such zip", 422),
         Outcome(3, "retrying", "busy", NOW, "busy", 503, next_attempt_at=again),
         Outcome(4, "unknown", "unknown", NOW, "cut off", next_attempt_at=again),
-        Outcome(5, "succeeded", "accepted", NOW - timedelta(days=40), npa_lead_id="n5"),
+        Outcome(5, "succeeded", "accepted", NOW, npa_lead_id="n5"),
     ]
     notice = read_partner_event(
         b'{"lead_id": "n1", "status": "sold", "occurred_at": "2026-11-21T13:00:00Z"}',
@@ -166,6 +166,9 @@ def walk_delivery(warehouse: Warehouse) -> None:
         lambda c: take_in_events(c, region="US", now=NOW),
         lambda c: take_in_leads(c, handed, source="file", region="US", now=NOW),
         lambda c: take_in_leads(c, handed, source="file", region="US", now=NOW),
+        lambda c: take_in_leads(c, [lead(99)], source="file", region="US", now=seen),
+        lambda c: outbox.claim(c, Choice(seen), limit=1, now=seen),
+        lambda c: outbox.record(c, [Outcome(10, "succeeded", "accepted", seen)]),
         lambda c: outbox.claim(c, Choice(NOW), limit=6, now=NOW),
         lambda c: outbox.record(c, outcomes),
         lambda c: outbox.release(c, [6], now=NOW, until=again),
@@ -263,6 +266,7 @@ def test_a_shared_lake_has_the_rows_of_a_file(file, shared, same_chance):
     for one in (in_file, in_lake):
         one["runs"] = [row[0] for row in one["runs"]]  # they name host and process
     assert in_lake == in_file
+    assert [row[5] for row in in_file["lead_deliveries"] if row[0] == 10] == ["{}"]
     empty = {table for table in gather_state() if not in_file[table]}
     assert empty == {"source_moves"}
     for table in gather_state():
@@ -302,6 +306,10 @@ def test_each_table_is_on_its_side(shared):
             "SELECT database_name, table_name FROM duckdb_tables() "
             "WHERE schema_name IN ('main', 'public') AND database_name LIKE 'lake%'"
         ).fetchall()
+        types = connection.execute(
+            "SELECT DISTINCT data_type FROM duckdb_columns() WHERE database_name LIKE '%_state' "
+            "AND schema_name = 'public'"
+        ).fetchall()
         assert not is_behind(connection)
         assert migrate(connection, now=NOW) == 0
         recorded = {
@@ -324,7 +332,14 @@ def test_each_table_is_on_its_side(shared):
         "events/create_tables",
         "events/tell_unused_events",
     }
+    assert {kind for (kind,) in types} <= {
+        *("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "DATE", "UUID"),
+        "TIMESTAMP WITH TIME ZONE",
+    }
     with psycopg.connect(str(shared.lake.state)) as postgres:
+        assert not postgres.execute(
+            "SELECT table_name FROM information_schema.columns WHERE data_type LIKE 'json%'"
+        ).fetchall()
         keys = {name for (name,) in postgres.execute("SELECT indexname FROM pg_indexes").fetchall()}
     assert {f"{table}_key" for table, key in gather_state().items() if key} <= keys
 
