@@ -41,6 +41,7 @@ from leadpipe.places import Lake
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse, between_databases, memory, tables_in, view_table
+from leadpipe.warehouse.lake import search_path
 from leadpipe.warehouse.migrations import gather_migrations, gather_state, is_behind, migrate
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.delivery.builders import lead
@@ -302,29 +303,31 @@ def test_readers_see_no_difference(file, shared, same_chance):
 def test_each_table_is_on_its_side(shared):
     """State is in PostgreSQL with its keys, everything else in the lake; each side has its migrations."""
     with shared.connect() as connection:
+        lake_name, state_name = [
+            place.partition(".")[0] for place in search_path(connection).split(",")
+        ]
         found = connection.execute(
-            "SELECT database_name, table_name FROM duckdb_tables() "
-            "WHERE schema_name IN ('main', 'public') AND database_name LIKE 'lake%'"
+            "SELECT database_name, table_name FROM duckdb_tables() WHERE schema_name IN ('main', 'public')"
         ).fetchall()
         types = connection.execute(
-            "SELECT DISTINCT data_type FROM duckdb_columns() WHERE database_name LIKE '%_state' "
-            "AND schema_name = 'public'"
+            "SELECT DISTINCT data_type FROM duckdb_columns() WHERE database_name = ? "
+            "AND schema_name = 'public'",
+            [state_name],
         ).fetchall()
         assert not is_behind(connection)
         assert migrate(connection, now=NOW) == 0
-        recorded = {
-            side: {
+        in_lake, in_state = (
+            {
                 name
                 for (name,) in connection.execute(f"SELECT name FROM {side}.migrations").fetchall()
             }
-            for side in sorted({side for side, table in found if table == "migrations"})
-        }
-    state = {table for side, table in found if side.endswith("_state")}
-    lake = {table for side, table in found if not side.endswith("_state")}
+            for side in (lake_name, state_name)
+        )
+    state = {table for side, table in found if side == state_name}
+    lake = {table for side, table in found if side == lake_name}
     tables = {table for _, part in parts(HasTables) for table in part.TABLES}
     assert state == {*gather_state()} | {"migrations"}
     assert lake == tables - {*gather_state()} | {"migrations"}
-    in_lake, in_state = recorded.values()
     assert in_lake | in_state == {*gather_migrations()}
     assert in_lake & in_state == {
         "leads/create_tables",
