@@ -27,7 +27,7 @@ def in_postgres(tmp_path, postgres):
     return LeadEdits(tmp_path / "data" / "lead_edits.sqlite", postgres.new_database())
 
 
-@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.shared_lake)])
+@pytest.fixture(params=["file", "postgres"])
 def edits(request):
     """No edits, wherever they are kept."""
     return request.getfixturevalue(f"in_{request.param}")
@@ -257,7 +257,6 @@ def test_erased_is_in_no_byte(edits):
     assert any(b"lead-1" in content for content in kept)
 
 
-@pytest.mark.shared_lake
 def test_what_a_machine_had_in_its_file_is_brought_along(in_file, in_postgres):
     """The first look takes over every edit of the file, each once, in their order; the file is set aside."""
     in_file.change([status("a", "contacted", NEVER), note("n", "hi")], author="ada", now=NOW)
@@ -271,14 +270,12 @@ def test_what_a_machine_had_in_its_file_is_brought_along(in_file, in_postgres):
     assert [edit.edit_id for edit in in_postgres.edits()] == ["a", "n", "n-undone", "b"]
 
 
-@pytest.mark.shared_lake
 def test_a_text_with_a_nul_is_kept_in_postgres(in_postgres):
     """PostgreSQL has no NUL in a text: the mark of what cannot be read stands there."""
     in_postgres.change([note("n", "a\0b")], author="ada", now=NOW)
     assert [edit.value for edit in in_postgres.edits()] == ["a\ufffdb"]
 
 
-@pytest.mark.shared_lake
 def test_a_database_that_is_gone_is_named(tmp_path, postgres):
     """The error says that it is PostgreSQL, and that nothing was changed."""
     edits = LeadEdits(tmp_path / "edits.sqlite", postgres.address("nowhere"))

@@ -251,7 +251,6 @@ def described(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[s
     return [(name, kind) for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()]
 
 
-@pytest.mark.shared_lake
 def test_a_shared_lake_has_the_rows_of_a_file(file, shared, same_chance):
     """The same walk: each table has the same rows, and the same types but that JSON is a text."""
     found = []
@@ -276,7 +275,6 @@ def test_a_shared_lake_has_the_rows_of_a_file(file, shared, same_chance):
         ], table
 
 
-@pytest.mark.shared_lake
 def test_readers_see_no_difference(file, shared, same_chance):
     """Published from a file or a shared lake, each table has the same columns, types and rows."""
     found = []
@@ -299,7 +297,6 @@ def test_readers_see_no_difference(file, shared, same_chance):
     assert {"lead_deliveries", "draw_winners", "lead_edits", "interaction_syncs"} <= {*found[0]}
 
 
-@pytest.mark.shared_lake
 def test_each_table_is_on_its_side(shared):
     """State is in PostgreSQL with its keys, everything else in the lake; each side has its migrations."""
     with shared.connect() as connection:
@@ -347,7 +344,6 @@ def test_each_table_is_on_its_side(shared):
     assert {f"{table}_key" for table, key in gather_state().items() if key} <= keys
 
 
-@pytest.mark.shared_lake
 def test_no_transaction_writes_to_both(shared):
     """DuckDB refuses it, so whoever has to writes the state first and commits in between."""
     with shared.connect() as connection:
@@ -399,7 +395,6 @@ def erase_ama(warehouse: Warehouse) -> None:
     in_transaction(warehouse, follow)
 
 
-@pytest.mark.shared_lake
 @pytest.mark.parametrize("commits", [1, 2, 3])
 def test_an_update_that_was_killed_between_two_databases_is_gone_on_with(
     shared, file, monkeypatch, same_chance, commits
@@ -443,7 +438,6 @@ def edited_leads_of(warehouse: Warehouse) -> list[str]:
         return edited_leads(connection)
 
 
-@pytest.mark.shared_lake
 def test_a_rebuild_of_a_shared_lake_changes_nothing(shared, same_chance):
     """Everything that a rebuild builds again is as it was; what people said since comes in."""
     from leadpipe.rebuild import rebuild  # noqa: PLC0415 - it loads every domain
@@ -468,7 +462,6 @@ def settings_of_shared(shared: Warehouse) -> Settings:
     )
 
 
-@pytest.mark.shared_lake
 def test_two_who_change_a_row_get_an_error_not_a_lost_update(shared):
     """The second to change a lead, or to give out a number, learns of it; the first one's word stands."""
     in_transaction(
@@ -499,14 +492,12 @@ def test_two_who_change_a_row_get_an_error_not_a_lost_update(shared):
     ]
 
 
-@pytest.mark.shared_lake
 def test_a_text_with_a_nul_is_kept(shared):
     """PostgreSQL has no NUL in a text: the mark of what cannot be read stands there."""
     in_transaction(shared, lambda c: dismiss(c, ["a\0b"], author="ada", now=NOW))
     assert rows(shared, "SELECT event FROM dismissed_events") == [("a\ufffdb",)]
 
 
-@pytest.mark.shared_lake
 def test_what_was_deleted_leaves_no_byte_in_the_state(shared):
     """Data of leads that are too old is gone from PostgreSQL's files with the next audit's wiping."""
     seen = NOW - timedelta(days=40)
@@ -538,7 +529,6 @@ def bytes_of(shared: Warehouse, table: str) -> bytes:
     return bytes(content)
 
 
-@pytest.mark.shared_lake
 def test_a_lake_whose_state_cannot_be_reached_is_not_half_open(shared, postgres, tmp_path):
     """The error names the lake; once the state is there, the same process opens it."""
     missing = Lake(
