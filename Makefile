@@ -21,7 +21,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-lake test-calendar test-orders test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
+.PHONY: help setup demo up programs examples test test-lake test-shared-lake test-calendar test-orders test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
 	notice sbom audit release image
 
 help:  ## List what can be made.
@@ -59,6 +59,9 @@ test: programs examples lint  ## Check format, lint, types and import walls, the
 
 test-lake: programs examples $(READY)  ## Run all tests with every warehouse a lake, but those of the file itself (slow).
 	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake
+
+test-shared-lake: $(READY)  ## Run the tests marked so with every warehouse a lake that several machines share.
+	$(BIN)/python -m pytest -p leadpipe_tests.on_a_shared_lake -m shared_lake
 
 test-calendar: $(READY)  ## Run all tests as if it were other dates: a leap day, the end of a year, … (slow).
 	$(BIN)/python -m leadpipe_tests.calendar -- $(PARALLEL)

@@ -8,7 +8,7 @@ one domain, and neither Dagster nor a page.
 |-----------------|----------------------------------------------------------|--------------------------|
 | `__init__.py`   | what the domain is; COMMANDS: a line of help a command   | `leadpipe.cli`           |
 | `settings.py`   | SECTION: its settings                                    | `leadpipe.settings`      |
-| `tables.py`     | TABLES it owns, MIGRATIONS in order                      | `leadpipe.warehouse`     |
+| `tables.py`     | TABLES it owns, STATE of them, MIGRATIONS in order       | `leadpipe.warehouse`     |
 | `assets.py`     | Dagster assets, and checks                               | `leadpipe.definitions`   |
 | `checks.py`     | further asset checks                                     | `leadpipe.definitions`   |
 | `automation.py` | JOBS, SCHEDULES, SENSORS                                 | `leadpipe.definitions`   |
@@ -16,7 +16,7 @@ one domain, and neither Dagster nor a page.
 | `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
 | `today.py`      | `today()`: what it says of today, on the page and mornings | `leadpipe.today`       |
-| `rebuilding.py` | `rebuild()`: its marts, again from the raw events        | `leadpipe.rebuild`       |
+| `rebuilding.py` | `rebuild()`: its marts, again; `fold()` where it has STATE | `leadpipe.rebuild`       |
 | `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
 | `monitoring.py` | METRICS: names and help texts, `metrics()`: their values | `leadpipe.web.metrics`   |
 | `trial.py`      | `load()` and `show()`: its part in `leadpipe demo`       | `leadpipe.cli.demo`      |
@@ -26,6 +26,7 @@ A domain uses another's tables, never its functions; all may use `events` and `i
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import get_annotations
@@ -72,12 +73,34 @@ class HasSettings(Protocol):
     SECTION: "type[Settings]"
 
 
+@dataclass(frozen=True)
+class InState:
+    """A migration of tables of `STATE` alone."""
+
+    function: "Callable[[duckdb.DuckDBPyConnection], None]"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A migration of tables of both sides: each half is applied and recorded where its tables are."""
+
+    lake: "Callable[[duckdb.DuckDBPyConnection], None]"
+    state: "Callable[[duckdb.DuckDBPyConnection], None]"
+
+
 @runtime_checkable
 class HasTables(Protocol):
-    """`tables.py`; each migration is applied once, with its record in one transaction, for good."""
+    """`tables.py`; each migration is applied once, with its record in one transaction, for good.
+
+    `STATE` are those of the tables that people type into, or that say what is under way, each with the
+    columns that name a row, none for a table where that is no matter. A shared lake has them in PostgreSQL,
+    where the columns are a unique key. The others commit together with events. A migration that is a plain
+    function is one of the others.
+    """
 
     TABLES: Sequence[str]
-    MIGRATIONS: "Sequence[Callable[[duckdb.DuckDBPyConnection], None]]"
+    STATE: Mapping[str, Sequence[str]]
+    MIGRATIONS: "Sequence[Callable[[duckdb.DuckDBPyConnection], None] | InState | Split]"
 
 
 @runtime_checkable
@@ -124,6 +147,14 @@ class HasRebuild(Protocol):
         self, connection: "duckdb.DuckDBPyConnection", settings: "Settings", *, is_rescored: bool
     ) -> Mapping[str, int]:
         """Build the domain's marts again; with `is_rescored` by the rules of today."""
+
+
+@runtime_checkable
+class Folds(Protocol):
+    """`rebuilding.py` of a domain whose tables of `STATE` take part; before all rebuilds."""
+
+    def fold(self, connection: "duckdb.DuckDBPyConnection", settings: "Settings") -> None:
+        """Take in what the rebuild is to have in them; a transaction of its own where they are apart."""
 
 
 @runtime_checkable

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
+
 from leadpipe.connections import open_warehouse
-from leadpipe.domains import HasRebuild, parts
+from leadpipe.domains import Folds, HasRebuild, parts
 from leadpipe.events import ledger
 from leadpipe.events.ledger import Run
 from leadpipe.posthog import CallCounts
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings
-from leadpipe.warehouse import ALL_LOCKS
+from leadpipe.warehouse import ALL_LOCKS, between_databases, has_own_state, transaction
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,21 @@ def rebuild(settings: Settings, *, now: datetime, is_rescored: bool = False) -> 
     warehouse = open_warehouse(settings)
     rows: dict[str, int] = {}
     with warehouse.writing(*ALL_LOCKS) as connection:
+        _fold(connection, settings)
+        between_databases(connection)
         ledger.begin_run(connection, run, days=(), now=now)
         for _, part in parts(HasRebuild):
             rows |= part.rebuild(connection, settings, is_rescored=is_rescored)
         ledger.finish_run(connection, run, calls=CallCounts(0, 0, 0), now=now)
     with warehouse.connect() as connection:
+        if has_own_state(connection):  # the rebuild may have found what is to be erased there
+            with transaction(connection, "leads"):
+                _fold(connection, settings)
         publish_tables(connection, settings.published_dir, now=now, is_anew=True)
     return RebuildReport(run.run_id, rows)
+
+
+def _fold(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    for _, part in parts(HasRebuild):
+        if isinstance(part, Folds):
+            part.fold(connection, settings)

@@ -15,7 +15,7 @@ from leadpipe.domains import DOMAINS, HasCommands, HasTables, owners, parts
 from leadpipe.errors import DomainMisfit
 from leadpipe.published.tables import table_names
 from leadpipe.settings import whole_settings
-from leadpipe.warehouse.migrations import gather_migrations
+from leadpipe.warehouse.migrations import gather_migrations, gather_state
 from leadpipe.web.app import create_app
 
 _KINDS = sorted(domains._PARTS, key=lambda kind: kind.__name__)
@@ -62,6 +62,7 @@ def test_help_names_the_commands_that_are_there():
 
 _TABLES = """
 TABLES = ("{table}",)
+STATE = {{}}
 MIGRATIONS = ()
 """
 _SETTINGS = """
@@ -121,7 +122,15 @@ PAGES = Pages(routes=[Route("/api/webhooks/posthog", lambda request: None)])
         (
             {"tables.py": "TABLES = ()\n"},
             lambda _: gather_migrations(),
-            "leadpipe.extra.tables does not fit HasTables in leadpipe/domains.py: it has no MIGRATIONS",
+            (
+                "leadpipe.extra.tables does not fit HasTables in leadpipe/domains.py: "
+                "it has no MIGRATIONS, STATE"
+            ),
+        ),
+        (
+            {"tables.py": 'TABLES = ("mine",)\nSTATE = {"yours": ()}\nMIGRATIONS = ()\n'},
+            lambda _: gather_state(),
+            "leadpipe.extra.tables has 'yours' in STATE, but not in TABLES",
         ),
         (
             {"automation.py": "JOBS = ()\n"},

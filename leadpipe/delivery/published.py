@@ -11,8 +11,14 @@ _QUERIES = {
     # The lead itself is in succeeded_leads and failed_leads.
     "lead_deliveries": "SELECT * EXCLUDE (lead_data, event_uuid) FROM lead_deliveries ORDER BY id",
     "delivery_attempts": "SELECT * FROM delivery_attempts ORDER BY id, happened_at, attempt",
-    "succeeded_leads": "SELECT * FROM succeeded_leads ORDER BY id",
-    "failed_leads": "SELECT * FROM failed_leads ORDER BY id",
+    # What is JSON is a text where PostgreSQL has it.
+    "succeeded_leads": """
+        SELECT * REPLACE (CAST(lead_data AS JSON) AS lead_data, CAST(npa_response AS JSON) AS npa_response)
+        FROM succeeded_leads ORDER BY id
+    """,
+    "failed_leads": """
+        SELECT * REPLACE (CAST(lead_data AS JSON) AS lead_data) FROM failed_leads ORDER BY id
+    """,
     "breaker_changes": "SELECT * FROM breaker_changes ORDER BY changed_at",
     "partner_events": "SELECT * FROM partner_events ORDER BY received_at, event_id",
     "reconciliations": "SELECT * FROM reconciliations ORDER BY made_at",

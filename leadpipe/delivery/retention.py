@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import duckdb
 
 from leadpipe.events.wiping import note_deletion
+from leadpipe.warehouse import between_databases, has_own_state
 
 
 def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: datetime) -> int:
@@ -22,6 +23,11 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
         ).fetchall()
     ]
     if old:
+        if has_own_state(connection):
+            # Noted before and after: a kill in between leaves nothing unnoted.
+            between_databases(connection)
+            note_deletion(connection, now=now)
+            between_databases(connection)
         connection.execute(
             "UPDATE lead_deliveries SET lead_data = '{}' WHERE list_contains(CAST($ids AS BIGINT[]), id)",
             {"ids": old},
@@ -30,5 +36,6 @@ def forget_old(connection: duckdb.DuckDBPyConnection, *, days: int | None, now: 
             connection.execute(
                 f"DELETE FROM {table} WHERE list_contains(CAST($ids AS BIGINT[]), id)", {"ids": old}
             )
+        between_databases(connection)
         note_deletion(connection, now=now)
     return len(old)

@@ -2,6 +2,8 @@
 
 import duckdb
 
+from leadpipe.domains import InState
+
 TABLES = (
     "lead_deliveries",
     "delivery_attempts",
@@ -14,6 +16,18 @@ TABLES = (
     "delivery_alerts",
     "lead_settlements",
 )
+STATE = {
+    "lead_deliveries": ("id",),
+    "delivery_attempts": (),
+    "succeeded_leads": ("id",),
+    "failed_leads": ("id",),
+    "breaker_changes": (),
+    "partner_events": ("event_id",),
+    "reconciliations": ("report_id",),
+    "reconciliation_findings": (),
+    "delivery_alerts": (),
+    "lead_settlements": (),
+}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -139,4 +153,4 @@ def keep_seekers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE lead_deliveries ADD COLUMN seeker_id VARCHAR")
 
 
-MIGRATIONS = (create_tables, keep_decisions, keep_seekers)
+MIGRATIONS = (InState(create_tables), InState(keep_decisions), InState(keep_seekers))

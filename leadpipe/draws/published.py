@@ -10,7 +10,10 @@ from leadpipe.warehouse import Published, read_sql
 _QUERIES = {
     "draw_lists": "SELECT * EXCLUDE (inputs) FROM draw_participant_builds ORDER BY draw_date",
     "draw_rejections": "SELECT * FROM draw_rejections ORDER BY draw_date, reason",
-    "draws": "SELECT * EXCLUDE (evidence) FROM draws ORDER BY draw_date, attempt",
+    "draws": """
+        SELECT * EXCLUDE (evidence) REPLACE (CAST(announcement AS JSON) AS announcement)
+        FROM draws ORDER BY draw_date, attempt
+    """,
 }
 TABLES = (*_QUERIES, "draw_winners")
 ASSETS = ()

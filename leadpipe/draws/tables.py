@@ -2,6 +2,8 @@
 
 import duckdb
 
+from leadpipe.domains import Split
+
 TABLES = (
     "draw_participants",
     "draw_participant_builds",
@@ -11,6 +13,13 @@ TABLES = (
     "draw_secrets",
     "draw_winners",
 )
+# Blocks of the blacklist have no key: an error of PostgreSQL's would name the number.
+STATE = {
+    "blacklist": (),
+    "draws": ("draw_id",),
+    "draw_secrets": ("draw_id",),
+    "draw_winners": ("draw_id", "prize_tier_id", "is_runner_up", "rank"),
+}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -45,6 +54,12 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             new_recharges BIGINT NOT NULL,
             example_uuid UUID NOT NULL
         );
+    """)
+
+
+def create_state(connection: duckdb.DuckDBPyConnection) -> None:
+    """The blacklist and the register of draws as 0.2.0 had them."""
+    connection.execute("""
         CREATE TABLE blacklist (
             msisdn VARCHAR NOT NULL,
             blocked_from DATE NOT NULL,
@@ -102,4 +117,4 @@ def note_what_lists_depend_on(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, note_what_lists_depend_on)
+MIGRATIONS = (Split(create_tables, create_state), note_what_lists_depend_on)

@@ -24,7 +24,7 @@ from leadpipe.events.source import SyncConfig, claim_source, refuse_another
 from leadpipe.events.windows import EPOCH, Window, start_of
 from leadpipe.living import own_folder, remove_dead
 from leadpipe.posthog import PostHog, utc_text
-from leadpipe.warehouse import Warehouse, read_sql
+from leadpipe.warehouse import Warehouse, between_databases, read_sql
 
 _DAY = timedelta(days=1)
 RECOUNTED = timedelta(days=35)
@@ -77,10 +77,10 @@ def plan_sync(
         remove_dead(config.landing)
     with warehouse.writing("door") as connection:
         claim_source(connection, posthog)
+        between_databases(connection)
         if not is_dry:
             ledger.mark_interrupted(connection, landing=config.landing, now=now)
-        states = day_states(connection)
-        asked = _last_asked(connection, first_day)
+        states, asked = day_states(connection), _last_asked(connection, first_day)
     floor = retention.current_floor(posthog, warehouse, now=now, is_dry=is_dry)
     shown = [
         day

@@ -16,7 +16,7 @@ from leadpipe.events.mapping import versions
 from leadpipe.events.source import SyncConfig, claim_source
 from leadpipe.living import own_folder
 from leadpipe.posthog import CallCounts, PostHog
-from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse import Warehouse, between_databases
 
 _NO_CALLS = CallCounts(0, 0, 0)
 
@@ -72,6 +72,7 @@ def on_record(
         with warehouse.writing("door") as connection:
             if posthog is not None:
                 claim_source(connection, posthog)
+                between_databases(connection)
             ledger.mark_interrupted(connection, landing=config.landing, now=record.started_at)
             ledger.begin_run(connection, run, days=days, now=record.started_at)
             versions.adopt(connection, config.mapping, now=record.started_at)

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import duckdb
 
+from leadpipe.domains import InState, Split
 from leadpipe.warehouse import is_of_a_lake
 
 _QUERY_RANK = 3  # persons.PersonRank.QUERY, as migrations stay what they were
@@ -37,6 +38,8 @@ TABLES = (
     "exported_days",
     "file_downloads",
 )
+# Mappings, accepted days and files that were taken commit together with the events they are about.
+STATE = {"sources": (), "source_moves": (), "dismissed_events": ()}
 
 _TEXTS = (
     "listing_id",
@@ -120,8 +123,12 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             started_at TIMESTAMPTZ NOT NULL,
             finished_at TIMESTAMPTZ
         );
-        CREATE TABLE sources (host VARCHAR NOT NULL, project_id VARCHAR NOT NULL);
     """)
+
+
+def create_state(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which project fills the warehouse, as 0.2.0 had it."""
+    connection.execute("CREATE TABLE sources (host VARCHAR NOT NULL, project_id VARCHAR NOT NULL)")
 
 
 def prove_by_checksum(connection: duckdb.DuckDBPyConnection) -> None:
@@ -310,6 +317,12 @@ def tell_unused_events(connection: duckdb.DuckDBPyConnection) -> None:
             first_at TIMESTAMPTZ NOT NULL,
             last_at TIMESTAMPTZ NOT NULL
         );
+    """)
+
+
+def keep_dismissals(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which of the project's events people want to hear no more of."""
+    connection.execute("""
         CREATE TABLE dismissed_events (
             event VARCHAR NOT NULL,
             author VARCHAR NOT NULL,
@@ -390,15 +403,15 @@ def divide_by_days(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 MIGRATIONS = (
-    create_tables,
+    Split(create_tables, create_state),
     prove_by_checksum,
     follow_persons,
     freeze_by_retention,
     await_confirmation,
     divide_runs,
-    remember_moves,
+    InState(remember_moves),
     read_by_mapping,
-    tell_unused_events,
+    Split(tell_unused_events, keep_dismissals),
     read_numbers_alike,
     take_exported_files,
     remember_downloads,

@@ -7,7 +7,10 @@ from datetime import datetime
 
 import duckdb
 
+from leadpipe import postgres
+from leadpipe.errors import WarehouseError
 from leadpipe.warehouse import Warehouse, rewrite
+from leadpipe.warehouse.migrations import gather_state
 
 
 def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> None:
@@ -19,18 +22,30 @@ def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> No
 def wipe(warehouse: Warehouse) -> bool:
     """Write the file anew if something was deleted since it last was; whether it had to be.
 
-    Of a lake the note stays: what is in its files goes with their maintenance.
+    Of a lake the note stays: its files go with their maintenance. Its state is written anew here.
 
     Raises:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
     """
-    if warehouse.lake is not None:
-        return False
     with warehouse.connect() as connection:
         noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
     if not noted:
+        return False
+    if warehouse.lake is not None:
+        if warehouse.lake.state is not None:
+            _write_state_anew(warehouse.lake.state)
         return False
     rewrite(warehouse)
     with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
         connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
     return True
+
+
+def _write_state_anew(state: str) -> None:
+    try:
+        postgres.write_anew(state, sorted(gather_state()))
+    except postgres.driver().Error as error:
+        raise WarehouseError(
+            f"The tables in PostgreSQL could not be written anew: {str(error).partition(chr(10))[0]}. "
+            "What was deleted may still be in their files; the next audit tries again."
+        ) from error

@@ -2,7 +2,10 @@
 
 import duckdb
 
+from leadpipe.domains import InState
+
 TABLES = ("interaction_syncs",)
+STATE = {"interaction_syncs": ("sync_id",)}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -28,4 +31,4 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables,)
+MIGRATIONS = (InState(create_tables),)

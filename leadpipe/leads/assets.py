@@ -8,7 +8,7 @@ import duckdb
 from leadpipe.automation import SYNC_TAG
 from leadpipe.catalog import MARTS, SYNCED
 from leadpipe.charts import bar_chart, markdown_image
-from leadpipe.leads.edits import LeadEdits
+from leadpipe.leads.edits import kept_edits
 from leadpipe.leads.folding import update_leads
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
@@ -37,9 +37,7 @@ def leads(
     """
     with failing_clearly(), warehouse.get_connection() as connection:
         rules = load_rules(settings.scores_path)
-        update = update_leads(
-            connection, LeadEdits(settings.edits_path), rules=rules, now=datetime.now(UTC)
-        )
+        update = update_leads(connection, kept_edits(settings), rules=rules, now=datetime.now(UTC))
         report = update.built
         return dg.MaterializeResult(
             metadata={

@@ -6,7 +6,7 @@ import dagster as dg
 
 from leadpipe.automation import KIND_TAG, asset_job, at_most, hindrance
 from leadpipe.errors import LeadpipeError, NotPublished
-from leadpipe.leads.edits import Edit, LeadEdits
+from leadpipe.leads.edits import Edit, kept_edits
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.published import reading
 
@@ -33,12 +33,10 @@ def publish_lead_edits(
     """A run when a change has waited for others, and none is under way; the cursor is what is published."""
     now = datetime.now(UTC)
     try:
-        edits = LeadEdits(settings.edits_path)
+        edits = kept_edits(settings)
         seen = int(context.cursor or 0)
         _, last, _ = edits.state()
-        said = edits.edits(
-            after=seen if seen <= last else 0
-        )  # a file that was put back is read anew
+        said = edits.edits(after=seen if seen <= last else 0)  # one that was put back is read anew
         waiting = _unpublished(settings, said)
     except NotPublished:
         return dg.SkipReason("nothing is published yet: the first sync takes changes in")

@@ -23,7 +23,7 @@ from leadpipe.cli.output import (
 from leadpipe.durations import duration
 from leadpipe.errors import LeadpipeError
 from leadpipe.leads.book import LeadBook, LeadHistory
-from leadpipe.leads.edits import STATUSES, Change, Edit, Kind, LeadEdits, LeadStatus
+from leadpipe.leads.edits import STATUSES, Change, Edit, Kind, LeadStatus, kept_edits
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.leads.timeline import action_words
@@ -189,7 +189,7 @@ def undo_change(*, lead: str, author: str) -> None:
 @contextmanager
 def _book() -> Iterator[LeadBook]:
     settings = load_settings(LeadsSettings)
-    book = LeadBook(settings.published_dir, LeadEdits(settings.edits_path))
+    book = LeadBook(settings.published_dir, kept_edits(settings))
     try:
         yield book
     finally:

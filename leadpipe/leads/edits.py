@@ -1,20 +1,23 @@
 """What people say about leads, kept the moment they say it: a list of changes that only grows.
 
-A SQLite file beside the warehouse, because the warehouse may be in use. It is the truth about status and
-notes: the warehouse has a copy (`folding.py`), and what is not in it yet is laid over what is published
-(`book.py`). Nothing is overwritten: a change names the version it was made on, and one made on an older
-version is refused with what stands there now. Does not belong here: what a change does to records.
+A SQLite file beside the warehouse, because the warehouse may be in use; where several machines share a lake,
+tables in its state's database, for all of them. It is the truth about status and notes: the warehouse has a
+copy (`folding.py`), and what is not in it yet is laid over what is published (`book.py`). Nothing is
+overwritten: a change names the version it was made on, and one made on an older version is refused with what
+stands there now. Does not belong here: what a change does to records.
 """
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from leadpipe import postgres
 from leadpipe.errors import ConfigurationError, LeadpipeError
+from leadpipe.leads.settings import LeadsSettings
 from leadpipe.sqlite_files import connect, transaction
 from leadpipe.text import whole
 
@@ -48,6 +51,26 @@ _SCHEMA = """
     CREATE INDEX IF NOT EXISTS edits_of_a_batch ON edits (batch) WHERE batch IS NOT NULL;
     CREATE TABLE IF NOT EXISTS erasures (erased_at INTEGER PRIMARY KEY AUTOINCREMENT);
 """
+_SHARED_SCHEMA = "said_about_leads"
+_SHARED_TABLES = """
+    CREATE TABLE edits (
+        number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        edit_id TEXT NOT NULL UNIQUE,
+        lead_id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        value TEXT NOT NULL,
+        author TEXT NOT NULL,
+        edited_at TEXT NOT NULL COLLATE "C",
+        previous TEXT NOT NULL,
+        replaced TEXT NOT NULL,
+        undoes TEXT,
+        batch TEXT
+    );
+    CREATE INDEX edits_of_a_lead ON edits (lead_id, number);
+    CREATE INDEX edits_of_a_batch ON edits (batch) WHERE batch IS NOT NULL;
+    CREATE TABLE erasures (erased_at BIGINT GENERATED ALWAYS AS IDENTITY);
+"""
+_Connection = sqlite3.Connection | postgres.Session
 _COLUMNS = "number, edit_id, lead_id, kind, value, author, edited_at, previous, replaced, undoes"
 _LAST = f"SELECT {_COLUMNS} FROM edits WHERE lead_id = ? AND kind = 'status' ORDER BY number DESC LIMIT 1"
 _LAST_STANDING = f"""
@@ -136,13 +159,19 @@ def checked(kind: Kind, value: str) -> str:
 
 @dataclass(frozen=True)
 class LeadEdits:
-    """The file; each call opens and closes it, whichever process it is in.
+    """Where they are kept; each call opens and closes it, whichever process it is in.
+
+    Args:
+        path: the file.
+        postgres: how libpq connects to the database that has them instead, if several machines are to see
+            them. What this machine's file had before is brought there, and the file is called `.moved`.
 
     Raises:
-        EditsUnavailable: from every method, when SQLite cannot do its work.
+        EditsUnavailable: from every method, when SQLite or PostgreSQL cannot do its work.
     """
 
     path: Path
+    postgres: str | None = None
 
     def change(
         self, changes: Sequence[Change], *, author: str, now: datetime, batch: str | None = None
@@ -193,64 +222,123 @@ class LeadEdits:
 
     def state(self) -> tuple[object, int, int]:
         """What tells whether anything is new: which file it is, its last number, how many erasures it saw."""
-        if not self.path.exists():
+        if not self._is_there():
             return (None, 0, 0)
-        found = self.path.stat()
+        found = self.path.stat() if self.postgres is None else None
         with self._reading() as connection:
             last, erasures = connection.execute(
                 "SELECT (SELECT coalesce(max(number), 0) FROM edits), "
                 "(SELECT coalesce(max(erased_at), 0) FROM erasures)"
-            ).fetchone()
-        return ((found.st_dev, found.st_ino), int(last), int(erasures))
+            ).fetchall()[0]
+        place = (found.st_dev, found.st_ino) if found else self.postgres
+        return (place, int(last), int(erasures))
 
     def erase(self, edit_ids: Sequence[str]) -> int:
         """Empty notes for good, in every byte of the file; how many had a text."""
-        if not edit_ids or not self.path.exists():
+        if not edit_ids or not self._is_there():
             return 0
         with self._transaction() as connection:
-            before = connection.total_changes
-            connection.executemany(
+            erased = connection.executemany(
                 "UPDATE edits SET kind = ?, value = '' WHERE edit_id = ? AND kind = 'note'",
                 [(ERASED, edit_id) for edit_id in edit_ids],
-            )
-            erased = connection.total_changes - before
+            ).rowcount
             if erased:
                 connection.execute("INSERT INTO erasures DEFAULT VALUES")
         if erased:
             with self._reading() as connection:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_file = self.postgres is None
+                connection.execute(
+                    "PRAGMA wal_checkpoint(TRUNCATE)" if is_file else "VACUUM FULL edits"
+                )
         return erased
 
     def _read(self, query: str, parameters: Sequence[object]) -> list[Edit]:
-        if not self.path.exists():
+        if not self._is_there():
             return []
         with self._reading() as connection:
             return [_edit(row) for row in connection.execute(query, parameters).fetchall()]
 
+    def _is_there(self) -> bool:
+        return self.postgres is not None or self.path.exists()
+
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[_Connection]:
         try:
             with closing(self._opened()) as connection:
                 yield connection
-        except sqlite3.Error as error:
-            raise EditsUnavailable(f"The edits in {self.path} cannot be read: {error}") from error
+        except self._failures as error:
+            raise EditsUnavailable(f"The edits in {self} cannot be read: {_line(error)}") from error
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[_Connection]:
         try:
-            with closing(self._opened()) as connection, transaction(connection):
+            with closing(self._opened()) as connection, _together(connection):
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except self._failures as error:
+            hint = "" if self.postgres else " Is the disk full?"
             raise EditsUnavailable(
-                f"{self.path} cannot be written: {error}. Is the disk full? Nothing was changed."
+                f"{self} cannot be written: {_line(error)}.{hint} Nothing was changed."
             ) from error
 
-    def _opened(self) -> sqlite3.Connection:
-        return connect(self.path, _SCHEMA, is_acknowledged=True)
+    def _opened(self) -> _Connection:
+        if self.postgres is None:
+            return connect(self.path, _SCHEMA, is_acknowledged=True)
+        session = postgres.connect(self.postgres, _SHARED_SCHEMA, _SHARED_TABLES)
+        if self.path.exists():
+            _bring(self.path, session)
+        return session
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        return (
+            (sqlite3.Error,) if self.postgres is None else (postgres.driver().Error, sqlite3.Error)
+        )
+
+    def __str__(self) -> str:
+        return str(self.path) if self.postgres is None else "PostgreSQL"
+
+
+def kept_edits(settings: LeadsSettings) -> LeadEdits:
+    """Where the settings keep what people say about leads."""
+    shared = settings.lake.state if settings.lake is not None else None
+    return LeadEdits(settings.edits_path, shared)
+
+
+@contextmanager
+def _together(connection: _Connection) -> Iterator[None]:
+    """Nobody else writes meanwhile; all commits, or nothing does."""
+    if isinstance(connection, sqlite3.Connection):
+        with transaction(connection):
+            yield
+    elif isinstance(connection, postgres.Session):
+        with connection.transaction("edits"):
+            yield
+
+
+def _bring(path: Path, session: postgres.Session) -> None:
+    """Take over what a machine's own file has, each edit once, in the order in which they were made."""
+    columns = f"{_COLUMNS.removeprefix('number, ')}, batch"
+    places = ", ".join("?" * len(columns.split(",")))
+    with (
+        closing(connect(path, _SCHEMA, is_acknowledged=True)) as file,
+        session.transaction("edits"),
+    ):
+        rows = file.execute(f"SELECT {columns} FROM edits ORDER BY number").fetchall()
+        session.executemany(
+            f"INSERT INTO edits ({columns}) VALUES ({places}) ON CONFLICT (edit_id) DO NOTHING",
+            rows,
+        )
+    with suppress(FileNotFoundError):  # another process of this machine was faster
+        path.rename(path.with_name(f"{path.name}.moved"))
+
+
+def _line(error: Exception) -> str:
+    """An error's first line: what follows may tell of the row."""
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _apply(
-    connection: sqlite3.Connection,
+    connection: _Connection,
     change: Change,
     value: str,
     *,
@@ -288,17 +376,15 @@ def _apply(
     return Outcome(change.lead_id, edit=_insert(connection, edit, batch))
 
 
-def _take_back(
-    connection: sqlite3.Connection, edit: Edit, *, author: str, now: datetime
-) -> Outcome:
+def _take_back(connection: _Connection, edit: Edit, *, author: str, now: datetime) -> Outcome:
     last = connection.execute(_LAST, [edit.lead_id]).fetchone()
+    current = _edit(last) if last else None
     if edit.kind == "status":
         standing = connection.execute(_LAST_STANDING, {"lead": edit.lead_id}).fetchone()
         if standing is None or _edit(standing).edit_id != edit.edit_id:
-            return Outcome(edit.lead_id, stale=_edit(last))
+            return Outcome(edit.lead_id, stale=current)
     elif connection.execute("SELECT 1 FROM edits WHERE undoes = ?", [edit.edit_id]).fetchone():
         return Outcome(edit.lead_id, stale=edit)
-    current = _edit(last) if last else None
     taken_back = Edit(
         0,
         f"{edit.edit_id}-undone",  # it can be taken back once
@@ -320,7 +406,7 @@ def _refused(change: Change, current: Edit | None) -> Outcome:
     return Outcome(change.lead_id, stale=current or nobody)
 
 
-def _current(connection: sqlite3.Connection, lead_id: str, published: Edit | None) -> Edit | None:
+def _current(connection: _Connection, lead_id: str, published: Edit | None) -> Edit | None:
     """The latest status of a lead: of this file, or one that only the warehouse has."""
     row = connection.execute(_LAST, [lead_id]).fetchone()
     kept = _edit(row) if row else None
@@ -329,22 +415,20 @@ def _current(connection: sqlite3.Connection, lead_id: str, published: Edit | Non
     return kept
 
 
-def _moment(
-    connection: sqlite3.Connection, lead_id: str, current: Edit | None, now: datetime
-) -> datetime:
+def _moment(connection: _Connection, lead_id: str, current: Edit | None, now: datetime) -> datetime:
     """When a change was made: after the lead's last one, whatever the clock says."""
     (last,) = connection.execute(
         "SELECT max(edited_at) FROM edits WHERE lead_id = ?", [lead_id]
-    ).fetchone()
+    ).fetchall()[0]
     before = [datetime.fromisoformat(last)] if last else []
     before += [current.edited_at] if current else []
     return max([now, *(moment + _TICK for moment in before)])
 
 
-def _insert(connection: sqlite3.Connection, edit: Edit, batch: str | None) -> Edit:
-    found = connection.execute(
+def _insert(connection: _Connection, edit: Edit, batch: str | None) -> Edit:
+    (number,) = connection.execute(
         "INSERT INTO edits (edit_id, lead_id, kind, value, author, edited_at, previous, replaced, undoes, "
-        "batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
         [
             edit.edit_id,
             edit.lead_id,
@@ -357,8 +441,8 @@ def _insert(connection: sqlite3.Connection, edit: Edit, batch: str | None) -> Ed
             edit.undoes,
             batch,
         ],
-    )
-    return Edit(**{**vars(edit), "number": int(found.lastrowid or 0)})
+    ).fetchall()[0]
+    return Edit(**{**vars(edit), "number": int(number)})
 
 
 def _edit(row: tuple[Any, ...]) -> Edit:

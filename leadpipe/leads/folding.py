@@ -2,6 +2,8 @@
 
 The file of edits (`edits.py`) stays as it is: an edit is in the warehouse or not, by its id, so a kill at any
 point costs nothing. Notes about a person whose events PostHog has erased go with them, there and here.
+Where edits are in another database than records, each step commits by itself: `built_edits` says which edits
+the records show, `notes_to_erase` which notes are to go, so the next update goes on where one was killed.
 """
 
 from collections.abc import Sequence
@@ -12,9 +14,9 @@ import duckdb
 
 from leadpipe.events.wiping import note_deletion
 from leadpipe.leads.edits import ERASED, LeadEdits
-from leadpipe.leads.leads import LeadsReport, build_leads, stale_runs
+from leadpipe.leads.leads import LeadsReport, build_leads, register_rules, stale_runs
 from leadpipe.leads.scores import ScoreRules
-from leadpipe.warehouse import read_sql, transaction
+from leadpipe.warehouse import between_databases, read_sql, transaction
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ def update_leads(
     """Fold the edits in, build the records of runs whose events or edits changed, and erase what is to go.
 
     Args:
-        connection: the warehouse; one transaction is made of it.
+        connection: the warehouse; one transaction is made of it, or one a database after the other.
         edits: the file; emptied of erased notes once the warehouse has committed.
         rules: how new runs are scored.
         now: when (UTC).
@@ -43,10 +45,16 @@ def update_leads(
     """
     with transaction(connection, "leads"):
         folded = fold_edits(connection, edits)
-        runs = sorted({*stale_runs(connection), *_runs_of(connection, folded)})
+        register_rules(connection, rules)
+        between_databases(connection)
+        edited = edited_leads(connection)
+        runs = sorted({*stale_runs(connection), *_runs_of(connection, edited)})
         note_events(connection)
-        built = build_leads(connection, runs, rules=rules, edited=sorted(set(folded)))
-        erased = erase_notes(connection, now=now)
+        built = build_leads(connection, runs, rules=rules, edited=edited)
+        note_built(connection)
+        list_notes_to_erase(connection)
+        between_databases(connection)
+        erased = erase_listed_notes(connection, now=now)
     edits.erase(_erased(connection))
     return UpdateReport(built, len(folded), erased)
 
@@ -81,6 +89,24 @@ def fold_edits(connection: duckdb.DuckDBPyConnection, edits: LeadEdits) -> list[
     return [edit.lead_id for edit in fresh]
 
 
+def edited_leads(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Leads that people said something about which their records do not show yet."""
+    rows = connection.execute("""
+        SELECT DISTINCT lead_id FROM lead_edits
+        WHERE edit_id NOT IN (SELECT edit_id FROM built_edits) ORDER BY lead_id
+    """).fetchall()
+    return [lead_id for (lead_id,) in rows]
+
+
+def note_built(connection: duckdb.DuckDBPyConnection) -> None:
+    """Remember, in the build's transaction, that the records show all edits."""
+    if edited_leads(connection):
+        connection.execute("""
+            INSERT INTO built_edits SELECT edit_id FROM lead_edits
+            WHERE edit_id NOT IN (SELECT edit_id FROM built_edits)
+        """)
+
+
 def note_events(connection: duckdb.DuckDBPyConnection) -> None:
     """Remember the events of leads that have notes, before their records are built again."""
     connection.execute(
@@ -88,30 +114,47 @@ def note_events(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def erase_notes(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> int:
-    """Empty the notes of leads that are no more because PostHog has erased their events; how many notes.
+def list_notes_to_erase(connection: duckdb.DuckDBPyConnection) -> None:
+    """List the notes of leads that are no more because PostHog has erased their events, with the build.
 
     A lead whose events were only set aside may come back, and keeps its notes.
     """
-    erased = [
-        edit_id
-        for (edit_id,) in connection.execute("""
-            SELECT edit_id FROM lead_edits
-            WHERE kind = 'note' AND lead_id NOT IN (SELECT lead_id FROM leads) AND lead_id IN (
-                SELECT lead_id FROM events_of_noted
-                JOIN gone_events ON CAST(gone_events.uuid AS VARCHAR) = events_of_noted.action_id
-            )
-        """).fetchall()
-    ]
-    connection.execute("DROP TABLE events_of_noted")
-    if erased:
-        connection.execute(
-            "UPDATE lead_edits SET kind = $erased, value = '' "
-            "WHERE kind = 'note' AND edit_id IN (SELECT unnest($ids::VARCHAR[]))",
-            {"erased": ERASED, "ids": erased},
+    found = connection.execute("""
+        SELECT edit_id FROM lead_edits
+        WHERE kind = 'note' AND lead_id NOT IN (SELECT lead_id FROM leads) AND lead_id IN (
+            SELECT lead_id FROM events_of_noted
+            JOIN gone_events ON CAST(gone_events.uuid AS VARCHAR) = events_of_noted.action_id
         )
-        note_deletion(connection, now=now)
-    return len(erased)
+    """).fetchall()
+    connection.execute("DROP TABLE events_of_noted")
+    if found:
+        connection.execute(
+            "INSERT INTO notes_to_erase SELECT unnest($ids::VARCHAR[])",
+            {"ids": [edit_id for (edit_id,) in found]},
+        )
+
+
+def erase_listed_notes(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> int:
+    """Empty the notes that are listed, those of a run that was killed, too; how many had a text."""
+    listed = connection.execute("SELECT edit_id FROM notes_to_erase").fetchall()
+    if not listed:
+        return 0
+    names = {"ids": [edit_id for (edit_id,) in listed]}
+    found = connection.execute(
+        "SELECT count(*) FROM lead_edits WHERE kind = 'note' AND list_contains($ids::VARCHAR[], edit_id)",
+        names,
+    ).fetchone()
+    connection.execute(
+        "UPDATE lead_edits SET kind = $erased, value = '' "
+        "WHERE kind = 'note' AND list_contains($ids::VARCHAR[], edit_id)",
+        {**names, "erased": ERASED},
+    )
+    between_databases(connection)
+    connection.execute(
+        "DELETE FROM notes_to_erase WHERE list_contains($ids::VARCHAR[], edit_id)", names
+    )
+    note_deletion(connection, now=now)
+    return int(found[0]) if found else 0
 
 
 def _runs_of(connection: duckdb.DuckDBPyConnection, leads: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from leadpipe.leads.changing import (
     set_status_of_lead,
     undo,
 )
-from leadpipe.leads.edits import EditsUnavailable, LeadEdits
+from leadpipe.leads.edits import EditsUnavailable, kept_edits
 from leadpipe.leads.lead_rows import leads_csv
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.leads.showing import lead_page, list_page
@@ -37,7 +37,7 @@ from leadpipe.web.state import Web, state_of
 async def running(web: Web) -> AsyncIterator[None]:
     """Hold the book of leads while the application runs."""
     own = web.settings.of(LeadsSettings)
-    book = LeadBook(own.published_dir, LeadEdits(own.edits_path))
+    book = LeadBook(own.published_dir, kept_edits(own))
     web.hold(book)
     try:
         yield

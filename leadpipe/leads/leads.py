@@ -51,7 +51,7 @@ def build_leads(
     Raises:
         ConfigurationError: the rules changed but their version did not.
     """
-    _register_rules(connection, rules)
+    register_rules(connection, rules)
     kept = dict(connection.execute("SELECT run_id, score_version FROM lead_builds").fetchall())
     by_version: dict[str, list[str]] = {}
     for run_id in runs:
@@ -84,7 +84,12 @@ def build_leads(
     return LeadsReport(len(runs), int(records), int(actions))
 
 
-def _register_rules(connection: duckdb.DuckDBPyConnection, rules: ScoreRules) -> None:
+def register_rules(connection: duckdb.DuckDBPyConnection, rules: ScoreRules) -> None:
+    """Keep the points of a version of the rules, once; in a transaction.
+
+    Raises:
+        ConfigurationError: the rules changed but their version did not.
+    """
     known = dict(
         connection.execute(
             "SELECT lead_type, points FROM score_rules WHERE version = ?", [rules.version]

@@ -2,6 +2,8 @@
 
 import duckdb
 
+from leadpipe.domains import InState, Split
+
 TABLES = (
     "leads",
     "lead_builds",
@@ -9,7 +11,10 @@ TABLES = (
     "score_rules",
     "lead_months",
     "lead_month_versions",
+    "built_edits",
+    "notes_to_erase",
 )
+STATE = {"lead_edits": ("edit_id",), "score_rules": ("version", "lead_type")}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -43,6 +48,12 @@ def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
             version INTEGER NOT NULL,
             score_version VARCHAR NOT NULL
         );
+    """)
+
+
+def create_state(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables of what people said as 0.2.0 had them."""
+    connection.execute("""
         CREATE TABLE lead_edits (
             lead_id VARCHAR NOT NULL,
             kind VARCHAR NOT NULL,
@@ -86,4 +97,18 @@ def divide_by_months(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS = (create_tables, number_edits, divide_by_months)
+def note_built_edits(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which edits the records show, and which notes are to go: both outlive a kill between two commits."""
+    connection.execute("""
+        CREATE TABLE built_edits (edit_id VARCHAR NOT NULL);
+        CREATE TABLE notes_to_erase (edit_id VARCHAR NOT NULL);
+        INSERT INTO built_edits SELECT edit_id FROM lead_edits;
+    """)
+
+
+MIGRATIONS = (
+    Split(create_tables, create_state),
+    InState(number_edits),
+    divide_by_months,
+    note_built_edits,
+)

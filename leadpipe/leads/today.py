@@ -11,7 +11,7 @@ from typing import Any
 from leadpipe.durations import duration
 from leadpipe.errors import LeadpipeError, NotPublished
 from leadpipe.leads.book import LeadBook
-from leadpipe.leads.edits import LeadEdits
+from leadpipe.leads.edits import kept_edits
 from leadpipe.leads.settings import LeadsSettings
 from leadpipe.leads.views import AGES, HOT, LIST, LeadsView
 from leadpipe.published.reading import Ask
@@ -45,7 +45,7 @@ def today(look: Look) -> Iterator[Section | Line]:
         yield from _said(look, held)
         return
     own = look.settings.of(LeadsSettings)
-    book = LeadBook(own.published_dir, LeadEdits(own.edits_path))
+    book = LeadBook(own.published_dir, kept_edits(own))
     try:
         yield from _said(look, book)
     finally:

@@ -12,6 +12,7 @@ TABLES = (
     "listing_people",
     "listing_day_builds",
 )
+STATE: dict[str, tuple[str, ...]] = {}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

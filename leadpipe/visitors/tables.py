@@ -7,6 +7,7 @@ TABLES = (
     "visitor_metric_changes",
     "visitor_syncs",
 )
+STATE: dict[str, tuple[str, ...]] = {}
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -29,7 +29,13 @@ from leadpipe.warehouse.publish import (
 )
 from leadpipe.warehouse.rewriting import rewrite
 from leadpipe.warehouse.sql import Rows, read_sql, rows_of
-from leadpipe.warehouse.transactions import alive_among, owning, transaction
+from leadpipe.warehouse.transactions import (
+    alive_among,
+    between_databases,
+    has_own_state,
+    owning,
+    transaction,
+)
 
 __all__ = [
     "ALL_LOCKS",
@@ -43,11 +49,13 @@ __all__ = [
     "alive_among",
     "another_cursor",
     "back_up",
+    "between_databases",
     "by_one_thread",
     "commit_by_one_thread",
     "cursors_of",
     "differing",
     "files_of",
+    "has_own_state",
     "is_of_a_lake",
     "lock_holder",
     "measure_tables",

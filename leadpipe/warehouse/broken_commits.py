@@ -7,7 +7,7 @@ finds a note looks whether files are missing, and undoes such a commit: nothing 
 whoever made it was told to do it again.
 """
 
-import uuid
+import os
 from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ _UNDOABLE = """
 
 def note_commit(catalog: "psycopg.Connection", locks: Collection[str]) -> str:
     """Say that a commit under these locks is about to begin; gives its token."""
-    token = uuid.uuid4().hex
+    token = os.urandom(16).hex()
     catalog.execute(
         "INSERT INTO leadpipe_commits SELECT %s, unnest(%s::TEXT[]), max(snapshot_id) FROM ducklake_snapshot",
         [token, list(locks)],

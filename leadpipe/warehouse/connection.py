@@ -29,6 +29,7 @@ from leadpipe.places import Lake
 from leadpipe.warehouse.failures import is_lost, reason_of, unreachable
 from leadpipe.warehouse.instances import connected, cursors_of
 from leadpipe.warehouse.lake import connected as lake_connected
+from leadpipe.warehouse.lake import preparing
 from leadpipe.warehouse.locks import ORDER, Lock, are_held, standing
 from leadpipe.warehouse.migrations import is_behind, migrate
 from leadpipe.warehouse.transactions import owning, sharing, transaction
@@ -93,16 +94,18 @@ class Warehouse:
                     sharing(connection, postgres, timeout_seconds=self.lock_timeout_seconds)
                 )
             if not is_migrated:
-                self._migrate(connection, is_shared=postgres is not None)
+                self._migrate(connection)
             yield connection
 
-    def _migrate(self, connection: duckdb.DuckDBPyConnection, *, is_shared: bool) -> None:
+    def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Apply what is missing; where others may do so at the same moment, while nobody else writes."""
-        if not is_shared:
+        if self.lake is None or self.lake.postgres is None:
             migrate(connection, now=datetime.now(UTC))
-        elif is_behind(connection):
-            with owning(connection, *ORDER):
-                migrate(connection, now=datetime.now(UTC))
+            return
+        with preparing(self.lake) as is_mine:
+            if is_mine and is_behind(connection):
+                with owning(connection, *ORDER):
+                    migrate(connection, now=datetime.now(UTC))
 
     def _open(self, opened: ExitStack) -> tuple[duckdb.DuckDBPyConnection, bool]:
         """A connection that `opened` closes, and whether all migrations are known to be applied.
@@ -184,9 +187,9 @@ class Warehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with lake_connected(lake, memory_limit=self.memory_limit, threads=self.threads) as (
             connection,
-            is_first,
+            is_prepared,
         ):
-            yield connection, not is_first
+            yield connection, is_prepared
 
     @contextmanager
     def writing(self, lock: Lock, *locks: Lock) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -27,6 +27,7 @@ class _Instance:
         self.lock = threading.RLock()
         self.users: dict[Lake, int] = {}
         self.names: dict[Lake, str] = {}
+        self.prepared: set[Lake] = set()
         self.root = duckdb.connect(
             config={
                 "autoinstall_known_extensions": "false",
@@ -36,11 +37,10 @@ class _Instance:
         )
         self.extensions: set[str] = set()
 
-    def attach(self, lake: Lake) -> tuple[str, bool]:
-        """The name it is attached by, and whether it was not before."""
+    def attach(self, lake: Lake) -> str:
+        """The name it is attached by."""
         with self.lock:
-            is_new = lake not in self.names
-            if is_new:
+            if lake not in self.names:
                 name = next(
                     name
                     for name in ("lake", *(f"lake_{n}" for n in range(2, len(self.names) + 3)))
@@ -49,28 +49,36 @@ class _Instance:
                 self._attach(lake, name)
                 self.names[lake] = name
             self.users[lake] = self.users.get(lake, 0) + 1
-            return self.names[lake], is_new
+            return self.names[lake]
 
     def leave(self, lake: Lake) -> None:
         with self.lock:
             self.users[lake] -= 1
             if self.users[lake] == 0 and not lake.is_shared:
+                self.prepared.discard(lake)
                 self.root.execute(f"DETACH {self.names.pop(lake)}")
 
     def _attach(self, lake: Lake, name: str) -> None:
         missing = tuple(one for one in _needed(lake) if one not in self.extensions)
         load(self.root, missing)  # a process that needs but one is not kept for the others
         self.extensions.update(missing)
+        if "postgres_scanner" in missing:
+            # PostgreSQL has no NUL in a text: what came with one is kept, with the mark for what is no text.
+            self.root.execute("SET GLOBAL pg_null_byte_replacement = '\ufffd'")
         if lake.keys is not None:
             self.root.execute(_secret(name, lake.data, lake.keys))
         if "://" not in lake.data:
             Path(lake.data).mkdir(parents=True, exist_ok=True)
         self.root.execute(
-            f"ATTACH {_quoted(f'ducklake:{lake.catalog}')} AS {name} "
-            f"(DATA_PATH {_quoted(lake.data)}, DATA_INLINING_ROW_LIMIT 0)"
+            f"ATTACH {quoted(f'ducklake:{lake.catalog}')} AS {name} "
+            f"(DATA_PATH {quoted(lake.data)}, DATA_INLINING_ROW_LIMIT 0)"
         )
         if lake.state is not None:
-            self.root.execute(f"ATTACH {_quoted(lake.state)} AS {name}_state (TYPE postgres)")
+            try:
+                self.root.execute(f"ATTACH {quoted(lake.state)} AS {name}_state (TYPE postgres)")
+            except duckdb.Error:
+                self.root.execute(f"DETACH {name}")
+                raise
 
 
 _instance_lock = threading.Lock()
@@ -89,14 +97,14 @@ def _of_this_process() -> _Instance:
 def connected(
     lake: Lake, *, memory_limit: str, threads: int | None
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
-    """A connection whose statements find the lake's tables by their names, and whether it is the first one.
+    """A connection whose statements find the lake's tables by their names, and whether it is prepared.
 
     Raises:
         duckdb.Error: the catalog or the data cannot be reached, or another process has the catalog's file.
         ConfigurationError: an extension is missing.
     """
     instance = _of_this_process()
-    name, is_first = instance.attach(lake)
+    name = instance.attach(lake)
     try:
         with instance.root.cursor() as connection:
             connection.execute(f"SET GLOBAL memory_limit = '{memory_limit}'")
@@ -104,15 +112,50 @@ def connected(
                 f"SET GLOBAL threads = {threads}" if threads else "RESET GLOBAL threads"
             )
             look_at(connection, name, has_state=lake.state is not None)
-            yield connection, is_first
+            yield connection, lake in instance.prepared
     finally:
         instance.leave(lake)
+
+
+@contextmanager
+def preparing(lake: Lake) -> Iterator[bool]:
+    """Whether the block has to prepare a lake that is connected; who comes meanwhile waits for it.
+
+    It is prepared once the block has ended well, for as long as it stays attached.
+    """
+    instance = _of_this_process()
+    with instance.lock:
+        yield lake not in instance.prepared
+        instance.prepared.add(lake)
 
 
 def look_at(connection: duckdb.DuckDBPyConnection, name: str, *, has_state: bool) -> None:
     """Let a connection find tables of a lake, and of its state, by their names alone."""
     path = f"{name}.main,{name}_state.public" if has_state else f"{name}.main"
     connection.execute(f"SET search_path = '{path}'")
+
+
+def state_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Under which name the state's database is attached; None where all tables are in one."""
+    _, _, state = search_path(connection).partition(",")
+    return state.partition(".")[0] or None
+
+
+@contextmanager
+def state_first(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a table's name mean the state's where both databases have it, while the block runs."""
+    path = search_path(connection)
+    lake, _, state = path.partition(",")
+    connection.execute(f"SET search_path = '{state},{lake}'")
+    try:
+        yield
+    finally:
+        connection.execute(f"SET search_path = '{path}'")
+
+
+def search_path(connection: duckdb.DuckDBPyConnection) -> str:
+    """Where a connection looks for tables: places as `database.schema`, separated by commas."""
+    return str(connection.execute("SELECT current_setting('search_path')").fetchall()[0][0])
 
 
 def _needed(lake: Lake) -> Iterator[str]:
@@ -127,14 +170,14 @@ def _needed(lake: Lake) -> Iterator[str]:
 def _secret(name: str, scope: str, keys: StoreKeys) -> str:
     options = {
         "TYPE": "s3",
-        "KEY_ID": _quoted(keys.key_id),
-        "SECRET": _quoted(keys.secret.get_secret_value()),
-        "REGION": _quoted(keys.region),
-        "SCOPE": _quoted(scope),
+        "KEY_ID": quoted(keys.key_id),
+        "SECRET": quoted(keys.secret.get_secret_value()),
+        "REGION": quoted(keys.region),
+        "SCOPE": quoted(scope),
     }
     if keys.endpoint is not None:
         options |= {
-            "ENDPOINT": _quoted(keys.endpoint),
+            "ENDPOINT": quoted(keys.endpoint),
             "USE_SSL": str(keys.is_https).lower(),
             "URL_STYLE": "'path'",
         }
@@ -142,5 +185,6 @@ def _secret(name: str, scope: str, keys: StoreKeys) -> str:
     return f"CREATE OR REPLACE SECRET {name} ({listed})"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"

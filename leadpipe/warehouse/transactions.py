@@ -17,6 +17,7 @@ from leadpipe.errors import WarehouseConflict, WarehouseError
 from leadpipe.living import is_living
 from leadpipe.warehouse.broken_commits import forget_commit, mend, note_commit
 from leadpipe.warehouse.failures import is_conflict, is_lost, reason_of, unreachable
+from leadpipe.warehouse.lake import state_of
 from leadpipe.warehouse.locks import ORDER, Held, Lock, are_held, holding
 from leadpipe.warehouse.migrations import applied, refuse_newer
 
@@ -100,17 +101,47 @@ def transaction(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator
             connection.execute("BEGIN TRANSACTION")
             try:
                 yield
-                for held in shared.held if shared is not None else ():
-                    held.fence()
+                _fence(shared)
             except BaseException:
                 with suppress(duckdb.Error):  # it is over where the connection to its catalog is
                     connection.execute("ROLLBACK")
                 raise
-        with _told("it is not known whether this was written, and doing it again is safe"):
-            if shared is None:
-                connection.execute("COMMIT")
-            else:
-                _commit_on_note(connection, shared)
+        _commit(connection, shared)
+
+
+def has_own_state(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether what people typed and what is under way is in a database of its own."""
+    return state_of(connection) is not None
+
+
+def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
+    """Commit, and begin anew, where the state is a database of its own: no transaction writes to both.
+
+    Elsewhere nothing happens, and all is one transaction. What was written before it has to be right without
+    what follows: the process may die in between.
+
+    Raises:
+        WarehouseLocked, WarehouseConflict, WarehouseUnreachable: as in `transaction`.
+    """
+    if has_own_state(connection):
+        shared = _shared.get(connection)
+        _fence(shared)
+        _commit(connection, shared)
+        connection.execute("BEGIN TRANSACTION")
+
+
+def _fence(shared: _Shared | None) -> None:
+    """Make sure that what is owned is owned still: right before a commit."""
+    for held in shared.held if shared is not None else ():
+        held.fence()
+
+
+def _commit(connection: duckdb.DuckDBPyConnection, shared: _Shared | None) -> None:
+    with _told("it is not known whether this was written, and doing it again is safe"):
+        if shared is None:
+            connection.execute("COMMIT")
+        else:
+            _commit_on_note(connection, shared)
 
 
 def _commit_on_note(connection: duckdb.DuckDBPyConnection, shared: _Shared) -> None:

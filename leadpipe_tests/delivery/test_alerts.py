@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from leadpipe.alerting import alert_receivers
@@ -14,6 +15,8 @@ from leadpipe.reports import failure_receivers
 from leadpipe_tests.delivery.builders import deliver_to, hand_over, lead
 from leadpipe_tests.docs.markdown import ROOT
 from leadpipe_tests.inboxes import MailServer, http_inbox
+
+pytestmark = pytest.mark.shared_lake
 
 _RULES = AlertRules(failed=2, success_rate=50.0, oldest=timedelta(hours=2))
 

@@ -15,6 +15,8 @@ from leadpipe.errors import BadPartnerEvent
 from leadpipe_tests.delivery.builders import deliver_to, hand_over, lead
 from leadpipe_tests.events.builders import rows
 
+pytestmark = pytest.mark.shared_lake
+
 _NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 

@@ -11,6 +11,8 @@ from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, build, msisdn, recharge
 from leadpipe_tests.events.builders import rows, take_in
 
+pytestmark = pytest.mark.shared_lake
+
 TOMORROW = NOW.date() + timedelta(days=1)
 _BLOCKS = "SELECT msisdn, blocked_from, blocked_until, reason, author FROM blacklist ORDER BY ALL"
 

@@ -32,6 +32,8 @@ from leadpipe_tests.draws.builders import (
 )
 from leadpipe_tests.events.builders import rows, take_in
 
+pytestmark = pytest.mark.shared_lake
+
 PEOPLE = {msisdn(n): 1 + n for n in range(30)}
 _TABLES = ("draws", "draw_secrets", "draw_winners")
 

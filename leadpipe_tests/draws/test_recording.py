@@ -14,6 +14,8 @@ from leadpipe_tests.draws.builders import DRAW_DATE, give_entries, make_draw, ms
 from leadpipe_tests.events.builders import rows
 from leadpipe_tests.posthog_sandbox.asking import rows as asked
 
+pytestmark = pytest.mark.shared_lake
+
 PEOPLE = {msisdn(n): 1 + n for n in range(30)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from leadpipe.connections import connect_posthog
-from leadpipe.domains import HasRebuild, parts
+from leadpipe.domains import Folds, HasRebuild, parts
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.ingest import IngestResult, ingest
 from leadpipe.events.ledger import Run, begin_run
@@ -20,7 +20,7 @@ from leadpipe.events.persons import PersonRank
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.staging import stage
 from leadpipe.settings import Settings, whole_settings
-from leadpipe.warehouse import ALL_LOCKS, Warehouse
+from leadpipe.warehouse import ALL_LOCKS, Warehouse, between_databases
 from leadpipe_tests.clocks import on_its_day
 
 
@@ -119,6 +119,10 @@ def settings_of(warehouse: Warehouse, **fields: Any) -> Settings:
 def build_marts(warehouse: Warehouse) -> None:
     """Build every mart of every domain."""
     with warehouse.writing(*ALL_LOCKS) as connection:
+        for _, part in parts(HasRebuild):
+            if isinstance(part, Folds):
+                part.fold(connection, settings_of(warehouse))
+        between_databases(connection)
         for _, part in parts(HasRebuild):
             part.rebuild(connection, settings_of(warehouse), is_rescored=False)
 

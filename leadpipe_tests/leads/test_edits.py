@@ -1,10 +1,11 @@
-"""The file of edits: versions, conflicts, one change once, undo, many writers, and erasing."""
+"""Edits, in a file or in PostgreSQL: versions, conflicts, one change once, undo, many writers, erasing."""
 
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from leadpipe.errors import ConfigurationError
@@ -15,9 +16,21 @@ _LATER = NOW + timedelta(minutes=2)
 
 
 @pytest.fixture
-def edits(tmp_path):
+def in_file(tmp_path):
     """An empty file of edits."""
     return LeadEdits(tmp_path / "data" / "lead_edits.sqlite")
+
+
+@pytest.fixture
+def in_postgres(tmp_path, postgres):
+    """No edits, in a database that several machines share."""
+    return LeadEdits(tmp_path / "data" / "lead_edits.sqlite", postgres.new_database())
+
+
+@pytest.fixture(params=["file", "postgres"])
+def edits(request):
+    """No edits, wherever they are kept."""
+    return request.getfixturevalue(f"in_{request.param}")
 
 
 def status(edit_id, value, version=None, *, lead="lead-1", published=None):
@@ -178,7 +191,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from leadpipe.leads.edits import Change, LeadEdits
-edits = LeadEdits(Path(sys.argv[1]))
+edits = LeadEdits(Path(sys.argv[1]), sys.argv[4] or None)
 for number in range(int(sys.argv[3])):
     edit_id = f"{sys.argv[2]}-{number}"
     change = Change(edit_id, "lead-1", "note", "x" * 200)
@@ -192,7 +205,15 @@ def test_what_was_acknowledged_survives_kills(edits):
     acknowledged = set()
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _NOTES, str(edits.path), f"p{n}", "100000"],
+            [
+                sys.executable,
+                "-c",
+                _NOTES,
+                str(edits.path),
+                f"p{n}",
+                "100000",
+                edits.postgres or "",
+            ],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -215,19 +236,60 @@ def test_what_was_acknowledged_survives_kills(edits):
 
 
 def test_erased_is_in_no_byte(edits):
-    """An erased note leaves its number, and nothing of its text in the file or its log."""
+    """An erased note leaves its number, and nothing of its text in the file and its log, or in the table."""
     edits.change([note("n", "lives in the blue house")], author="ada", now=NOW)
     before = edits.state()
     assert edits.erase(["n", "nobody's"]) == 1
     assert edits.erase(["n"]) == 0
     assert [(edit.kind, edit.value) for edit in edits.edits()] == [(ERASED, "")]
     assert edits.state() != before
-    files = list(edits.path.parent.glob("lead_edits.sqlite*"))
-    assert all(b"blue house" not in file.read_bytes() for file in files)
+    kept = [file.read_bytes() for file in edits.path.parent.glob("lead_edits.sqlite*")]
+    if edits.postgres is not None:
+        with psycopg.connect(edits.postgres, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+            [kept] = map(
+                list,
+                connection.execute(
+                    "SELECT pg_read_binary_file(pg_relation_filepath('said_about_leads.edits'))"
+                ).fetchall(),
+            )
+    assert all(b"blue house" not in content for content in kept)
+    assert any(b"lead-1" in content for content in kept)
 
 
-def test_a_file_that_cannot_be_written_is_named(edits):
+def test_what_a_machine_had_in_its_file_is_brought_along(in_file, in_postgres):
+    """The first look takes over every edit of the file, each once, in their order; the file is set aside."""
+    in_file.change([status("a", "contacted", NEVER), note("n", "hi")], author="ada", now=NOW)
+    in_file.undo(author="ada", now=_LATER, edit_id="n")
+    before = in_file.edits()
+    assert in_postgres.edits() == before
+    assert not in_file.path.exists()
+    [outcome] = in_postgres.change([status("b", "lost", "a")], author="ben", now=_LATER)
+    assert outcome.edit is not None
+    in_file.path.with_name("lead_edits.sqlite.moved").rename(in_file.path)
+    assert [edit.edit_id for edit in in_postgres.edits()] == ["a", "n", "n-undone", "b"]
+
+
+def test_a_text_with_a_nul_is_kept_in_postgres(in_postgres):
+    """PostgreSQL has no NUL in a text: the mark of what cannot be read stands there."""
+    in_postgres.change([note("n", "a\0b")], author="ada", now=NOW)
+    assert [edit.value for edit in in_postgres.edits()] == ["a\ufffdb"]
+
+
+def test_a_database_that_is_gone_is_named(tmp_path, postgres):
+    """The error says that it is PostgreSQL, and that nothing was changed."""
+    edits = LeadEdits(tmp_path / "edits.sqlite", postgres.address("nowhere"))
+    with pytest.raises(
+        EditsUnavailable, match=r"PostgreSQL cannot be written.*nowhere.*Nothing was"
+    ):
+        edits.change([note("n", "hi")], author="ada", now=NOW)
+    with pytest.raises(EditsUnavailable, match="edits in PostgreSQL cannot be read"):
+        edits.edits()
+
+
+def test_a_file_that_cannot_be_written_is_named(in_file):
     """The error says which file, and that nothing was changed."""
+    edits = in_file
     edits.path.mkdir(parents=True)
     with pytest.raises(EditsUnavailable, match=r"lead_edits.sqlite cannot be written.*Nothing was"):
         edits.change([note("n", "hi")], author="ada", now=NOW)

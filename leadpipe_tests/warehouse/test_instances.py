@@ -53,7 +53,7 @@ def stored(warehouse):
 def test_an_instance_serves_many_connections(warehouse, made):
     """Made once; in between any other process may have the file."""
     for name in "abc":
-        with warehouse.transaction() as connection:
+        with warehouse.writing("door") as connection:
             connection.execute("INSERT INTO sources VALUES (?, 'x')", [name])
         subprocess.run([sys.executable, "-c", _OPEN_ELSEWHERE, str(warehouse.path)], check=True)
     assert stored(warehouse) == [("a", "x"), ("b", "x"), ("c", "x")]
@@ -122,7 +122,7 @@ def test_a_forked_process_has_its_own(warehouse):
 
 def test_a_second_connection_finds_the_same_tables(warehouse):
     """It is outside the first one's transaction."""
-    with warehouse.transaction() as connection:
+    with warehouse.writing("door") as connection:
         connection.execute("INSERT INTO sources VALUES ('a', 'x')")
         with cursors_of(connection)() as other:
             assert other.execute("SELECT count(*) FROM sources").fetchall() == [(0,)]

@@ -109,7 +109,7 @@ def test_the_threads_of_the_process_stay(lake):
 
 def test_there_is_no_file_to_write_anew(lake):
     """It says so; and that something was deleted stays noted, for who wipes the lake's files."""
-    with lake.transaction() as connection:
+    with lake.writing("door") as connection:
         note_deletion(connection, now=NOW)
     with pytest.raises(WarehouseError, match=r"catalog\.ducklake is no file"):
         rewrite(lake)
