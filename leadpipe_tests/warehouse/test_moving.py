@@ -15,15 +15,14 @@ from leadpipe.warehouse import Warehouse, back_up, copying, restore
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.warehouse.stores import kept, make_kept
-from leadpipe_tests.warehouse.test_state import file, same_chance, walk
+from leadpipe_tests.warehouse.test_state import file, walk
 
-__all__ = ["file", "kept", "same_chance"]
+__all__ = ["file", "kept"]
 
 
 @pytest.fixture
-def source(file, same_chance):
+def source(file):
     """A file with rows in nearly every table, one of somebody's own, and texts that are hard to move."""
-    same_chance()
     walk(file)
     with file.writing("door") as connection:
         connection.execute(
