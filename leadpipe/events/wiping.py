@@ -42,6 +42,6 @@ def wipe_now(warehouse: Warehouse) -> int:
         noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
     size = rewrite(warehouse)
     if noted:
-        with warehouse.transaction() as connection:  # what was deleted meanwhile has another time
+        with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
             connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
     return size

@@ -1,18 +1,22 @@
 """A lake's files and its past: few files, no byte of who was erased, and what a table was when."""
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
+import duckdb
 import pytest
 
 from leadpipe.draws.drawing import freeze
-from leadpipe.errors import AmbiguousId, WarehouseError
+from leadpipe.errors import AmbiguousId, LeadpipeError, WarehouseError
 from leadpipe.events.wiping import note_deletion, wipe
-from leadpipe.warehouse import choose, looking_back, maintain, snapshots
+from leadpipe.warehouse import choose, looking_back, maintain, maintaining, snapshots
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, PRIZES, RULES, give_entries, mark_read, msisdn
 from leadpipe_tests.events.builders import event, rows, take_in
-from leadpipe_tests.warehouse.stores import kept
+from leadpipe_tests.warehouse.stores import kept, make_kept
 
 __all__ = ["kept"]
 
@@ -99,6 +103,65 @@ def test_no_byte_of_who_was_erased_is_left(kept):
     bring(kept, folds=1, who="ford.prefect@example.org")
     assert kept.catalog_with(_ERASED) == []
     assert rows(kept.warehouse, "SELECT count(*) FROM raw_events WHERE seeker_id > 'b'") == [(2,)]
+
+
+def test_folds_go_on_beside_maintenance(request, tmp_path):
+    """Who writes under a lock waits for a table at most: no row is lost or doubled, no fold fails."""
+    kept = make_kept("shared", request, tmp_path)
+    patient = replace(kept.warehouse, lock_timeout_seconds=120.0)
+    bring(kept, folds=1)
+    with patient.writing("door") as connection:
+        connection.execute("CREATE TABLE folded (n INTEGER)")
+    problems: list[Exception] = []
+
+    def fold():
+        try:
+            for n in range(8):
+                with patient.writing("door") as connection:
+                    connection.execute("INSERT INTO folded VALUES (?)", [n])
+                    connection.execute("UPDATE runs SET events_new = events_new + 1")
+        except (LeadpipeError, duckdb.Error) as error:
+            problems.append(error)
+
+    writer = Thread(target=fold)
+    writer.start()
+    rounds = 0
+    while rounds < 2 or writer.is_alive():
+        done = maintain(patient, keep=timedelta(0), now=last_moment(kept))
+        assert done.tables_busy == ()
+        assert done.files_removed == 0  # a day later: a fold reads some of them still
+        rounds += 1
+    writer.join()
+    assert problems == []
+    assert rows(kept.warehouse, "SELECT events_new FROM runs") == [(2 + 8,)]
+    assert rows(kept.warehouse, "FROM folded ORDER BY n") == [(n,) for n in range(8)]
+
+
+def test_a_table_that_somebody_writes_without_our_locks_waits(request, tmp_path, monkeypatch):
+    """A conflict is no failure of the night: the table is named, the others are tidied."""
+    kept = make_kept("shared", request, tmp_path)
+    bring(kept)
+    call = maintaining._call
+
+    def beside(connection, function, *arguments, **options):
+        if function == "ducklake_merge_adjacent_files" and arguments[1] == "raw_events":
+            connection.execute("BEGIN TRANSACTION")
+            call(connection, function, *arguments, **options)
+            with kept.warehouse.connect() as other:
+                other.execute("UPDATE raw_events SET price = 1")
+            try:
+                return connection.execute("COMMIT").fetchall()
+            except Exception:
+                with suppress(Exception):
+                    connection.execute("ROLLBACK")
+                raise
+        return call(connection, function, *arguments, **options)
+
+    monkeypatch.setattr(maintaining, "_call", beside)
+    done = maintain(kept.warehouse, keep=7 * _DAY, now=last_moment(kept))
+    assert done.tables_busy == ("raw_events",)
+    assert "runs" in done.tables_tidied
+    assert rows(kept.warehouse, "SELECT count(*), min(price) FROM raw_events") == [(6, 1)]
 
 
 def test_each_commit_of_a_run_names_it(kept):
