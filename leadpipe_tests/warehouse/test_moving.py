@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections import namedtuple
 
 import pytest
@@ -83,25 +86,55 @@ class _Killed(BaseException):
     """What a test puts in the place of a kill."""
 
 
-@pytest.mark.parametrize("step", ["after the state", "in the lake", "before the receipt"])
+# What each of the names is put in the place of: the kill.
+_KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from leadpipe.events.relocating import relocate
+from leadpipe.places import Lake
+from leadpipe.warehouse import Warehouse, copying, moving
+module, name, source, own, lake, landing = sys.argv[1:]
+place = {"copying": copying, "moving": moving}[module]
+setattr(place, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+target = Warehouse(Path(own), lake=eval(lake))
+relocate(Warehouse(Path(source)), target, landing=Path(landing), now=datetime.now(UTC))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        pytest.param("copying", "_make", id="after the state"),
+        pytest.param("copying", "_keep_migrations", id="in the lake's transaction"),
+        pytest.param("moving", "_write_receipt", id="before the receipt"),
+    ],
+)
 def test_a_move_that_was_killed_leaves_the_file_in_force(
-    source, request, tmp_path, monkeypatch, step
+    source, request, tmp_path, module, function
 ):
-    """Wherever it ends, the file is as it was and opens; the next attempt finishes, with equal rows."""
+    """SIGKILL at any step: the file is as it was and opens; the next attempt finishes, with equal rows."""
     kept = make_kept("shared", request, tmp_path)
     before = content(source)
-    with monkeypatch.context() as patch:
-        if step == "before the receipt":
-            patch.setattr("leadpipe.warehouse.moving._write_receipt", _kill)
-        elif step == "after the state":
-            patch.setattr(copying, "_make", _kill)
-        else:
-            patch.setattr(copying, "_keep_migrations", _kill)
-        with pytest.raises(_Killed):
-            go(source, kept.warehouse, tmp_path)
+    killed = subprocess.run(
+        [
+            sys.executable,
+            *("-c", _KILLED, module, function),
+            *(
+                str(source.path),
+                str(kept.warehouse.path),
+                repr(kept.lake),
+                str(tmp_path / "landing"),
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert content(source) == before
     take_in(source, tmp_path, [event("lead_phone", NOW, seeker_id="late")], run_id="run-1")
-    if step == "before the receipt":
+    if module == "moving":  # everything was there, so it is taken for somebody's
         with pytest.raises(WarehouseError, match="The lake is not empty"):
             go(source, kept.warehouse, tmp_path)
         return
