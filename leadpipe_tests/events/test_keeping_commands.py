@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -128,7 +129,7 @@ def test_the_nightly_asset_says_what_it_did(request, tmp_path, monkeypatch, is_l
             run_config=QUIET,
         )
         [event_] = result.asset_materializations_for_node("lake_maintenance")
-    said = {name: value.value for name, value in event_.metadata.items()}
+    said: dict[str, Any] = {name: value.value for name, value in event_.metadata.items()}
     if not is_lake:
         assert said == {"lake": "the warehouse is a file"}
         return
