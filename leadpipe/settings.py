@@ -175,6 +175,14 @@ class Settings(BaseSettings):
         alias="LEADPIPE_LAKE_ENDPOINT",
         description="Address of a store that is not Amazon's, such as http://objects.internal:8333.",
     )
+    lake_keep_days: int = Field(
+        7,
+        ge=1,
+        le=3_650,
+        alias="LEADPIPE_LAKE_KEEP_DAYS",
+        description="How many days of a lake's past can be looked at; nightly maintenance lets older states "
+        "expire. What was deleted is in the bucket as long, unless it was erased.",
+    )
     schedules_file: Path | None = Field(
         None,
         alias="LEADPIPE_SCHEDULES_FILE",

@@ -25,7 +25,7 @@ _FRAME = {
     "leadpipe.cli.rebuild": {"rebuild": "Build all tables again from the raw events."},
     "leadpipe.cli.backup": {
         "backup": "Copy the warehouse and what lies beside it to an archive.",
-        "restore": "Bring an archive back to an empty data folder.",
+        "restore": "Bring an archive back to an empty data folder or lake.",
     },
     "leadpipe.cli.tables": {"tables": "Say which tables are published, and how others read them."},
     "leadpipe.cli.today": {"today": "Say what is new since yesterday, or send it as a message."},

@@ -21,7 +21,8 @@ def backup(*, archive: Path | None, as_json: bool) -> None:
     """Copy the warehouse and what lies beside it to ARCHIVE, also while syncs run.
 
     In it: the warehouse, what waits in the inboxes, accounts, the first day, score rules. It holds personal
-    data.
+    data. Of a lake it is everything, catalog, files and state, as they were at one moment, in one DuckDB
+    file: it can be restored to a lake or to a file.
 
     \b
     Examples:
@@ -43,14 +44,14 @@ def backup(*, archive: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 def restore(*, archive: Path) -> None:
-    """Bring ARCHIVE back to a data folder where no warehouse is; verified before it is put there.
+    """Bring ARCHIVE back to a data folder where no warehouse is, or an empty lake; verified before.
 
     \b
     Example:
       leadpipe restore backups/monday.tar.gz
     """
     settings = load_settings()
-    report = bring_back(archive, settings.warehouse_path, folder=settings.data_dir)
+    report = bring_back(archive, open_warehouse(settings), folder=settings.data_dir)
     with open_warehouse(settings).connect() as connection:
         publish_tables(connection, settings.published_dir, is_anew=True)
     console.print(f"{len(report.tables)} tables with {sum(report.tables.values()):,} rows are back")

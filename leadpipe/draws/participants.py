@@ -13,7 +13,7 @@ import duckdb
 from leadpipe.draws.inputs import as_text, inputs_of
 from leadpipe.draws.msisdn import MASKED_SQL, is_decimal, normal_msisdn, region_named
 from leadpipe.draws.rules import NAIRA_PER_POINT, Rules
-from leadpipe.warehouse import Rows, read_sql, rows_of, transaction
+from leadpipe.warehouse import Rows, read_sql, rows_of, stamp, transaction
 
 _NO_NUMBER = "msisdn is no phone number"
 _DECIMAL = "msisdn is a decimal number and no phone number (made by a spreadsheet?)"
@@ -96,8 +96,10 @@ def build_participants(
     with typed_recharges(connection, rules):
         builds: list[Build] = []
         for offset in range((last - first).days + 1):
+            draw_date = first + timedelta(days=offset)
             with transaction(connection, "participants"):
-                builds.append(_build(connection, first + timedelta(days=offset), rules, now))
+                stamp(connection, f"participants of {draw_date}")
+                builds.append(_build(connection, draw_date, rules, now))
     return builds
 
 

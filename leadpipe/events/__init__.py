@@ -13,6 +13,8 @@ COMMANDS = {
     "source": "Which project fills the warehouse; record that it has another address.",
     "events": "Which events your project sends, and what leadpipe makes of them.",
     "days": "Which days are proved to hold PostHog's events.",
+    "lake": "A lake's files and its past: maintain, forget, history, at.",
+    "warehouse": "Move the warehouse from a file to a lake, or back.",
     "files": "Exported files in the bucket, and what became of them; take them now.",
     "repair": "Put right what should never be the case: events that are stored twice.",
 }

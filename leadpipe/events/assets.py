@@ -1,4 +1,4 @@
-"""Dagster's rim around the events domain: `exported_files`, `raw_events`, `audited_days`.
+"""Dagster's rim around events: `exported_files`, `raw_events`, `audited_days`, `lake_maintenance`.
 
 A window, one call into the core, a result with metadata. No logic of loading lives here.
 """
@@ -39,6 +39,7 @@ from leadpipe.resources import (
     retried_later,
     table,
 )
+from leadpipe.warehouse import maintain
 
 _MOST_VERDICTS = 31
 _MOST_FILES = 100
@@ -355,6 +356,48 @@ def audited_days(
             ),
             "days left for the next audit": report.left,
             "file written anew after deletions": was_written_anew,
+        }
+    )
+
+
+@dg.asset(
+    group_name=EVENTS,
+    kinds={"duckdb"},
+    pool="warehouse",
+)
+def lake_maintenance(
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[EventsSettings],
+) -> dg.MaterializeResult[None]:
+    """A lake's files in order: small ones merged, those with deleted rows written anew, old states expired.
+
+    Runs with the nightly audit. States older than LEADPIPE_LAKE_KEEP_DAYS cannot be looked at afterwards;
+    files that nobody needs go a day later, those of killed runs after two. Others write between two tables.
+    Where the warehouse is a file, there is nothing to do. Running it again does what is left.
+    """
+    if settings.lake is None:
+        return dg.MaterializeResult(metadata={"lake": "the warehouse is a file"})
+    with failing_clearly(), retried_later(context, is_manual=run_of(context).kind == "manual"):
+        done = maintain(
+            warehouse.warehouse(),
+            keep=timedelta(days=settings.lake_keep_days),
+            now=datetime.now(UTC),
+        )
+    for busy in done.tables_busy:
+        context.log.warning("%s was written by others meanwhile; it waits for the next night", busy)
+    return dg.MaterializeResult(
+        metadata={
+            "files before": done.before.files,
+            "files": done.after.files,
+            "bytes before": done.before.size,
+            "bytes": done.after.size,
+            "states before": done.before.snapshots,
+            "states": done.after.snapshots,
+            "tables tidied": dg.MetadataValue.json(list(done.tables_tidied)),
+            "tables busy": dg.MetadataValue.json(list(done.tables_busy)),
+            "files removed": done.files_removed,
+            "orphans removed": done.orphans_removed,
         }
     )
 

@@ -53,8 +53,9 @@ sync_job = asset_job(
 )
 audit_job = asset_job(
     "audit",
-    selection=dg.AssetSelection.assets("audited_days"),
-    description="Compare older days with PostHog by their events; what differs is read by the next sync.",
+    selection=dg.AssetSelection.assets("audited_days", "lake_maintenance"),
+    description="Compare older days with PostHog by their events; what differs is read by the next sync. "
+    "Keep a lake's files in order.",
     tags=at_most(hours=1),
 )
 

@@ -15,6 +15,7 @@ from leadpipe.events.connecting import sync_config
 from leadpipe.events.deletions import accept
 from leadpipe.events.exported.commands import import_exported
 from leadpipe.events.exported.files_commands import files
+from leadpipe.events.keeping_commands import lake, warehouse
 from leadpipe.events.listing import read_days
 from leadpipe.events.mapping.retyping import ChangeCost
 from leadpipe.events.moving import move_source
@@ -360,4 +361,4 @@ def source_moved(*, author: str, although_days_differ: bool) -> None:
     console.print(f"From now on this warehouse is filled from {address}; {proof}.")
 
 
-COMMANDS = (sync, import_exported, files, runs, source, days, events, repair)
+COMMANDS = (sync, import_exported, files, runs, source, days, events, repair, lake, warehouse)

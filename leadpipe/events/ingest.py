@@ -20,7 +20,7 @@ from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_pl
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
-from leadpipe.warehouse import by_one_thread, read_sql
+from leadpipe.warehouse import by_one_thread, read_sql, stamp
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
 _COLUMNS = (
@@ -120,6 +120,7 @@ def _fold(
     with tracing.span("fold") as span:
         results = _fold_sources(connection, staged, ends, run_id=run_id, now=now, rank=rank)
         result = sum(results, IngestResult())
+        stamp(connection, f"fold of {result.fetched} events", run_id=run_id)
         _record(connection, run_id, result)
         span.note(
             leadpipe__events_fetched=result.fetched,

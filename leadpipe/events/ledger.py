@@ -19,7 +19,7 @@ import duckdb
 
 from leadpipe.events.lanes import LaneChoice
 from leadpipe.posthog import CallCounts
-from leadpipe.warehouse import Rows, alive_among, read_sql, rows_of
+from leadpipe.warehouse import Rows, alive_among, read_sql, rows_of, stamp
 
 RunKind = Literal["scheduled", "manual", "backfill", "webhook", "bucket", "rebuild"]
 
@@ -64,6 +64,7 @@ def begin_run(
 
     Until it is finished, its process is alive under the attempt's id.
     """
+    stamp(connection, f"{run.kind} run begins", run_id=run.run_id)
     window = {"first": min(days, default=None), "last": max(days, default=None)}
     attempt = {"run_id": run.run_id, "attempt_id": run.attempt}
     if not _is_known(connection, "run_parts", attempt):
@@ -200,6 +201,7 @@ def finish_run(
 
     The run is over with its last part, and has failed if one has.
     """
+    stamp(connection, f"{run.kind} run ends", run_id=run.run_id)
     connection.execute(
         "UPDATE run_parts SET status = $status, error = $error, finished_at = $now "
         "WHERE run_id = $run_id AND attempt_id = $attempt_id",

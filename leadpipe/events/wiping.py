@@ -22,7 +22,8 @@ def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> No
 def wipe(warehouse: Warehouse) -> bool:
     """Write the file anew if something was deleted since it last was; whether it had to be.
 
-    Of a lake the note stays: its files go with their maintenance. Its state is written anew here.
+    Of a lake those of its files that hold something deleted: see `warehouse.rewrite`; and the tables of its
+    state.
 
     Raises:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
@@ -31,14 +32,25 @@ def wipe(warehouse: Warehouse) -> bool:
         noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
     if not noted:
         return False
-    if warehouse.lake is not None:
-        if warehouse.lake.state is not None:
-            _write_state_anew(warehouse.lake.state)
-        return False
-    rewrite(warehouse)
-    with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
-        connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
+    wipe_now(warehouse)
     return True
+
+
+def wipe_now(warehouse: Warehouse) -> int:
+    """Write the file anew whether or not something is noted; its size in bytes then, of a lake its files'.
+
+    Raises:
+        WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
+    """
+    with warehouse.connect() as connection:
+        noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
+    size = rewrite(warehouse)
+    if warehouse.lake is not None and warehouse.lake.state is not None:
+        _write_state_anew(warehouse.lake.state)
+    if noted:
+        with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
+            connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
+    return size
 
 
 def _write_state_anew(state: str) -> None:

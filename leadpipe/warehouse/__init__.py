@@ -15,8 +15,11 @@ from leadpipe.warehouse.connection import (
     lock_holder,
     memory,
 )
+from leadpipe.warehouse.history import Snapshot, choose, looking_back, snapshots, stamp
 from leadpipe.warehouse.instances import cursors_of
 from leadpipe.warehouse.locks import ORDER as ALL_LOCKS
+from leadpipe.warehouse.maintaining import LakeSize, Maintenance, maintain
+from leadpipe.warehouse.moving import MoveReport, move
 from leadpipe.warehouse.publish import (
     CURRENT,
     Published,
@@ -41,8 +44,12 @@ __all__ = [
     "ALL_LOCKS",
     "CURRENT",
     "BackupReport",
+    "LakeSize",
+    "Maintenance",
+    "MoveReport",
     "Published",
     "Rows",
+    "Snapshot",
     "TableFiles",
     "Warehouse",
     "agreed",
@@ -51,6 +58,7 @@ __all__ = [
     "back_up",
     "between_databases",
     "by_one_thread",
+    "choose",
     "commit_by_one_thread",
     "cursors_of",
     "differing",
@@ -58,14 +66,19 @@ __all__ = [
     "has_own_state",
     "is_of_a_lake",
     "lock_holder",
+    "looking_back",
+    "maintain",
     "measure_tables",
     "memory",
+    "move",
     "owning",
     "publish",
     "read_sql",
     "restore",
     "rewrite",
     "rows_of",
+    "snapshots",
+    "stamp",
     "tables_in",
     "transaction",
     "view_table",

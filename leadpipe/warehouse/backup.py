@@ -15,6 +15,7 @@ import duckdb
 
 from leadpipe.errors import WarehouseError
 from leadpipe.warehouse.connection import Warehouse
+from leadpipe.warehouse.copying import fill_file, fill_lake
 
 _WAREHOUSE = "leadpipe.duckdb"
 _MANIFEST = "manifest.json"
@@ -36,7 +37,8 @@ def back_up(
     """Write an archive of the warehouse and the files beside it.
 
     Args:
-        warehouse: waited for, then copied by DuckDB itself within one snapshot.
+        warehouse: waited for, then copied by DuckDB itself within one snapshot; of a lake its state, too, as
+            both were at one moment. The copy is a file, whichever it is made of.
         archive: a new `.tar.gz`; appears only when it is whole.
         kept: files that go with it; SQLite ones are copied by SQLite.
         now: when (UTC).
@@ -55,12 +57,10 @@ def back_up(
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".backup-") as name:
         folder = Path(name)
         copy = folder / _WAREHOUSE
-        with warehouse.connect() as connection:
-            current = str(connection.execute("SELECT current_database()").fetchall()[0][0])
-            path = str(copy).replace("'", "''")
-            connection.execute(f"ATTACH '{path}' AS backup (STORAGE_VERSION 'v1.5.0')")
-            connection.execute(f'COPY FROM DATABASE "{current}" TO backup')
-            connection.execute("DETACH backup")
+        if warehouse.lake is not None:
+            fill_file(warehouse, copy, is_still=False)
+        else:
+            _copy_database(warehouse, copy)
         tables = _counted(copy)
         files = [file for file in kept if file.is_file()]
         for file in files:
@@ -79,8 +79,13 @@ def back_up(
     return BackupReport(archive, tables, names, archive.stat().st_size)
 
 
-def restore(archive: Path, warehouse: Path, *, folder: Path) -> BackupReport:
+def restore(archive: Path, warehouse: Warehouse, *, folder: Path) -> BackupReport:
     """Bring an archive back to a place where nothing is, verified before it is put there.
+
+    Args:
+        archive: of a file or a lake.
+        warehouse: a file that is not there, or a lake that is empty; whichever the archive was made of.
+        folder: for the files that lie beside a warehouse.
 
     Raises:
         WarehouseError: something is there, or the archive is not whole.
@@ -93,14 +98,20 @@ def restore(archive: Path, warehouse: Path, *, folder: Path) -> BackupReport:
             manifest = json.loads((unpacked / _MANIFEST).read_text())
             if _counted(unpacked / _WAREHOUSE) != manifest["tables"]:
                 raise WarehouseError(f"{archive} is damaged: its tables are not those of its list")
-            targets = {unpacked / _WAREHOUSE: warehouse} | {
+            targets = {
                 unpacked / Path(file).name: folder / Path(file).name for file in manifest["files"]
             }
+            if warehouse.lake is None:
+                targets = {unpacked / _WAREHOUSE: warehouse.path} | targets
             taken = [str(target) for target in targets.values() if target.exists()]
             if taken:
                 raise WarehouseError(
                     f"{', '.join(taken)} exist already; move them aside first, nothing is overwritten"
                 )
+            if warehouse.lake is not None:
+                with Warehouse(unpacked / _WAREHOUSE).connect():  # it may be of an older leadpipe
+                    pass
+                fill_lake(unpacked / _WAREHOUSE, warehouse)
             for source, target in targets.items():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(target)
@@ -109,6 +120,15 @@ def restore(archive: Path, warehouse: Path, *, folder: Path) -> BackupReport:
     return BackupReport(
         archive, manifest["tables"], tuple(manifest["files"]), archive.stat().st_size
     )
+
+
+def _copy_database(warehouse: Warehouse, copy: Path) -> None:
+    with warehouse.connect() as connection:
+        current = str(connection.execute("SELECT current_database()").fetchall()[0][0])
+        path = str(copy).replace("'", "''")
+        connection.execute(f"ATTACH '{path}' AS backup (STORAGE_VERSION 'v1.5.0')")
+        connection.execute(f'COPY FROM DATABASE "{current}" TO backup')
+        connection.execute("DETACH backup")
 
 
 def _counted(file: Path) -> dict[str, int]:

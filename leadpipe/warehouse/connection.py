@@ -29,7 +29,7 @@ from leadpipe.places import Lake
 from leadpipe.warehouse.failures import is_lost, reason_of, unreachable
 from leadpipe.warehouse.instances import connected, cursors_of
 from leadpipe.warehouse.lake import connected as lake_connected
-from leadpipe.warehouse.lake import preparing
+from leadpipe.warehouse.lake import preparing, search_path
 from leadpipe.warehouse.locks import ORDER, Lock, are_held, standing
 from leadpipe.warehouse.migrations import is_behind, migrate
 from leadpipe.warehouse.transactions import owning, sharing, transaction
@@ -47,6 +47,35 @@ def lock_holder(error: duckdb.Error) -> tuple[bool, int | None]:
     text = str(error)
     found = _LOCK_PID.search(text)
     return "lock" in text.lower(), int(found.group(1)) if found else None
+
+
+def receipt_of(path: Path) -> Path:
+    """What says that a warehouse's file was moved to a lake, beside where it was."""
+    return path.with_name(f"{path.name}.moved.json")
+
+
+def _refuse_moved_file(path: Path) -> None:
+    """Begin no new file where one was until it was moved."""
+    receipt = receipt_of(path.resolve())
+    if not path.exists() and receipt.exists():
+        raise WarehouseError(
+            f"The warehouse {path} was moved; {receipt} says where to. Set LEADPIPE_WAREHOUSE to that, or "
+            "put the receipt elsewhere to begin anew."
+        )
+
+
+def _refuse_moved_lake(connection: duckdb.DuckDBPyConnection) -> None:
+    """Go on with no lake whose tables were moved to a file."""
+    found = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'moved_away' AND database_name = ?",
+        [search_path(connection).partition(".")[0]],
+    ).fetchone()
+    if found is not None:
+        to, at = connection.execute("SELECT moved_to, moved_at FROM moved_away").fetchall()[0]
+        raise WarehouseError(
+            f"This lake was moved to {to} at {at:%Y-%m-%d %H:%M} UTC. Set LEADPIPE_WAREHOUSE to that, or "
+            "drop the lake's table moved_away to go on here, without what came there since."
+        )
 
 
 def _file_at(path: Path) -> int | None:
@@ -94,6 +123,8 @@ class Warehouse:
                     sharing(connection, postgres, timeout_seconds=self.lock_timeout_seconds)
                 )
             if not is_migrated:
+                if self.lake is not None:
+                    _refuse_moved_lake(connection)
                 self._migrate(connection)
             yield connection
 
@@ -166,6 +197,7 @@ class Warehouse:
                 f"The warehouse {self.path} has a question mark in its path, which DuckDB takes for a web "
                 "address. Choose another folder: LEADPIPE_DATA_DIR, or LEADPIPE_WAREHOUSE for the file alone."
             )
+        _refuse_moved_file(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         config: dict[str, str | bool | int] = {
             "memory_limit": self.memory_limit,

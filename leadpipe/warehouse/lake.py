@@ -135,6 +135,20 @@ def look_at(connection: duckdb.DuckDBPyConnection, name: str, *, has_state: bool
     connection.execute(f"SET search_path = '{path}'")
 
 
+def attach_past(connection: duckdb.DuckDBPyConnection, lake: Lake, snapshot: int) -> None:
+    """Let a connection of an instance of its own read a lake as it was, and only that.
+
+    Raises:
+        duckdb.Error: the snapshot has expired, or the lake cannot be reached.
+    """
+    if lake.keys is not None:
+        connection.execute(_secret("lake", lake.data, lake.keys))
+    connection.execute(
+        f"ATTACH {quoted(f'ducklake:{lake.catalog}')} AS lake (SNAPSHOT_VERSION {snapshot}, READ_ONLY)"
+    )
+    look_at(connection, "lake", has_state=False)
+
+
 def state_of(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Under which name the state's database is attached; None where all tables are in one."""
     _, _, state = search_path(connection).partition(",")

@@ -12,6 +12,7 @@ import duckdb
 
 from leadpipe.errors import WarehouseError, WarehouseLocked
 from leadpipe.warehouse.connection import Warehouse, lock_holder
+from leadpipe.warehouse.maintaining import erase
 
 _ROOM = 1.1
 
@@ -20,18 +21,27 @@ def rewrite(warehouse: Warehouse) -> int:
     """Replace the file by a copy of its living rows, in their order; its size in bytes then.
 
     The copy takes the file's place in one rename, while nobody else can write. A kill at any moment leaves
-    the one or the other.
+    the one or the other. Of a lake, the files in its store and its catalog are rid of what was deleted, and
+    nothing of before can be looked at any more; see `erase`.
 
     Raises:
-        WarehouseError: it is a lake, which has no file; or the disk has no room for the copy, or it cannot
-            be made; the file is as it was.
+        WarehouseError: the disk has no room for the copy, or it cannot be made; the file is as it was.
         WarehouseLocked: another process kept the file.
     """
     if warehouse.lake is not None:
-        raise WarehouseError(f"The warehouse {warehouse} is no file that could be written anew.")
+        size = erase(warehouse)
+        if not warehouse.lake.is_shared:  # its catalog is such a file
+            _write_anew(Path(warehouse.lake.catalog).resolve(), memory_limit=warehouse.memory_limit)
+        return size
     with warehouse.connect() as connection:  # and its log is worked in when it closes
         connection.execute("CHECKPOINT")
     path = warehouse.path.resolve()
+    _write_anew(path, memory_limit=warehouse.memory_limit)
+    return path.stat().st_size
+
+
+def _write_anew(path: Path, *, memory_limit: str) -> None:
+    """Replace a DuckDB file, whose log is worked in, by a copy of its living rows."""
     copy = path.with_name(f"{path.name}.rewriting")
     free, needed = shutil.disk_usage(path.parent).free, path.stat().st_size * _ROOM
     if free < needed:
@@ -41,7 +51,7 @@ def rewrite(warehouse: Warehouse) -> int:
         )
     _remove(copy)
     try:
-        with duckdb.connect(config={"memory_limit": warehouse.memory_limit}) as connection:
+        with duckdb.connect(config={"memory_limit": memory_limit}) as connection:
             # Read-only, so that closing it touches nothing at a path where the copy is by then.
             connection.execute(f"ATTACH '{_quoted(path)}' AS old (READ_ONLY)")
             if path.with_name(f"{path.name}.wal").exists():
@@ -62,7 +72,6 @@ def rewrite(warehouse: Warehouse) -> int:
         raise WarehouseError(f"The warehouse {path} could not be written anew: {error}") from error
     finally:
         _remove(copy)
-    return path.stat().st_size
 
 
 def _remove(copy: Path) -> None:

@@ -88,6 +88,7 @@ def test_what_is_always_there():
             {"every_exported_file_was_taken"},
         ),
         "audited_days": (("events", "warehouse", "duckdb", "posthog"), set()),
+        "lake_maintenance": (("events", "warehouse", "duckdb"), set()),
     }
     assert shown_of("published") == {
         "published_tables": (

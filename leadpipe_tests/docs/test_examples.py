@@ -25,6 +25,10 @@ _PARSED_ONLY |= {
     "import"
 }  # by leadpipe_tests/events/exported/test_import.py, which has files for it
 _PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
+_PARSED_ONLY |= {
+    "lake",
+    "warehouse",
+}  # by leadpipe_tests/events/test_keeping_commands.py, on a lake
 _PARSED_ONLY_IN_GROUPS = [
     ["visitors", "sync"],
     ["visitors", "import"],

@@ -15,7 +15,7 @@ from leadpipe.leads.folding import update_leads
 from leadpipe.leads.scores import BUILT_IN
 from leadpipe.published.tables import publish_tables
 from leadpipe.rebuild import rebuild
-from leadpipe.warehouse import back_up, restore
+from leadpipe.warehouse import Warehouse, back_up, restore
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import rows, settings_of, take_in
 from leadpipe_tests.holding import lose
@@ -221,7 +221,7 @@ def test_a_backup_has_the_edits(published, tmp_path):
     report = back_up(published, archive, kept=settings.kept_files(), now=NOW)
     assert "lead_edits.sqlite" in report.files
     restored = tmp_path / "restored"
-    restore(archive, restored / "leadpipe.duckdb", folder=restored)
+    restore(archive, Warehouse(restored / "leadpipe.duckdb"), folder=restored)
     assert [edit.value for edit in LeadEdits(restored / "lead_edits.sqlite").edits()] == [
         "call again"
     ]

@@ -57,6 +57,8 @@ from leadpipe_tests.draws.builders import DRAW_DATE, PRIZES, RULES, give_entries
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.interactions.builders import TENANT
 
+pytestmark = pytest.mark.file_only("compares the file with a shared lake")
+
 _MINUTE = timedelta(minutes=1)
 _MAIN, _OTHER = "villa-accra-12", "flat-kumasi-3"
 
