@@ -20,6 +20,7 @@ from leadpipe.progress import Progress
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
 
+WAREHOUSE_POOL = "warehouse"
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -83,6 +84,17 @@ def run_job(
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance of the configured home, where the UI finds the run later."""
     return dg.DagsterInstance.from_config(str(ensure_dagster_home(settings)))
+
+
+def set_places(settings: Settings) -> None:
+    """Give the pool of the warehouse as many places as a cluster's workers have.
+
+    Raises:
+        ConfigurationError: the settings name no cluster.
+    """
+    workers = settings.needed_cluster().workers
+    with dagster_instance(settings) as instance:
+        instance.event_log_storage.set_concurrency_slots(WAREHOUSE_POOL, workers)
 
 
 def _error_of(result: dg.ExecuteInProcessResult) -> str | None:

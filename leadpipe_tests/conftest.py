@@ -42,6 +42,8 @@ os.environ |= {
     "POSTHOG_PROJECT_API_KEY": "",
     "POSTHOG_BASE_URL": "",
     "LEADPIPE_WAREHOUSE": "",
+    "LEADPIPE_BROKER": "",
+    "DAGSTER_PG_URL": "",
     "LEADPIPE_ALERT_TO": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
     # Nobody's role: what this machine would find in a cloud is not asked for.
@@ -72,6 +74,7 @@ pytest_plugins = [
     "leadpipe_tests.dagster_ui.fixtures",
     "leadpipe_tests.security.accounts",
     "leadpipe_tests.postgres",
+    "leadpipe_tests.redis_server",
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]

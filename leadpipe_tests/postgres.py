@@ -38,7 +38,7 @@ class Postgres:
         """Make an empty database; how libpq connects to it."""
         name = f"d{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self.address(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+            connection.execute(f"CREATE DATABASE {name}")
         return self.address(name)
 
 

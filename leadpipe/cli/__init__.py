@@ -37,6 +37,7 @@ _FRAME = {
     "leadpipe.cli.dagster": {"dagster": "Serve the Dagster UI behind the page's login."},
     "leadpipe.cli.access": {"access": "Say who is logged in and what they did."},
     "leadpipe.cli.completion": {"completion": "Let a shell complete what is typed."},
+    "leadpipe.cli.worker": {"worker": "Execute runs of a cluster on this machine."},
     "leadpipe.cli.up": {"up": "Start the Dagster UI, its daemon and the web page."},
 }
 

@@ -73,7 +73,7 @@ def run_days(
 
     problems: list[str] = []
     run_id = str(uuid.uuid4())
-    ranges = contiguous(days)
+    ranges = contiguous(days, longest=settings.days_a_run)
     with living(settings.landing_dir, run_id), _progress_bar() as bar:
         for number, (first, last) in enumerate(ranges):
             outcome = run_job(
