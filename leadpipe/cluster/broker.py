@@ -1,6 +1,6 @@
 """Celery on Redis: the queues that runs wait in, as launcher and workers both see them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -76,6 +76,24 @@ def asked(broker: SecretStr, ask: Callable[[], _Answer]) -> _Answer:
             f"The broker at {where(broker)} does not answer ({words}). Start Redis there, or correct "
             "LEADPIPE_BROKER."
         ) from None
+
+
+def workers_by_queue(broker: SecretStr, *, seconds: float) -> dict[str, int]:
+    """How many workers answer for each queue.
+
+    Args:
+        broker: where they are.
+        seconds: how long they have for it.
+
+    Raises:
+        BrokerUnreachable: it does not answer.
+    """
+    inspector = make_app(broker).control.inspect(timeout=seconds)
+    answers: Mapping[str, Sequence[Mapping[str, object]]] = (
+        asked(broker, inspector.active_queues) or {}
+    )
+    listening = [queue["name"] for queues in answers.values() for queue in queues]
+    return {name: listening.count(name) for name in QUEUES}
 
 
 def reach(broker: SecretStr) -> None:

@@ -1,7 +1,7 @@
 """Hands runs to workers, cancels them, and notices that a worker is gone.
 
-Named in a cluster's `dagster.yaml`. Celery does not know that a worker's machine is gone; a run's lock does. A
-run whose lock is gone fails, its places are free, and Dagster starts it again.
+Named in a cluster's `dagster.yaml`. Celery does not know that a worker's machine is gone; a run's lock does.
+A run whose lock is gone fails, its places are free, and Dagster starts it again.
 """
 
 import time
@@ -86,6 +86,7 @@ class ClusterRunLauncher(CeleryRunLauncher):
                 ),
             )
         except BrokerUnreachable as error:
+            self._instance.report_engine_event(f"{error} The run waits.", run, cls=type(self))
             raise DagsterUserCodeUnreachableError(str(error)) from None
         self._instance.add_run_tags(run.run_id, {DAGSTER_CELERY_TASK_ID_TAG: sent.id})
         self._instance.report_engine_event(
