@@ -22,6 +22,7 @@ from leadpipe.terminal import forgive_encodings, said_to
 # The commands that are no domain's, by the module they are in.
 _FRAME = {
     "leadpipe.cli.check": {"check": "Say what is right and what is wrong with the set-up."},
+    "leadpipe.cli.prepare": {"prepare": "Make all tables once, before several programs start."},
     "leadpipe.cli.rebuild": {"rebuild": "Build all tables again from the raw events."},
     "leadpipe.cli.backup": {
         "backup": "Copy the warehouse and what lies beside it to an archive.",

@@ -68,7 +68,7 @@ def asked(broker: SecretStr, ask: Callable[[], _Answer]) -> _Answer:
     try:
         return ask()
     except (OperationalError, RedisError, OSError) as error:
-        words = " ".join(str(error.__cause__ or error).split())
+        words = " ".join(str(error.__cause__ or error).split()).rstrip(".")
         secret = urlsplit(broker.get_secret_value()).password
         if secret:
             words = words.replace(secret, "…")

@@ -263,7 +263,7 @@ def test_without_a_broker_runs_wait(env, tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert re.fullmatch(
-        rf"Error: The broker at 127\.0\.0\.1:{port} does not answer \(.*refused\.?\)\. Start Redis there, or "
+        rf"Error: The broker at 127\.0\.0\.1:{port} does not answer \(.*refused\)\. Start Redis there, or "
         r"correct LEADPIPE_BROKER\.\n",
         done.stderr,
     ), done.stderr
@@ -279,7 +279,7 @@ def test_without_a_broker_runs_wait(env, tmp_path):
             )
 
         wait_for("word of the broker", told, seconds=SOON, every=0.5)
-        assert all_runs(ui)[run_id]["status"] == "QUEUED"
+        wait_for_status(ui, run_id, "QUEUED")
         stack.enter_context(redis_server(port))
         stack.enter_context(worker("one", tmp_path, env))
         assert wait_for_status(ui, run_id, "SUCCESS", "FAILURE")["status"] == "SUCCESS"
