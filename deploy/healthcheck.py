@@ -1,8 +1,8 @@
 #!/opt/leadpipe/bin/python
 """Whether a program of leadpipe's on this machine lives: `healthcheck PORT`, `daemon` or `worker`.
 
-Exit code 0 if `/healthz` answers on that port, the daemon has just been heard of, or the worker answers by way
-of the broker; else 1 with the reason.
+Exit code 0 if `/healthz` answers on that port, the daemon has just been heard of, or the worker answers by
+way of the broker; else 1 with the reason.
 Python's own library alone, so that it costs little each half minute.
 """
 

@@ -179,7 +179,7 @@ def test_the_queues_of_the_workers_are_all_of_them():
         )
         for name in _WORKERS
     ]
-    default = next(option.default for option in worker.params if option.name == "queues")
+    default = next(str(option.default) for option in worker.params if option.name == "queues")
     for commands in (started, [["leadpipe", *words[1:]] for words in units]):
         assert [words[:2] for words in commands] == [["leadpipe", "worker"]] * 2
         taken = [
