@@ -25,12 +25,13 @@ from leadpipe_tests.dagster_ui.processes import (
     wait_for,
 )
 from leadpipe_tests.events.builders import rows
-from leadpipe_tests.redis_server import redis_server
+from leadpipe_tests.postgres import Postgres
+from leadpipe_tests.redis_server import Redis, redis_server
 from posthog_sandbox.process import SandboxProcess
 
 DAYS = 3
 SOON = 150.0
-_INSTANCE = "leadpipe/cluster/dagster.yaml"
+INSTANCE = "leadpipe/cluster/dagster.yaml"
 _LAUNCH = """
 mutation ($params: ExecutionParams!) {
   launchRun(executionParams: $params) { __typename
@@ -67,11 +68,18 @@ def env(machine_clock, sandbox, postgres, redis, tmp_path) -> dict[str, str]:
         LEADPIPE_DATA_DIR=str(tmp_path / "data"),
         LEADPIPE_START_DATE=(now - timedelta(days=DAYS)).date().isoformat(),
         LEADPIPE_PAGE_ROWS="20",
-        LEADPIPE_BROKER=redis.new_database(),
-        DAGSTER_PG_URL=url_of(postgres.new_database()),
-        LEADPIPE_WORKERS="2",
         DAGSTER_HOME=str(tmp_path),
+        **cluster_environment(postgres, redis, workers=2),
     )
+
+
+def cluster_environment(postgres: Postgres, redis: Redis, *, workers: int) -> dict[str, str]:
+    """What makes a cluster, with a database of its own in each server."""
+    return {
+        "LEADPIPE_BROKER": redis.new_database(),
+        "DAGSTER_PG_URL": url_of(postgres.new_database()),
+        "LEADPIPE_WORKERS": str(workers),
+    }
 
 
 def url_of(address: str) -> str:
@@ -182,7 +190,7 @@ def test_each_worker_executes_a_run_and_one_is_killed(env, sandbox, tmp_path):
     """A run each at once. Of a worker that is killed the run fails and is started again; nothing is twice."""
     first, second, third, last = days_of(env)
     with ExitStack() as stack:
-        ui = stack.enter_context(dagster_ui(tmp_path, env, file=_INSTANCE))
+        ui = stack.enter_context(dagster_ui(tmp_path, env, file=INSTANCE))
         pids = [stack.enter_context(worker(name, tmp_path, env)) for name in ("one", "two")]
         hang(sandbox)
         started = [launch(ui, first, second), launch(ui, third, last)]
@@ -238,7 +246,7 @@ def test_a_run_is_cancelled_on_its_worker(env, sandbox, tmp_path):
     """The run ends as cancelled, is not started again, and its worker takes the next one."""
     first, *_, last = days_of(env)
     with ExitStack() as stack:
-        ui = stack.enter_context(dagster_ui(tmp_path, env, file=_INSTANCE))
+        ui = stack.enter_context(dagster_ui(tmp_path, env, file=INSTANCE))
         stack.enter_context(worker("one", tmp_path, env))
         hang(sandbox)
         run_id = launch(ui, first, last)
@@ -269,7 +277,7 @@ def test_without_a_broker_runs_wait(env, tmp_path):
     ), done.stderr
     env["LEADPIPE_BROKER"] = f"redis://127.0.0.1:{port}/0"
     with ExitStack() as stack:
-        ui = stack.enter_context(dagster_ui(tmp_path, env, file=_INSTANCE))
+        ui = stack.enter_context(dagster_ui(tmp_path, env, file=INSTANCE))
         run_id = launch(ui, first, last, job="morning_message")
 
         def told() -> bool | None:
