@@ -5,7 +5,7 @@ start by themselves is the business of the domains' `automation.py`.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -78,7 +78,8 @@ def run_job(
             raise_on_error=False,
         )
         failed = [one.check_name for one in result.get_asset_check_evaluations() if not one.passed]
-        return RunOutcome(result.run_id, _error_of(result), tuple(failed))
+        error = None if result.success else error_in(result.all_events)
+        return RunOutcome(result.run_id, error, tuple(failed))
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
@@ -97,10 +98,9 @@ def set_places(settings: Settings) -> None:
         instance.event_log_storage.set_concurrency_slots(WAREHOUSE_POOL, workers)
 
 
-def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
-    if result.success:
-        return None
-    for event in result.all_events:
+def error_in(events: Iterable[dg.DagsterEvent]) -> str:
+    """What went wrong in a failed run, in one line for people."""
+    for event in events:
         if event.is_step_failure:
             failure = event.step_failure_data
             if failure.user_failure_data and failure.user_failure_data.description:

@@ -10,6 +10,7 @@ settings, so that no file of Dagster's has an address or a secret. One machine u
 | `storage.py`  | runs, events and schedules in PostgreSQL                               |
 | `queue.py`    | how many runs are handed out at once, and to which workers             |
 | `launcher.py` | hands a run to a worker, cancels it, and notices that a worker is gone |
+| `runs.py`     | hands several runs of a job to the workers, for a command              |
 
 What a worker executes is `leadpipe/worker.py`; `leadpipe worker` starts one.
 """

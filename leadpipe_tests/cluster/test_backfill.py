@@ -1,5 +1,8 @@
 """A backfill is cut into runs of a month, for as many workers as there are: from the running UI."""
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,8 +17,21 @@ from leadpipe_tests.events.builders import rows
 EVENTS, DAYS = 600, 60
 
 
+def sync(home, env, *words):
+    """Type `leadpipe sync`, a person's way to the same."""
+    return subprocess.run(
+        [sys.executable, "-m", "leadpipe", "sync", *words],
+        cwd=home,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+
+
 def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tmp_path):
-    """Sixty days are two runs of thirty, in the queue of what can wait, and one sync of the ledger."""
+    """Sixty days are two runs of thirty for what can wait, and one sync of the ledger; typed, the same."""
     now = datetime.now(UTC)
     first = now.date() - timedelta(days=DAYS - 1)
     days = [(first + timedelta(days=n)).isoformat() for n in range(DAYS)]
@@ -29,6 +45,9 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
         ),
         **cluster_environment(postgres, redis, workers=3),
     }
+    alone = sync(tmp_path, env)
+    assert (alone.returncode, "Dagster's daemon is not running" in alone.stderr) == (1, True), alone
+    (tmp_path / "dagster.yaml").unlink()
     with ExitStack() as stack:
         ui = stack.enter_context(dagster_ui(tmp_path, env, file=INSTANCE))
         for name in ("one", "two"):
@@ -42,6 +61,15 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
 
         backfill = wait_for("the end of the backfill", ended, seconds=400, every=1.0)
         tags = [{tag["key"]: tag["value"] for tag in one["tags"]} for one in all_runs(ui).values()]
+        typed = sync(tmp_path, env, "--from", days[0], "--to", days[-1], "--json")
+        by_hand = [run for run in all_runs(ui).values() if run["status"] == "SUCCESS"][:2]
+    assert typed.returncode == 0, typed
+    said = json.loads(typed.stdout)
+    assert said["problems"] == []
+    assert [(run["kind"], run["status"], run["parts"]) for run in said["runs"]] == [
+        ("manual", "succeeded", 2)
+    ]
+    assert all({"key": QUEUE_TAG, "value": BULK} in run["tags"] for run in by_hand)
     assert backfill["status"] == "COMPLETED_SUCCESS"
     assert Counter(run["status"] for run in backfill["runs"]) == {"SUCCESS": 2}
     assert sorted(
@@ -53,8 +81,10 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
         for one in tags
     ) == [(days[0], days[29], BULK), (days[30], days[59], BULK)]
     warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb", lock_timeout_seconds=10.0)
-    assert rows(warehouse, "SELECT kind, status, events_new FROM runs") == [
-        ("backfill", "succeeded", sandbox.control.stats()["distinct"])
+    stored = sandbox.control.stats()["distinct"]
+    assert rows(warehouse, "SELECT kind, status, events_new FROM runs ORDER BY kind") == [
+        ("backfill", "succeeded", stored),
+        ("manual", "succeeded", 0),
     ]
     assert rows(warehouse, "SELECT count(*), count(DISTINCT uuid) FROM raw_events") == rows(
         warehouse, "SELECT count(DISTINCT uuid), count(*) FROM raw_events"
