@@ -55,6 +55,7 @@ def _catalog(lake: Lake, postgres: str, settings: Settings) -> Iterator[Finding]
         found = probing.catalog(postgres)
         ahead = probing.clock_difference(postgres)
         held = probing.held_locks(postgres)
+        agreed = probing.agreed_first_day(postgres)
     except LeadpipeError as error:
         yield Finding(
             "wrong", "lake catalog", f"{error}. Start it, or correct LEADPIPE_LAKE_POSTGRES"
@@ -84,7 +85,7 @@ def _catalog(lake: Lake, postgres: str, settings: Settings) -> Iterator[Finding]
     if not held:
         yield Finding("ok", "lake locks", "each was taken and given back")
     yield _clock(ahead)
-    yield _first_day(settings)
+    yield _first_day(settings, agreed)
 
 
 def _state(postgres: str) -> Finding:
@@ -108,14 +109,24 @@ def _clock(ahead: timedelta) -> Finding:
     )
 
 
-def _first_day(settings: Settings) -> Finding:
-    if settings.start_date is None:
+def _first_day(settings: Settings, agreed: str | None) -> Finding:
+    configured = settings.start_date.isoformat() if settings.start_date else None
+    if configured is None and agreed is None:
+        return Finding(
+            "warning",
+            "first day",
+            "the first machine that works decides it. Set LEADPIPE_START_DATE, the same on all, to decide it",
+        )
+    if configured and agreed and configured != agreed:
         return Finding(
             "wrong",
             "first day",
-            "each machine would choose its own. Set LEADPIPE_START_DATE, the same on all",
+            f"LEADPIPE_START_DATE is {configured} here, and the machines of this lake began at {agreed}. Set "
+            "that on all",
         )
-    return Finding("ok", "first day", f"{settings.start_date}; let it be the same on every machine")
+    return Finding(
+        "ok", "first day", f"{configured or agreed}, let it be the same on every machine"
+    )
 
 
 def _cluster(cluster: Cluster, settings: Settings, lake: Lake | None) -> Iterator[Finding]:

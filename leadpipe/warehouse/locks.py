@@ -39,7 +39,7 @@ class Held:
         """
         try:
             self.connection.execute("SELECT 1")
-        except driver().Error as error:
+        except _psycopg().Error as error:
             raise WarehouseLocked(
                 "The connection to PostgreSQL that held the lock is gone; nothing was written. "
                 "The next run does it again."
@@ -58,12 +58,12 @@ def holding(postgres: str, locks: tuple[Lock, ...], *, timeout_seconds: float) -
     Raises:
         WarehouseLocked: somebody else kept one, or PostgreSQL cannot be reached.
     """
-    psycopg = driver()
+    psycopg = _psycopg()
     try:
         connection = psycopg.connect(postgres, autocommit=True, application_name="leadpipe")
     except psycopg.Error as error:
         raise WarehouseLocked(
-            f"PostgreSQL cannot be reached for the locks: {line(error)}"
+            f"PostgreSQL cannot be reached for the locks: {_line(error)}"
         ) from error
     with connection:
         connection.execute(f"SET lock_timeout = {max(1, round(timeout_seconds * 1000))}")
@@ -76,7 +76,7 @@ def _take(connection: "psycopg.Connection", lock: Lock, timeout_seconds: float) 
     number = ORDER.index(lock)
     try:
         connection.execute("SELECT pg_advisory_lock(%s, %s)", [_NAMESPACE, number])
-    except driver().errors.LockNotAvailable as error:
+    except _psycopg().errors.LockNotAvailable as error:
         found = connection.execute(
             "SELECT pid, client_addr::text FROM pg_locks JOIN pg_stat_activity USING (pid) "
             "WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND granted",
@@ -93,12 +93,8 @@ def _take(connection: "psycopg.Connection", lock: Lock, timeout_seconds: float) 
         ) from error
 
 
-def driver() -> ModuleType:
-    """PostgreSQL's driver, which only a shared warehouse needs.
-
-    Raises:
-        ConfigurationError: it is not installed.
-    """
+def _psycopg() -> ModuleType:
+    """PostgreSQL's driver, which only a shared warehouse needs."""
     try:
         return import_module("psycopg")
     except ModuleNotFoundError:
@@ -108,6 +104,5 @@ def driver() -> ModuleType:
         ) from None
 
 
-def line(error: Exception) -> str:
-    """What an error says, in a line."""
+def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

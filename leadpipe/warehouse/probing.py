@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +20,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from leadpipe.errors import WarehouseError, WarehouseLocked
+from leadpipe.errors import ConfigurationError, WarehouseError, WarehouseLocked
 from leadpipe.places import Lake
 from leadpipe.warehouse import locks
 from leadpipe.warehouse.extensions import LAKE, load
@@ -144,6 +146,21 @@ def data(lake: Lake) -> None:
         raise WarehouseError(f"cannot {what} in {lake.data}: {_reason(error, lake)}") from None
 
 
+def agreed_first_day(postgres: str) -> str | None:
+    """The first day on which the machines of a lake agreed; None where none has decided yet.
+
+    Raises:
+        WarehouseError: PostgreSQL cannot be reached.
+    """
+    with _session(postgres) as connection:
+        if connection.execute("SELECT to_regclass('leadpipe_agreed')").fetchone() == (None,):
+            return None
+        found = connection.execute(
+            "SELECT value FROM leadpipe_agreed WHERE name = 'first_day'"
+        ).fetchone()
+    return str(found[0]) if found else None
+
+
 def _store(lake: Lake) -> S3Store | LocalStore:
     if "://" not in lake.data:
         folder = Path(lake.data)
@@ -194,7 +211,7 @@ def _reason(error: Exception, lake: Lake) -> str:
 
 @contextmanager
 def _session(postgres: str) -> Iterator["psycopg.Connection"]:
-    driver = locks.driver()
+    driver = _psycopg()
     try:
         with driver.connect(
             postgres,
@@ -204,4 +221,19 @@ def _session(postgres: str) -> Iterator["psycopg.Connection"]:
         ) as connection:
             yield connection
     except driver.Error as error:
-        raise WarehouseError(f"PostgreSQL cannot be reached: {locks.line(error)}") from None
+        raise WarehouseError(f"PostgreSQL cannot be reached: {_line(error)}") from None
+
+
+def _psycopg() -> ModuleType:
+    try:
+        return import_module("psycopg")
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "psycopg is not installed. A lake with its catalog in PostgreSQL needs it: "
+            "pip install 'leadpipe[lake]'"
+        ) from None
+
+
+def _line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -103,15 +103,34 @@ def test_another_catalog_is_said(place, keys, values, said):
         ({"lake_endpoint": "http://127.0.0.1:1"}, "lake data", "reached at 127.0.0.1:1. Start it"),
         ({"lake_postgres": "host=127.0.0.1 port=1 dbname=lake"}, "lake catalog", "refused"),
         ({"lake_state": "host=127.0.0.1 port=1 dbname=state"}, "lake state", "LEADPIPE_LAKE_STATE"),
-        ({"start_date": None}, "first day", "Set LEADPIPE_START_DATE, the same on all"),
     ],
-    ids=["bucket", "rights", "key", "secret", "store", "catalog", "state", "first day"],
+    ids=["bucket", "rights", "key", "secret", "store", "catalog", "state"],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_the_next_step(place, wrong, what, said):
     """A line that names the part and the setting to correct, and no key or secret."""
     verdict, text = found(**{**place, **wrong})[what]
     assert (verdict, said in text) == ("wrong", True), text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("configured", "agreed", "verdict"),
+    [
+        (_FIRST, None, "ok"),
+        (None, _FIRST, "ok"),
+        (_FIRST, "2026-02-01", "wrong"),
+        (None, None, "warning"),
+    ],
+)
+def test_the_first_day_is_one(place, configured, agreed, verdict):
+    """What is set has to be that on which the lake's machines have agreed."""
+    if agreed:
+        with psycopg.connect(place["lake_postgres"]) as connection:
+            connection.execute("CREATE TABLE leadpipe_agreed (name TEXT, value TEXT)")
+            connection.execute("INSERT INTO leadpipe_agreed VALUES ('first_day', %s)", [agreed])
+    said = found(**{**place, "start_date": configured})["first day"]
+    assert said[0] == verdict
+    assert verdict != "wrong" or agreed in said[1]
 
 
 def test_a_held_lock_is_said(place):

@@ -51,6 +51,7 @@ def test_one_machine_has_no_queues():
     found = defined()
     assert {*found["jobs"].values()} == {None}
     assert found["assets"] == {}
+    assert "publication" not in found["jobs"]
     assert found["days"] is None
 
 
@@ -62,6 +63,7 @@ def test_a_cluster_has_queues():
         "inbox": "edge",
         "delivery": "edge",
         "sync_leads": "edge",
+        "publication": "edge",
         "files": "bulk",
     }
     assert found["assets"] == {
