@@ -53,7 +53,9 @@ def run_on_workers(
     with dagster_instance(settings) as instance:
         _need_daemon(instance)
         with WorkspaceProcessContext(
-            instance, ModuleTarget("leadpipe.definitions", None, None, None)
+            instance,
+            ModuleTarget("leadpipe.definitions", None, None, None),
+            code_server_log_level="WARNING",  # it says things on stdout, which has our result alone
         ) as process:
             workspace = process.create_request_context()
             started = [

@@ -12,6 +12,7 @@ from leadpipe.dagster_home import ensure_dagster_home
 from leadpipe.errors import ConfigurationError
 from leadpipe.queues import QUEUE_TAG
 from leadpipe.settings import Settings, child_environment, load_settings
+from leadpipe_tests.cluster.test_workers import cluster_environment, places
 
 _BROKER = "redis://:sesame-sesame-sesame@redis.internal/0"
 _URL = "postgresql+psycopg2://leadpipe@db.internal/dagster"
@@ -138,6 +139,21 @@ def test_the_home_is_that_of_a_cluster(monkeypatch, tmp_path):
         ConfigurationError, match=r"dagster\.yaml is of one machine, and LEADPIPE_BROKER"
     ):
         ensure_dagster_home(cluster)
+
+
+def test_all_tables_are_made_once_before_programs_start(
+    machine_clock, postgres, redis, monkeypatch, tmp_path
+):
+    """`leadpipe prepare` makes those of the warehouse and of Dagster, and the places; again it is no harm."""
+    cluster = cluster_environment(postgres, redis, workers=3)
+    for name, value in {**cluster, "LEADPIPE_DATA_DIR": str(tmp_path / "data")}.items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):
+        done = CliRunner().invoke(main, ["prepare"])
+        assert done.exit_code == 0, done.output
+        assert places(cluster) == 3
+    assert (tmp_path / "data" / "leadpipe.duckdb").exists()
+    assert "ClusterQueue" in (tmp_path / "dagster.yaml").read_text()
 
 
 def test_a_worker_wants_a_cluster_and_known_queues():

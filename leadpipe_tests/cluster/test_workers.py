@@ -185,9 +185,9 @@ def worker_of(pids: Sequence[int], run: Mapping[str, Any]) -> int:
 
 
 def assert_nothing_is_missing_or_twice(warehouse: Warehouse, sandbox: SandboxProcess) -> int:
-    """Each event that leadpipe reads is stored once, or kept as rejected; how many are stored."""
+    """Each event that leadpipe reads is stored once, or was rejected; how many are stored."""
     ((stored, distinct),) = rows(warehouse, "SELECT count(*), count(DISTINCT uuid) FROM raw_events")
-    ((rejected,),) = rows(warehouse, "SELECT count(DISTINCT uuid) FROM rejected_events")
+    ((rejected,),) = rows(warehouse, "SELECT count(DISTINCT content_hash) FROM rejected_events")
     names = event_mapping(load_settings(EventsSettings)).names
     sent = sandbox.control.truth()["by_event"]
     assert stored == distinct

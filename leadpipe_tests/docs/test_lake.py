@@ -78,7 +78,7 @@ def test_a_persons_shell_reads_and_cannot_write(postgres, tmp_path):
     for _ in range(2):
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute(_READER.read_text())
-    [block] = blocks(_PAGE, "sql")
+    [block] = blocks(_PAGE, "text")
     statements = [one.strip() for one in block.text.split(";\n") if one.strip()]
     own = address.replace("user=postgres", "user=reader")
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as shell:
