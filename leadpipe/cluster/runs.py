@@ -55,7 +55,7 @@ def run_on_workers(
         with WorkspaceProcessContext(
             instance,
             ModuleTarget("leadpipe.definitions", None, None, None),
-            code_server_log_level="WARNING",  # it says things on stdout, which has our result alone
+            code_server_log_level="ERROR",  # it says things on stdout, which has our result alone
         ) as process:
             workspace = process.create_request_context()
             started = [

@@ -72,9 +72,7 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
     assert typed.returncode == 0, typed
     said = json.loads(typed.stdout)
     assert said["problems"] == []
-    assert [(run["kind"], run["status"], run["parts"]) for run in said["runs"]] == [
-        ("manual", "succeeded", 2)
-    ]
+    assert [(run["status"], run["parts"]) for run in said["runs"]] == [("succeeded", 2)]
     assert all({"key": QUEUE_TAG, "value": BULK} in run["tags"] for run in by_hand)
     assert backfill["status"] == "COMPLETED_SUCCESS"
     assert Counter(run["status"] for run in backfill["runs"]) == {"SUCCESS": 2}
