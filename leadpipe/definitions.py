@@ -14,6 +14,7 @@ from leadpipe.domains import HasAutomation, modules, parts
 from leadpipe.launcher import in_process_executor
 from leadpipe.private import keep_private
 from leadpipe.published import assets as published_assets
+from leadpipe.published.automation import publication_job, publish_for_the_page
 from leadpipe.reports import report_failed_run, report_red_checks
 from leadpipe.resources import PostHogConnection, ProgressSink, WarehouseResource
 from leadpipe.schedules import as_configured
@@ -37,10 +38,15 @@ def build_defs(
     settings = settings or load_settings()
     assets = [*modules("assets"), published_assets]
     automation = [part for _, part in parts(HasAutomation)]
+    has_workers = settings.broker is not None
     return dg.Definitions(
         assets=in_catalog(_loaded(assets), settings),
         asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
-        jobs=[*(job for part in automation for job in part.JOBS), morning_job],
+        jobs=[
+            *(job for part in automation for job in part.JOBS),
+            morning_job,
+            *[publication_job] * has_workers,
+        ],
         schedules=as_configured(
             [
                 *(schedule for part in automation for schedule in part.SCHEDULES),
@@ -52,6 +58,7 @@ def build_defs(
             *(sensor for part in automation for sensor in part.SENSORS),
             report_failed_run,
             report_red_checks,
+            *[publish_for_the_page] * has_workers,
         ],
         executor=in_process_executor,
         resources={

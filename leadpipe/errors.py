@@ -10,6 +10,7 @@
     │   ├── WarehouseTooNew       the file was migrated by a newer leadpipe
     │   ├── NotPublished          nothing has been materialised yet
     │   └── AnswerTooSlow         a question took longer than a page waits
+    ├── BrokerUnreachable         a cluster's Redis does not answer; passing, or LEADPIPE_BROKER is wrong
     ├── DiskFull                  there is no room on the disk; what was written of a file is removed
     ├── ExportedFileError         a file of exported events cannot be read; nothing of it is loaded
     │   └── OtherProject          its events are another project's
@@ -102,6 +103,10 @@ class NotPublished(WarehouseError):  # noqa: N818
 
 class AnswerTooSlow(WarehouseError):  # noqa: N818 - says what is the case
     """A question to the published tables took longer than its reader waits."""
+
+
+class BrokerUnreachable(LeadpipeError):  # noqa: N818
+    """The broker that hands out a cluster's runs does not answer."""
 
 
 class DiskFull(LeadpipeError):  # noqa: N818

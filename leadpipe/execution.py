@@ -5,7 +5,7 @@ start by themselves is the business of the domains' `automation.py`.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,7 @@ from leadpipe.progress import Progress
 from leadpipe.resources import ProgressSink
 from leadpipe.settings import Settings, prepare_dagster
 
+WAREHOUSE_POOL = "warehouse"
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -77,7 +78,8 @@ def run_job(
             raise_on_error=False,
         )
         failed = [one.check_name for one in result.get_asset_check_evaluations() if not one.passed]
-        return RunOutcome(result.run_id, _error_of(result), tuple(failed))
+        error = None if result.success else error_in(result.all_events)
+        return RunOutcome(result.run_id, error, tuple(failed))
 
 
 def dagster_instance(settings: Settings) -> dg.DagsterInstance:
@@ -85,10 +87,20 @@ def dagster_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(ensure_dagster_home(settings)))
 
 
-def _error_of(result: dg.ExecuteInProcessResult) -> str | None:
-    if result.success:
-        return None
-    for event in result.all_events:
+def set_places(settings: Settings) -> None:
+    """Give the pool of the warehouse as many places as a cluster's workers have.
+
+    Raises:
+        ConfigurationError: the settings name no cluster.
+    """
+    workers = settings.needed_cluster().workers
+    with dagster_instance(settings) as instance:
+        instance.event_log_storage.set_concurrency_slots(WAREHOUSE_POOL, workers)
+
+
+def error_in(events: Iterable[dg.DagsterEvent]) -> str:
+    """What went wrong in a failed run, in one line for people."""
+    for event in events:
         if event.is_step_failure:
             failure = event.step_failure_data
             if failure.user_failure_data and failure.user_failure_data.description:

@@ -10,8 +10,16 @@ from leadpipe.settings import Settings, load_settings
 # Single-run backfills are marked beta; the Dagster version is pinned, and a test runs one.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
-FIRST_DAY = load_settings(Settings).first_day(datetime.now(UTC))
+_SETTINGS = load_settings(Settings)
+FIRST_DAY = _SETTINGS.first_day(datetime.now(UTC))
 DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), end_offset=1)
+
+BY_RANGE = (
+    dg.BackfillPolicy.multi_run(_SETTINGS.days_a_run)
+    if _SETTINGS.days_a_run
+    else dg.BackfillPolicy.single_run()
+)
+"""How a backfill of days is cut into runs: not at all, or in a cluster into ranges, one for each worker."""
 
 
 def days_of(context: dg.AssetExecutionContext) -> tuple[date, date]:

@@ -1,4 +1,4 @@
-"""Where a warehouse is that is no file. Opens nothing: that is `leadpipe.warehouse`."""
+"""Where a warehouse is that is no file, and where a cluster is. Opens nothing."""
 
 from dataclasses import dataclass, field
 
@@ -55,3 +55,23 @@ class Lake:
     def is_shared(self) -> bool:
         """Whether several processes and machines may have it open at once."""
         return self.catalog.startswith(_POSTGRES)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Several workers.
+
+    Args:
+        broker: the Redis that hands out runs, with its password if it has one.
+        postgres_url: of Dagster's own database, as SQLAlchemy writes it; without a password.
+        workers: how many runs all workers together execute at once.
+    """
+
+    broker: SecretStr
+    postgres_url: str
+    workers: int
+
+    @property
+    def postgres(self) -> str:
+        """How libpq connects to Dagster's database."""
+        return self.postgres_url.replace("+psycopg2", "", 1)

@@ -20,10 +20,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from leadpipe.domains import HasSettings, owners, parts
 from leadpipe.errors import ConfigurationError
 from leadpipe.notices import mistakes
-from leadpipe.places import Lake, StoreKeys
+from leadpipe.places import Cluster, Lake, StoreKeys
 from leadpipe.zones import ZoneName
 
 HISTORY_DAYS = 365
+_DAYS_A_RUN = 30
 _OWNER = re.compile(r"team:\w+|[^@\s,]+@[^@\s,]+\.[^@\s,]+")
 _LAKE = "ducklake:"
 SectionT = TypeVar("SectionT", bound="Settings")
@@ -71,6 +72,28 @@ def _endpoint(value: str | None) -> str | None:
     if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
         raise ValueError("write it as http://host:port or https://host")
     return value
+
+
+def _broker(value: SecretStr | None) -> SecretStr | None:
+    if value is not None:
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("write it as redis://host:6379/0, or rediss://… with TLS")
+    return value
+
+
+def _for_dagster(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme in {"postgres", "postgresql"}:
+        raise ValueError(
+            "write postgresql+psycopg2://… instead: the bare scheme means another driver (psycopg 3), with "
+            "which Dagster's storage fails at its first event"
+        )
+    if parts.scheme != "postgresql+psycopg2" or not parts.path.strip("/"):
+        raise ValueError("write it as postgresql+psycopg2://user@host/database")
+    return _without_password(value)
 
 
 def _owners(value: object) -> object:
@@ -182,6 +205,26 @@ class Settings(BaseSettings):
         alias="LEADPIPE_LAKE_KEEP_DAYS",
         description="How many days of a lake's past can be looked at; nightly maintenance lets older states "
         "expire. What was deleted is in the bucket as long, unless it was erased.",
+    )
+    broker: Annotated[SecretStr | None, AfterValidator(_broker)] = Field(
+        None,
+        alias="LEADPIPE_BROKER",
+        description="The Redis that hands runs to the workers of a cluster, such as "
+        "redis://:password@redis.internal:6379/0. Default: runs are executed where Dagster's daemon is.",
+    )
+    dagster_postgres: Annotated[str | None, AfterValidator(_for_dagster)] = Field(
+        None,
+        alias="DAGSTER_PG_URL",
+        description="Where a cluster's Dagster keeps its runs: postgresql+psycopg2://user@host/database. The "
+        "password belongs into the file that PGPASSFILE names.",
+    )
+    workers: int = Field(
+        4,
+        ge=1,
+        le=100,
+        alias="LEADPIPE_WORKERS",
+        description="How many runs all workers of a cluster together execute at once, those of the queue "
+        "edge apart.",
     )
     schedules_file: Path | None = Field(
         None,
@@ -347,6 +390,41 @@ class Settings(BaseSettings):
             endpoint=endpoint.netloc if endpoint else None,
             is_https=endpoint is None or endpoint.scheme == "https",
         )
+
+    @cached_property
+    def cluster(self) -> Cluster | None:
+        """Who executes runs, if several workers do.
+
+        Raises:
+            ConfigurationError: a setting that it needs is missing.
+        """
+        if self.broker is None and self.dagster_postgres is None:
+            return None
+        if self.broker is None or self.dagster_postgres is None:
+            missing = "LEADPIPE_BROKER" if self.broker is None else "DAGSTER_PG_URL"
+            raise ConfigurationError(
+                f"A cluster needs LEADPIPE_BROKER and DAGSTER_PG_URL; {missing} is not set. docs/lake.md "
+                "lists what it needs."
+            )
+        return Cluster(self.broker, self.dagster_postgres, self.workers)
+
+    def needed_cluster(self) -> Cluster:
+        """The cluster, for what there is only in one.
+
+        Raises:
+            ConfigurationError: none is configured.
+        """
+        if self.cluster is None:
+            raise ConfigurationError(
+                "This is a cluster's: set LEADPIPE_BROKER and DAGSTER_PG_URL (docs/lake.md), or use the "
+                "dagster.yaml of one machine."
+            )
+        return self.cluster
+
+    @property
+    def days_a_run(self) -> int | None:
+        """How many days a run takes at most of many: in a cluster a month, so that each worker gets some."""
+        return _DAYS_A_RUN if self.broker is not None else None
 
     @property
     def published_dir(self) -> Path:

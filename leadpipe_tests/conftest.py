@@ -46,6 +46,8 @@ os.environ |= {
     "POSTHOG_PROJECT_API_KEY": "",
     "POSTHOG_BASE_URL": "",
     "LEADPIPE_WAREHOUSE": "",
+    "LEADPIPE_BROKER": "",
+    "DAGSTER_PG_URL": "",
     "LEADPIPE_ALERT_TO": "",
     "LEADPIPE_FAILURE_WEBHOOK_URL": "",
     # Nobody's role: what this machine would find in a cloud is not asked for.
@@ -79,6 +81,7 @@ pytest_plugins = [
     "leadpipe_tests.security.accounts",
     "leadpipe_tests.postgres",
     "leadpipe_tests.lakes",
+    "leadpipe_tests.redis_server",
     "leadpipe_tests.s3_server",
     "leadpipe_tests.cloud",
 ]

@@ -22,6 +22,7 @@ from leadpipe.terminal import forgive_encodings, said_to
 # The commands that are no domain's, by the module they are in.
 _FRAME = {
     "leadpipe.cli.check": {"check": "Say what is right and what is wrong with the set-up."},
+    "leadpipe.cli.prepare": {"prepare": "Make all tables once, before several programs start."},
     "leadpipe.cli.rebuild": {"rebuild": "Build all tables again from the raw events."},
     "leadpipe.cli.backup": {
         "backup": "Copy the warehouse and what lies beside it to an archive.",
@@ -37,6 +38,7 @@ _FRAME = {
     "leadpipe.cli.dagster": {"dagster": "Serve the Dagster UI behind the page's login."},
     "leadpipe.cli.access": {"access": "Say who is logged in and what they did."},
     "leadpipe.cli.completion": {"completion": "Let a shell complete what is typed."},
+    "leadpipe.cli.worker": {"worker": "Execute runs of a cluster on this machine."},
     "leadpipe.cli.up": {"up": "Start the Dagster UI, its daemon and the web page."},
 }
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 from rich.markup import escape
 
-from leadpipe.cli import safety
+from leadpipe.cli import lake, safety
 from leadpipe.cli.findings import Finding
 from leadpipe.cli.output import console, print_json
 from leadpipe.connections import connect_posthog
@@ -25,7 +25,7 @@ _SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "wrong": 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(*, as_json: bool) -> None:
-    """Say what is right and wrong: key, project, warehouse, safety, disk. Ends with 1 if wrong.
+    """Say what is right and wrong: key, project, warehouse, workers, safety, disk. Ends with 1 if wrong.
 
     \b
     Example:
@@ -49,6 +49,7 @@ def _findings() -> Iterator[Finding]:
         yield Finding("wrong", "settings", str(error))
         return
     with ExitStack() as closing:
+        yield from lake.findings(settings)
         found: list[Finding] = []
         posthog = _posthog(settings, found, closing)
         yield from found

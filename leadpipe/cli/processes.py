@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 
@@ -60,6 +61,16 @@ def run_until_stopped(
         return 0
     finally:
         _stop(processes)
+
+
+def replace_with(command: Sequence[str], extra: Mapping[str, str]) -> NoReturn:
+    """Become a program: it has our process, its signals and its end.
+
+    Args:
+        command: the program and its arguments.
+        extra: added to its environment.
+    """
+    os.execve(command[0], list(command), child_environment(extra))  # noqa: S606 - our own programs
 
 
 def _answers(url: str) -> bool:

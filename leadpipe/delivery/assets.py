@@ -9,6 +9,7 @@ from leadpipe.delivery.connecting import connect_partner, delivery_place, delive
 from leadpipe.delivery.service import deliver_due, reconcile
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.partitions import DAILY, days_of
+from leadpipe.queues import EDGE, in_queue
 from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
 
 _LONGEST_SECONDS = 600.0
@@ -19,6 +20,7 @@ _LONGEST_SECONDS = 600.0
     group_name=SENT,
     kinds={"duckdb"},
     pool="delivery",
+    tags=in_queue(EDGE),
 )
 def lead_deliveries(
     context: dg.AssetExecutionContext,

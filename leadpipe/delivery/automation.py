@@ -14,13 +14,14 @@ from leadpipe.delivery.lists import due_leads
 from leadpipe.delivery.settings import DeliverySettings
 from leadpipe.errors import LeadpipeError
 from leadpipe.published.tables import publish_tables
+from leadpipe.queues import EDGE, in_queue
 from leadpipe.resources import WarehouseResource
 
 delivery_job = asset_job(
     "delivery",
     selection=dg.AssetSelection.assets("lead_deliveries"),
     description="Deliver captured leads to the partner; ask about what is unknown, retry what is due.",
-    tags=at_most(hours=1),
+    tags=at_most(hours=1) | in_queue(EDGE),
 )
 reconciliation_job = asset_job(
     "reconcile",

@@ -27,8 +27,9 @@ from leadpipe.events.settings import EventsSettings
 from leadpipe.events.source import SyncConfig
 from leadpipe.events.verdicts import DayFacts, Verdict, facts_of_days, unsent_text, verdict_of
 from leadpipe.events.wiping import wipe
-from leadpipe.partitions import DAILY, days_of
+from leadpipe.partitions import BY_RANGE, DAILY, days_of
 from leadpipe.published.tables import publish_tables
+from leadpipe.queues import BULK, in_queue
 from leadpipe.resources import (
     PostHogConnection,
     ProgressSink,
@@ -138,6 +139,7 @@ download_lane = dg.AssetSpec(
     group_name=ARRIVALS,
     kinds={"posthog", "duckdb"},
     pool="warehouse",
+    tags=in_queue(BULK),
 )
 def exported_files(
     context: dg.AssetExecutionContext,
@@ -225,7 +227,7 @@ def _taken(report: TakeReport) -> dict[str, dg.MetadataValue]:
 @dg.asset(
     deps=[query_lane, download_lane, "exported_files", "webhook_events"],
     partitions_def=DAILY,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=BY_RANGE,
     group_name=EVENTS,
     kinds={"posthog", "duckdb"},
     pool="warehouse",

@@ -33,6 +33,7 @@ from leadpipe.events.settings import EventsSettings
 from leadpipe.living import is_living, remove_dead
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
+from leadpipe.queues import BULK, in_queue
 from leadpipe.ranges import contiguous
 from leadpipe.resources import PostHogConnection, WarehouseResource
 
@@ -64,7 +65,7 @@ files_job = asset_job(
     "files",
     selection=dg.AssetSelection.assets("exported_files") | dg.AssetSelection.tag(*SYNC_TAG),
     description="Take new files from LEADPIPE_BUCKET, load today, build the marts, publish the tables.",
-    tags=at_most(hours=6),
+    tags=at_most(hours=6) | in_queue(BULK),
 )
 
 
@@ -108,7 +109,7 @@ def sync_every_six_hours(
         context.log.warning("%s; syncing today only", error)
         plan = SyncPlan({now.date(): "today"})
     due_at = context.scheduled_execution_time.isoformat()
-    ranges = contiguous(plan.days)
+    ranges = contiguous(plan.days, longest=settings.days_a_run)
     # The same when Dagster goes on with a tick that was interrupted.
     one_sync = part_tags(str(uuid.uuid5(_TICKS, due_at)), len(ranges))
     for first, last in ranges:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import (
@@ -37,6 +38,9 @@ from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
 from leadpipe.warehouse import Rows
 
+if TYPE_CHECKING:
+    from leadpipe.execution import RunOutcome
+
 _PATIENCE_SECONDS = 30.0
 _SILENT_SECONDS = 30.0
 _MOST_DAYS = 5
@@ -60,7 +64,8 @@ def run_days(
 ) -> list[str]:
     """Sync days with a progress bar, in a run of the job an unbroken range; what went wrong, a line each.
 
-    They are parts of one sync, which has the id of the first one's run; this process lives under it.
+    They are parts of one sync, which has the id of the first one's run; this process lives under it. Several
+    runs are a cluster's workers' to execute, where there is one.
 
     Args:
         settings: where everything is; all sections.
@@ -68,24 +73,13 @@ def run_days(
         is_full: read the days whole instead of only what is new.
         as_json: print JSON.
     """
-    from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
-
     problems: list[str] = []
     run_id = str(uuid.uuid4())
-    ranges = contiguous(days)
+    ranges = contiguous(days, longest=settings.days_a_run)
     warehouse = open_warehouse(settings)
     with warehouse.alive_as(settings.landing_dir, run_id), _progress_bar() as bar:
-        for number, (first, last) in enumerate(ranges):
-            outcome = run_job(
-                settings,
-                "sync",
-                first,
-                last,
-                config={"ops": {"raw_events": {"config": {"full_read": is_full}}}},
-                progress=bar,
-                run_id=None if number else run_id,
-                part_of=(run_id, len(ranges)),
-            )
+        outcomes = _outcomes(settings, ranges, run_id, bar, is_full=is_full)
+        for (first, last), outcome in zip(ranges, outcomes, strict=True):
             span = f"{first} to {last}"
             if outcome.error:
                 problems.append(f"{span}: {outcome.error}")
@@ -129,6 +123,38 @@ def run_days(
     if said:
         notes.print(f"! {said[0].upper()}{said[1:]}. {NEXT_STEP}.", markup=False)
     return problems
+
+
+def _outcomes(
+    settings: Settings,
+    ranges: Sequence[tuple[date, date]],
+    run_id: str,
+    progress: Callable[[Progress], None],
+    *,
+    is_full: bool,
+) -> "Iterator[RunOutcome]":
+    """How the run of each range ended: one after the other here, or on workers."""
+    config = {"ops": {"raw_events": {"config": {"full_read": is_full}}}}
+    if settings.cluster is not None and len(ranges) > 1:
+        from leadpipe.cluster.runs import run_on_workers  # noqa: PLC0415 - an extra's packages
+
+        yield from run_on_workers(
+            settings, "sync", ranges, config=config, progress=progress, run_id=run_id
+        )
+        return
+    from leadpipe.execution import run_job  # noqa: PLC0415 - Dagster takes seconds to import
+
+    for number, (first, last) in enumerate(ranges):
+        yield run_job(
+            settings,
+            "sync",
+            first,
+            last,
+            config=config,
+            progress=progress,
+            run_id=None if number else run_id,
+            part_of=(run_id, len(ranges)),
+        )
 
 
 def _count_lines(summary: Rows, rejected: Mapping[str, int]) -> Iterator[str]:

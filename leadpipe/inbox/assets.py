@@ -11,6 +11,7 @@ from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.inbox.settings import InboxSettings
 from leadpipe.published.tables import publish_tables
+from leadpipe.queues import EDGE, in_queue
 from leadpipe.resources import WarehouseResource, failing_clearly, preview, table
 
 
@@ -20,6 +21,7 @@ from leadpipe.resources import WarehouseResource, failing_clearly, preview, tabl
     kinds={"posthog", "duckdb"},
     pool="warehouse",
     metadata=table_of("raw_events"),
+    tags=in_queue(EDGE),
 )
 def webhook_events(
     context: dg.AssetExecutionContext,

@@ -9,6 +9,7 @@ from leadpipe.errors import LeadpipeError
 from leadpipe.events.connecting import event_mapping
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.settings import InboxSettings
+from leadpipe.queues import EDGE, in_queue
 
 _MANY_WAITING = 20_000
 
@@ -16,7 +17,7 @@ inbox_job = asset_job(
     "inbox",
     selection=dg.AssetSelection.assets("webhook_events"),
     description="Move what the webhook brought from the inbox into the warehouse, and publish it.",
-    tags=at_most(hours=1),
+    tags=at_most(hours=1) | in_queue(EDGE),
 )
 
 

@@ -14,6 +14,7 @@ from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.syncing import SyncReport
 from leadpipe.interactions.tenant_sync import sync_leads
 from leadpipe.interactions.tenants import SEPARATOR, read_tenants
+from leadpipe.queues import EDGE, in_queue
 from leadpipe.resources import (
     PostHogConnection,
     WarehouseResource,
@@ -47,6 +48,7 @@ class LeadsSyncConfig(dg.Config):
     group_name=SENT,
     kinds={"posthog", "json"},
     pool="warehouse",
+    tags=in_queue(EDGE),
 )
 def interaction_syncs(
     context: dg.AssetExecutionContext,

@@ -13,13 +13,14 @@ from leadpipe.interactions.partitions import TENANT_PROGRAMS
 from leadpipe.interactions.settings import InteractionsSettings
 from leadpipe.interactions.tenants import read_tenants
 from leadpipe.interactions.waiting import fingerprints, with_others
+from leadpipe.queues import EDGE, in_queue
 from leadpipe.resources import failing_clearly
 
 leads_job = asset_job(
     "sync_leads",
     selection=dg.AssetSelection.assets("interaction_syncs"),
     description="Merge a tenant's staff contacts of a program into its leads file.",
-    tags=at_most(hours=1),
+    tags=at_most(hours=1) | in_queue(EDGE),
 )
 
 

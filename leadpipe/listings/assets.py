@@ -9,7 +9,7 @@ from leadpipe.automation import SYNC_TAG
 from leadpipe.catalog import MARTS, SYNCED, same_columns
 from leadpipe.charts import bar_chart, markdown_image
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
-from leadpipe.partitions import DAILY, days_of
+from leadpipe.partitions import BY_RANGE, DAILY, days_of
 from leadpipe.ranges import contiguous
 from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
 from leadpipe.warehouse import transaction
@@ -75,7 +75,7 @@ TOTALS = """
 @dg.asset(
     deps=["raw_events"],
     partitions_def=DAILY,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=BY_RANGE,
     group_name=MARTS,
     kinds={"duckdb"},
     pool="warehouse",

@@ -121,14 +121,14 @@ class DagsterUi:
 
 @contextmanager
 def dagster_ui(
-    home: Path, env: Mapping[str, str], *, seconds: float = 120.0
+    home: Path, env: Mapping[str, str], *, seconds: float = 120.0, file: str = "dagster.yaml"
 ) -> Iterator[DagsterUi]:
     """The webserver and the daemon on this repository's own instance and workspace files.
 
     Runs are looked at more often than every 15 s: nobody's test waits for that.
     """
     shutil.copy(REPOSITORY / "workspace.yaml", home)
-    instance = (REPOSITORY / "dagster.yaml").read_text(encoding="utf-8")
+    instance = (REPOSITORY / file).read_text(encoding="utf-8")
     assert instance.count(_MONITORING) == 1, instance
     quick = instance.replace(_MONITORING, "poll_interval_seconds: 3\n")
     (home / "dagster.yaml").write_text(quick, encoding="utf-8")

@@ -120,7 +120,12 @@ class Compose:
     def start(self, name: str) -> Running:
         """Start a service of the image; its dependencies run already."""
         service = self.whole["services"][name]
-        assert set(service.get("depends_on", ())) <= set(self.running)
+        needed = {
+            other
+            for other, how in service.get("depends_on", {}).items()
+            if how.get("required", True)
+        }
+        assert needed <= set(self.running)
         return self._started(name, self._container(name, own_network=True), service["command"])
 
     def run(
@@ -179,7 +184,11 @@ class Compose:
         return folder
 
     def _mounts(self, service: Mapping[str, Any], name: str) -> Iterator[Mount]:
-        hosts = {other: self.address(other) for other in self.whole["services"] if other != name}
+        hosts = {
+            other: self.address(other)
+            for other, service in self.whole["services"].items()
+            if other != name and "cluster" not in service.get("profiles", ())
+        }
         etc = self.folder / f"{name}-files"
         etc.mkdir(exist_ok=True)
         made = etc / "etc"

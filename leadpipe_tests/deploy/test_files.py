@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -10,6 +11,9 @@ import pytest
 import yaml
 
 import leadpipe
+from leadpipe.cli.worker import worker
+from leadpipe.queues import QUEUES
+from leadpipe.settings import whole_settings
 from leadpipe_tests.deploy.containers import Container, Mount, of_the_system, system_files, why_not
 from leadpipe_tests.deploy.images import DOCKERFILE, IGNORED, is_left_out, pairs, stages
 from leadpipe_tests.deploy.machines import unit
@@ -20,6 +24,8 @@ from leadpipe_tests.security.proxies import documented
 _DEPLOY = ROOT / "deploy"
 _UNITS = sorted((_DEPLOY / "systemd").glob("*.service"))
 _PROGRAMS = ("page", "dagster", "daemon")
+_WORKERS = ("worker", "edge")
+_STORES = ("postgres", "redis", "objects")
 _NAME = {"LEADPIPE_WEB_NAMES": "stats.example.org"}
 _EXPOSURE = 25
 """Of 100, by `systemd-analyze security`: below is better, and 92 is a unit that says nothing."""
@@ -93,7 +99,7 @@ def test_the_build_does_not_see_what_is_not_the_images(path):
     assert not is_left_out("leadpipe/cli/up.py", rules)
 
 
-@pytest.mark.parametrize("name", [*_PROGRAMS, "proxy"])
+@pytest.mark.parametrize("name", [*_PROGRAMS, *_WORKERS, *_STORES, "prepare", "bucket", "proxy"])
 def test_a_service_has_no_more_rights_than_it_needs(name):
     """Read-only, no capabilities, no new ones, a restart, a log that ends."""
     service = read(COMPOSE, variables=_NAME)["services"][name]
@@ -101,12 +107,13 @@ def test_a_service_has_no_more_rights_than_it_needs(name):
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["restart"] == "unless-stopped"
+    ends_by_itself = name in {"prepare", "bucket"}
+    assert service["restart"] == ("on-failure" if ends_by_itself else "unless-stopped")
     assert {"max-size", "max-file"} <= {*service["logging"]["options"]}
     assert not {"privileged", "pid", "ipc", "network_mode", "devices"} & {*service}
 
 
-@pytest.mark.parametrize("name", _PROGRAMS)
+@pytest.mark.parametrize("name", [*_PROGRAMS, *_WORKERS])
 def test_a_program_is_reached_through_the_proxy_alone(name):
     """It publishes no port, and is of the image's user; its secrets come from a file of their own."""
     service = read(COMPOSE, variables=_NAME)["services"][name]
@@ -133,6 +140,85 @@ def test_the_proxys_address_is_the_one_that_is_believed():
     assert published == ["127.0.0.1:3002:3002", "127.0.0.1:3000:3000"]
 
 
+def test_a_cluster_is_whole():
+    """Without the profile there is none of it; with it each part is healthy before who needs it starts."""
+    whole = read(COMPOSE, variables=_NAME)
+    services = whole["services"]
+    assert {name for name, one in services.items() if "cluster" in one.get("profiles", ())} == {
+        *_WORKERS, *_STORES, "prepare", "bucket",
+    }  # fmt: skip
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            assert other in services
+            is_there = "profiles" not in services[other] or services[other].get(
+                "profiles"
+            ) == service.get("profiles")
+            assert is_there or how["required"] is False, f"{name} would want {other}'s profile"
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in services[other]
+    for name in _STORES:
+        assert "ports" not in services[name]
+        assert f"{name}:" in services[name]["volumes"][0]
+        assert {"interval", "timeout", "start_period", "retries"} <= {
+            *services[name]["healthcheck"]
+        }
+    assert {
+        volume.partition(":")[0] for name in _STORES for volume in services[name]["volumes"][:1]
+    } <= {*whole["volumes"]}
+    keepalives = [word for word in services["postgres"]["command"] if "keepalives" in word]
+    assert len(keepalives) == 3
+
+
+def test_the_queues_of_the_workers_are_all_of_them():
+    """What one worker does not take another one does: by the compose file, and by the units."""
+    services = read(COMPOSE, variables=_NAME)["services"]
+    started = [services[name]["command"] for name in _WORKERS]
+    units = [
+        shlex.split(
+            unit((_DEPLOY / "systemd" / f"leadpipe-{name}.service").read_text())["ExecStart"][0]
+        )
+        for name in _WORKERS
+    ]
+    default = next(str(option.default) for option in worker.params if option.name == "queues")
+    for commands in (started, [["leadpipe", *words[1:]] for words in units]):
+        assert [words[:2] for words in commands] == [["leadpipe", "worker"]] * 2
+        taken = [
+            words[words.index("--queue") + 1] if "--queue" in words else default
+            for words in commands
+        ]
+        assert sorted(",".join(taken).split(",")) == sorted(QUEUES)
+
+
+def test_the_files_that_a_cluster_starts_with_are_there():
+    """The databases of the settings in docs/lake.md are made, and the image has both of Dagster's files."""
+    page = (ROOT / "docs" / "lake.md").read_text()
+    made = re.findall(
+        r"CREATE DATABASE (\w+);", (_DEPLOY / "cluster" / "databases.sql").read_text()
+    )
+    assert made == ["lake", "state", "dagster"]
+    [lines] = [block.text for block in blocks(ROOT / "docs" / "lake.md", "env")]
+    given = dict(line.split("=", 1) for line in lines.splitlines() if line and line[0] != "#")
+    assert "dbname=lake" in given["LEADPIPE_LAKE_POSTGRES"]
+    assert given["DAGSTER_PG_URL"].endswith("@postgres/dagster")
+    _, last = first_and_last()
+    assert "--chmod=0644 leadpipe/cluster/dagster.yaml /srv/leadpipe/cluster/" in last.all("COPY")
+    assert given["DAGSTER_HOME"] == "/srv/leadpipe/cluster"
+    variables = {**given, **_NAME}
+    services = read(COMPOSE, variables=variables)["services"]
+    assert (
+        f":{services['redis']['environment']['REDISCLI_AUTH']}@redis:" in given["LEADPIPE_BROKER"]
+    )
+    assert given["REDIS_PASSWORD"] in services["redis"]["command"]
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == given["PGPASSWORD"]
+    assert services["objects"]["environment"] == {
+        "AWS_ACCESS_KEY_ID": given["LEADPIPE_LAKE_KEY_ID"],
+        "AWS_SECRET_ACCESS_KEY": given["LEADPIPE_LAKE_SECRET"],
+    }
+    known = {field.alias or name.upper() for name, field in whole_settings().model_fields.items()}
+    assert {*given} - known == {"PGPASSWORD", "REDIS_PASSWORD"}
+    assert "deploy/cluster/reader.sql" in page
+
+
 def test_a_page_without_a_name_does_not_start():
     """The compose file wants the name, and says how to set it."""
     with pytest.raises(NotSet, match=r"LEADPIPE_WEB_NAMES: set it in \.env .* stats\.example\.org"):
@@ -156,11 +242,16 @@ def test_docker_compose_takes_the_file(files, tmp_path):
     ):
         pytest.skip("THE COMPOSE FILE IS READ BY NO DOCKER COMPOSE: there is none here")
     done = subprocess.run(
-        [docker, "compose", *options, "--profile", "proxy", "config", "--format", "json"],
+        [
+            *(docker, "compose", *options, "--profile", "proxy", "--profile", "cluster"),
+            *("config", "--format", "json"),
+        ],
         cwd=tmp_path / "deploy", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert sorted(json.loads(done.stdout)["services"]) == sorted([*_PROGRAMS, "proxy"])
+    assert sorted(json.loads(done.stdout)["services"]) == sorted(
+        [*_PROGRAMS, *_WORKERS, *_STORES, "prepare", "bucket", "proxy"]
+    )
 
 
 def test_the_compose_files_say_nothing_twice():
@@ -197,13 +288,13 @@ def test_the_proxies_are_those_of_the_pages():
 
 @pytest.mark.parametrize("file", _UNITS, ids=lambda path: path.stem)
 def test_a_unit_is_shut_in(file):
-    """All three have the same rights: files, memory, system calls; they differ by what they start."""
+    """All have the same rights: files, memory, system calls; they differ by what they start."""
     own = unit(file.read_text())
-    differing = {"Description", "ExecStart", "After", "JoinsNamespaceOf"}
+    differing = {"Description", "ExecStart", "After", "JoinsNamespaceOf", "TimeoutStopSec"}
     others = [unit(other.read_text()) for other in _UNITS]
     shared = [{key: one[key] for key in sorted(one) if key not in differing} for one in others]
-    assert len(_UNITS) == 3
-    assert shared[0] == shared[1] == shared[2]
+    assert len(_UNITS) == 5
+    assert all(one == shared[0] for one in shared)
     assert own["ReadWritePaths"] == ["/srv/leadpipe/data"]
     assert own["UMask"] == ["0077"]
     assert own["SystemCallFilter"] == ["@system-service", "~@privileged"]

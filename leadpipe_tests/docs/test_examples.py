@@ -24,6 +24,7 @@ _PARSED_ONLY |= {"events"}  # by leadpipe_tests/events/project, against a PostHo
 _PARSED_ONLY |= {
     "import"
 }  # by leadpipe_tests/events/exported/test_import.py, which has files for it
+_PARSED_ONLY |= {"worker", "prepare"}  # by leadpipe_tests/cluster, which has a broker
 _PARSED_ONLY |= {"draws"}  # by leadpipe_tests/draws/test_commands.py
 _PARSED_ONLY |= {
     "lake",
@@ -57,11 +58,13 @@ _SYSTEM |= {".venv/bin/pytest"}
 # dbt is run by leadpipe_tests/examples; what DuckDB's shell opens, by leadpipe_tests/cli/test_tables.py.
 _SYSTEM |= {".venv-dbt/bin/dbt", "duckdb", "export"}
 _SYSTEM |= {"eval"}  # of what `leadpipe completion` prints: leadpipe_tests/cli/test_terminals.py
+_SYSTEM |= {"psql"}  # what it is given: leadpipe_tests/docs/test_lake.py
 _MADE = ROOT / "docs" / "cli.md"
 _LANGUAGES = {
     "bash",
     "caddyfile",
     "diff",
+    "env",
     "html",
     "ini",
     "mermaid",

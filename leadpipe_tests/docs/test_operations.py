@@ -59,7 +59,7 @@ def test_services_start_programs_that_are_installed():
     units = [path.read_text() for path in (ROOT / "deploy" / "systemd").glob("*.service")]
     programs = [re.findall(r"^ExecStart=/opt/leadpipe/bin/(\S+)", u, re.MULTILINE) for u in units]
     installed = Path(sys.executable).parent
-    assert [(installed / name).exists() for [name] in programs] == [True] * 3
+    assert [(installed / name).exists() for [name] in programs] == [True] * 5
 
 
 def test_every_schedule_is_listed_with_its_time(settings):
