@@ -34,6 +34,7 @@ TABLES = (
     "exported_files",
     "exported_days",
     "file_downloads",
+    "uuid_filters",
 )
 
 _TEXTS = (
@@ -381,6 +382,13 @@ def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def filter_uuids(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which file beside the warehouse tells uuids that it surely does not have; made by the next load."""
+    connection.execute(
+        "CREATE TABLE uuid_filters (file_id VARCHAR NOT NULL, added BIGINT NOT NULL)"
+    )
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -394,4 +402,5 @@ MIGRATIONS = (
     read_numbers_alike,
     take_exported_files,
     remember_downloads,
+    filter_uuids,
 )
