@@ -9,7 +9,7 @@ webhook inbox, exported files), and how they are typed (`staging.py`), is not th
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -17,13 +17,12 @@ from datetime import date, datetime
 import duckdb
 
 from leadpipe import tracing
-from leadpipe.events import known_uuids
-from leadpipe.events.known_uuids import UuidFilter
+from leadpipe.events.known_uuids import hashed, open_uuids
 from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
-from leadpipe.warehouse import read_sql
+from leadpipe.warehouse import KeyFilter, date_literals, hashes_of, read_sql, remember_keys
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
 _COLUMNS = (
@@ -158,7 +157,7 @@ def _fold_sources(
         _resolve_persons(connection)
         # What was followed as deleted in PostHog only its own answer brings back, no old copy.
         connection.execute("DELETE FROM staged WHERE uuid IN (SELECT uuid FROM gone_events)")
-    seen = known_uuids.open_filter(connection)
+    seen = open_uuids(connection)
     days = _choose_copies(connection, seen, takes_the_place(connection, mapping))
     _tell_shared_uuids(connection, now)
     merged = _merge(connection, run_id, staged, days, seen)
@@ -238,7 +237,7 @@ def keep_rejected(
 
 
 def _choose_copies(
-    connection: duckdb.DuckDBPyConnection, seen: UuidFilter | None, lacks_properties: str
+    connection: duckdb.DuckDBPyConnection, seen: KeyFilter | None, lacks_properties: str
 ) -> str:
     """Leave in `staged` one copy a uuid; make `known` (those stored before) and `sightings`.
 
@@ -321,7 +320,7 @@ def _choose_copies(
     return days
 
 
-def _days_to_look_at(connection: duckdb.DuckDBPyConnection, seen: UuidFilter | None) -> str:
+def _days_to_look_at(connection: duckdb.DuckDBPyConnection, seen: KeyFilter | None) -> str:
     """The days that uuids in `staged` may be stored on: their own, and of what moved those it was on.
 
     A uuid that is not on its own day is nearly always a new one, and no look at all history has to say so.
@@ -333,11 +332,11 @@ def _days_to_look_at(connection: duckdb.DuckDBPyConnection, seen: UuidFilter | N
         CREATE OR REPLACE TEMP TABLE strangers AS
         SELECT uuid FROM staged WHERE uuid NOT IN (
             SELECT uuid FROM raw_events
-            WHERE event_date IN ({_listed(days)}) AND uuid IN (SELECT uuid FROM staged)
+            WHERE event_date IN ({date_literals(days)}) AND uuid IN (SELECT uuid FROM staged)
         )
     """)
     if seen is not None:
-        hashes = known_uuids.hashes_of(connection, "SELECT uuid FROM strangers")
+        hashes = hashes_of(connection, hashed("SELECT uuid FROM strangers"))
         connection.execute(
             "DELETE FROM strangers WHERE hash(uuid) NOT IN (SELECT unnest($maybe::UBIGINT[]))",
             {"maybe": hashes[seen.may_have(hashes)].tolist()},
@@ -349,7 +348,7 @@ def _days_to_look_at(connection: duckdb.DuckDBPyConnection, seen: UuidFilter | N
         ).fetchall()
         days |= {day for (day,) in moved}
     connection.execute("DROP TABLE strangers")
-    return _listed(days)
+    return date_literals(days)
 
 
 def _settle_ties(connection: duckdb.DuckDBPyConnection, days: str) -> None:
@@ -401,17 +400,12 @@ def _tell_shared_uuids(connection: duckdb.DuckDBPyConnection, now: datetime) -> 
     )
 
 
-def _listed(days: Collection[date]) -> str:
-    """Days as literals: DuckDB then skips the row groups that have none of them."""
-    return ", ".join(f"DATE '{day}'" for day in sorted(days)) or "NULL"
-
-
 def _merge(
     connection: duckdb.DuckDBPyConnection,
     run_id: str,
     rows: Staged,
     days_stored: str,
-    seen: UuidFilter | None,
+    seen: KeyFilter | None,
 ) -> dict[int, IngestResult]:
     """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged.
 
@@ -438,7 +432,7 @@ def _merge(
             )
         if seen is not None:
             new = "SELECT uuid FROM staged WHERE uuid NOT IN (SELECT uuid FROM known)"
-            known_uuids.remember(connection, seen, known_uuids.hashes_of(connection, new))
+            remember_keys(connection, seen, hashes_of(connection, hashed(new)))
         for table in ("gone_events", "unconfirmed_events"):  # what is there again
             connection.execute(f"DELETE FROM {table} WHERE uuid IN (SELECT uuid FROM staged)")
     if changed:

@@ -34,7 +34,9 @@ TABLES = (
     "exported_files",
     "exported_days",
     "file_downloads",
-    "uuid_filters",
+    "inspections",
+    "day_counts",
+    "day_count_builds",
 )
 
 _TEXTS = (
@@ -382,11 +384,29 @@ def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-def filter_uuids(connection: duckdb.DuckDBPyConnection) -> None:
-    """Which file beside the warehouse tells uuids that it surely does not have; made by the next load."""
-    connection.execute(
-        "CREATE TABLE uuid_filters (file_id VARCHAR NOT NULL, added BIGINT NOT NULL)"
-    )
+def remember_inspections(connection: duckdb.DuckDBPyConnection) -> None:
+    """When each part of a table was looked at; how many events of which name each day has.
+
+    The first publication counts all days, and the first sync looks at all parts.
+    """
+    connection.execute("""
+        CREATE TABLE inspections (
+            inspection VARCHAR NOT NULL,
+            part VARCHAR NOT NULL,
+            version VARCHAR,
+            inspected_at TIMESTAMPTZ NOT NULL,
+            faults BIGINT NOT NULL
+        );
+        CREATE TABLE day_counts (
+            event_date DATE NOT NULL,
+            event VARCHAR NOT NULL,
+            rejected_reason VARCHAR,
+            events BIGINT NOT NULL,
+            first_at TIMESTAMPTZ NOT NULL,
+            last_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE day_count_builds (event_date DATE NOT NULL, version INTEGER NOT NULL);
+    """)
 
 
 MIGRATIONS = (
@@ -402,5 +422,5 @@ MIGRATIONS = (
     read_numbers_alike,
     take_exported_files,
     remember_downloads,
-    filter_uuids,
+    remember_inspections,
 )

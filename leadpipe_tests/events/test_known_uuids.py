@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadpipe.events import known_uuids
-from leadpipe.events.known_uuids import open_filter, remember
-from leadpipe.warehouse import memory
+from leadpipe.events.known_uuids import open_uuids
+from leadpipe.warehouse import filters, memory, remember_keys
 from leadpipe_tests.events.builders import event, rows, take_in
 
 UUID = "00000000-0000-4000-8000-{:012d}"
@@ -24,7 +23,7 @@ def view(number, *, days=0, **fields):
 
 def filter_of(warehouse):
     """Where the warehouse's file is."""
-    return Path(f"{warehouse.path}.uuids")
+    return Path(f"{warehouse.path}.filters") / "uuids"
 
 
 def stored(warehouse):
@@ -131,11 +130,11 @@ def test_a_load_that_is_rolled_back_leaves_nothing_that_matters(warehouse, tmp_p
 
 def test_a_file_that_is_outgrown_is_made_anew(warehouse, tmp_path, monkeypatch):
     """With room for as many again, and with all that is stored."""
-    monkeypatch.setattr(known_uuids, "_LEAST_UUIDS", 16)
+    monkeypatch.setattr(filters, "_LEAST_KEYS", 16)
     take_in(warehouse, tmp_path, [view(number) for number in range(10)])
     take_in(warehouse, tmp_path, [view(number, days=1) for number in range(10, 30)], run_id="run-2")
     with warehouse.transaction() as connection:
-        known = open_filter(connection)
+        known = open_uuids(connection)
         assert known is not None
         assert (known.added, known.capacity) == (30, 48)
     moved = [view(number, days=60) for number in range(30)]
@@ -144,20 +143,20 @@ def test_a_file_that_is_outgrown_is_made_anew(warehouse, tmp_path, monkeypatch):
 
 
 def test_new_uuids_are_told_from_known_ones(warehouse):
-    """No known one is missed; of 100,000 others some ten at most would have to be looked for."""
+    """No known one is missed; of 16,000 others some five at most would have to be looked for."""
     with warehouse.transaction() as connection:
-        known = open_filter(connection)
+        known = open_uuids(connection)
         assert known is not None
         chance = np.random.default_rng(1)
-        ours, others = chance.integers(0, 2**64, (2, 60_000), dtype=np.uint64)
-        known = remember(connection, known, ours)
+        ours, others = chance.integers(0, 2**64, (2, known.capacity), dtype=np.uint64)
+        known = remember_keys(connection, known, ours)
         assert known.may_have(ours).all()
-        assert known.may_have(others).sum() <= 10
+        assert known.may_have(others).sum() <= 5
 
 
 def test_a_warehouse_in_memory_has_none(warehouse, tmp_path):
-    """There all of history is looked through; of a file only its owner may read."""
+    """There all of history is looked through; a file only its owner may read."""
     with memory() as connection:
-        assert open_filter(connection) is None
+        assert filters.open_filters(connection, []) is None
     take_in(warehouse, tmp_path, [view(1)])
     assert filter_of(warehouse).stat().st_mode & 0o077 == 0
