@@ -33,7 +33,10 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
         (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py", "leadpipe/terminal.py")),
         (r"\bduckdb\.connect\(", ("leadpipe/warehouse/",)),
         (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("posthog_sandbox/",)),
-        (r"^\s*(import|from) numpy\b", ("posthog_sandbox/", "leadpipe/draws/")),
+        (
+            r"^\s*(import|from) numpy\b",
+            ("posthog_sandbox/", "leadpipe/draws/", "leadpipe/warehouse/filters"),
+        ),
         (r"(?<![.\w])(?<!def )print\(", ("posthog_sandbox/server.py",)),
         (r"\bposthog_sandbox\b", ("leadpipe/cli/demo", "posthog_sandbox/")),
     ],

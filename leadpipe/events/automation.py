@@ -53,8 +53,8 @@ sync_job = asset_job(
 )
 audit_job = asset_job(
     "audit",
-    selection=dg.AssetSelection.assets("audited_days"),
-    description="Compare older days with PostHog by their events; what differs is read by the next sync.",
+    selection=dg.AssetSelection.assets("audited_days", "inspected_tables"),
+    description="Compare older days with PostHog by their events, and look at parts of all tables and files.",
     tags=at_most(hours=1),
 )
 
@@ -72,10 +72,11 @@ files_job = asset_job(
     cron_schedule="10 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: days that no sync compares any more, the longest unchecked first.",
+    description="Every night: days and parts of tables that no sync looks at any more, the longest "
+    "unchecked first.",
 )
 def audit_every_night() -> dg.RunRequest:
-    """One run, within its budget of queries."""
+    """One run, within its budgets of queries and of time."""
     return dg.RunRequest(tags={KIND_TAG: "scheduled"})
 
 

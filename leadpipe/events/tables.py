@@ -34,6 +34,9 @@ TABLES = (
     "exported_files",
     "exported_days",
     "file_downloads",
+    "inspections",
+    "day_counts",
+    "day_count_builds",
 )
 
 _TEXTS = (
@@ -381,6 +384,31 @@ def remember_downloads(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def remember_inspections(connection: duckdb.DuckDBPyConnection) -> None:
+    """When each part of a table was looked at; how many events of which name each day has.
+
+    The first publication counts all days, and the first sync looks at all parts.
+    """
+    connection.execute("""
+        CREATE TABLE inspections (
+            inspection VARCHAR NOT NULL,
+            part VARCHAR NOT NULL,
+            version VARCHAR,
+            inspected_at TIMESTAMPTZ NOT NULL,
+            faults BIGINT NOT NULL
+        );
+        CREATE TABLE day_counts (
+            event_date DATE NOT NULL,
+            event VARCHAR NOT NULL,
+            rejected_reason VARCHAR,
+            events BIGINT NOT NULL,
+            first_at TIMESTAMPTZ NOT NULL,
+            last_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE day_count_builds (event_date DATE NOT NULL, version INTEGER NOT NULL);
+    """)
+
+
 MIGRATIONS = (
     create_tables,
     prove_by_checksum,
@@ -394,4 +422,5 @@ MIGRATIONS = (
     read_numbers_alike,
     take_exported_files,
     remember_downloads,
+    remember_inspections,
 )

@@ -12,6 +12,16 @@ from leadpipe.warehouse.connection import (
     memory,
     transaction,
 )
+from leadpipe.warehouse.filters import (
+    Hashes,
+    KeyFilter,
+    Keys,
+    forget_filters,
+    hashes_of,
+    look_through,
+    open_filters,
+    remember_keys,
+)
 from leadpipe.warehouse.instances import cursors_of
 from leadpipe.warehouse.publish import (
     CURRENT,
@@ -24,11 +34,14 @@ from leadpipe.warehouse.publish import (
     view_table,
 )
 from leadpipe.warehouse.rewriting import rewrite
-from leadpipe.warehouse.sql import Rows, read_sql, rows_of
+from leadpipe.warehouse.sql import Rows, date_literals, read_sql, rows_of
 
 __all__ = [
     "CURRENT",
     "BackupReport",
+    "Hashes",
+    "KeyFilter",
+    "Keys",
     "Published",
     "Rows",
     "TableFiles",
@@ -36,13 +49,19 @@ __all__ = [
     "back_up",
     "commit_by_one_thread",
     "cursors_of",
+    "date_literals",
     "differing",
     "files_of",
+    "forget_filters",
+    "hashes_of",
     "lock_holder",
+    "look_through",
     "measure_tables",
     "memory",
+    "open_filters",
     "publish",
     "read_sql",
+    "remember_keys",
     "restore",
     "rewrite",
     "rows_of",
