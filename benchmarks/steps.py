@@ -18,19 +18,23 @@ from pathlib import Path
 
 from benchmarks.long_history import EVENTS_A_DAY, TODAY, events_sql, long_history
 from benchmarks.measure import OUT, cpu_seconds
-from leadpipe.events.checks import LOST, REPEATED_NEW
 from leadpipe.events.ingest import ingest
+from leadpipe.events.inspections import NO_EVENT_LOST, NO_UUID_REPEATED
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.planning import STORED_SINCE
 from leadpipe.events.proof import stored_of_days
 from leadpipe.events.staging import Staged
+from leadpipe.events.verdicts import facts_of_days
+from leadpipe.inspecting import Inspection, inspect_changed
+from leadpipe.leads.inspections import RECORDS
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import BUILT_IN
-from leadpipe.listings.assets import IMPOSSIBLE, TOTALS
+from leadpipe.listings.inspections import POSSIBLE_HOURS, SUMS_OF_DAYS
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.published.tables import publish_tables, tables_that_differ
 from leadpipe.ranges import contiguous
+from leadpipe.settings import Settings
 from leadpipe.warehouse import Warehouse, memory, transaction
 
 _COMMAND = (sys.executable, "-m", "benchmarks.steps")
@@ -77,7 +81,7 @@ def _new_events(warehouse: Warehouse, file: Path) -> Staged:
     return Staged(file, built_in(), built_in())
 
 
-def _steps(
+def _steps(  # noqa: C901 - a function a step
     warehouse: Warehouse, staged: Staged, published: Path
 ) -> dict[str, Callable[[], object]]:
     """What a sync does, by name; each step opens the warehouse as its asset does."""
@@ -114,12 +118,17 @@ def _steps(
         with warehouse.connect() as connection:
             assert not tables_that_differ(connection, published, now=_NOW, is_whole=False)
 
-    def checked(query: str, parameters: dict[str, object] | None = None) -> Callable[[], object]:
+    def checked(inspection: Inspection) -> Callable[[], object]:
         def check() -> None:
             with warehouse.connect() as connection:
-                connection.execute(query, parameters).fetchall()
+                settings = Settings(_env_file=None)
+                assert not inspect_changed(connection, inspection, settings, now=_NOW).faults
 
         return check
+
+    def verdicts() -> None:
+        with warehouse.connect() as connection:
+            facts_of_days(connection, now=_NOW)
 
     return {
         "planning: counts": plan,
@@ -129,10 +138,12 @@ def _steps(
         "listings": totals,
         "publication": publication,
         "comparison of files": comparison,
-        "check: uuids": checked(REPEATED_NEW, {"run_id": run.run_id}),
-        "check: lost events": checked(LOST),
-        "check: hours": checked(f"SELECT count(*) FROM listing_analytics WHERE {IMPOSSIBLE}"),
-        "check: totals": checked(TOTALS),
+        "check: days": verdicts,
+        "check: uuids": checked(NO_UUID_REPEATED),
+        "check: lost events": checked(NO_EVENT_LOST),
+        "check: lead records": checked(RECORDS),
+        "check: hours": checked(POSSIBLE_HOURS),
+        "check: totals": checked(SUMS_OF_DAYS),
     }
 
 

@@ -1,27 +1,32 @@
 """200,000 events of 920 bytes typed: by the mapping, by a team's own mapping, and by the SELECT of 0.2.0.
 
-`python -m benchmarks.typing before|mapping|own|retyping EVENTS` runs one side and prints its CPU seconds:
-reading the page file and making typed rows of it. `retyping` is what a changed mapping costs over stored
-days.
+`python -m benchmarks.typing before|mapping|own|exported|retyping EVENTS` runs one side and prints its CPU
+seconds: reading the page file and making typed rows of it. `exported` reads the Parquet files of the lanes
+instead, which have all properties; `retyping` is what a changed mapping costs over stored days.
 """
 
 import resource
+import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from benchmarks.lane_events import END, lane_events
 from benchmarks.measure import print_figures, run_in_turn
 from benchmarks.replay import make_rows
+from leadpipe.events.exported.files import examine
+from leadpipe.events.exported.rows import LoadedDays, prepare, wire_rows
 from leadpipe.events.extraction import rows_of
 from leadpipe.events.ingest import ingest
 from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.mapping.model import EventMapping
 from leadpipe.events.mapping.reading import built_in, read_mapping
 from leadpipe.events.mapping.retyping import retype_stale
-from leadpipe.events.mapping.typed import typed_wire_rows
+from leadpipe.events.mapping.typed import typed, typed_wire_rows
 from leadpipe.events.mapping.versions import adopt
 from leadpipe.events.staging import stage
 from leadpipe.warehouse import Warehouse
@@ -70,6 +75,23 @@ def type_page(side: str, events: int) -> float:
         return _cpu_seconds() - started
 
 
+def type_files(events: int) -> float:
+    """CPU seconds to type exported files, on one thread."""
+    made = lane_events(events)
+    first, *others = made.files
+    days = LoadedDays(made.days[0], END.date())
+    with duckdb.connect() as connection:
+        connection.execute(
+            "SET TimeZone = 'UTC'; SET threads = 1; SET preserve_insertion_order = false"
+        )
+        prepare(connection)
+        exported = replace(examine(connection, first, name=first.name), others=tuple(others))
+        rows = wire_rows(exported, built_in(), f"{days.are_left} IS NOT TRUE")
+        started = _cpu_seconds()
+        connection.execute(f"CREATE TEMP TABLE staged AS {typed(built_in(), rows)}")
+        return _cpu_seconds() - started
+
+
 def retype(events: int) -> float:
     """CPU seconds to type stored events by another mapping, in which each of them comes out otherwise."""
     with tempfile.TemporaryDirectory() as name:
@@ -96,7 +118,14 @@ def _cpu_seconds() -> float:
 def run(*, is_full: bool) -> None:
     """Measure all sides in turn."""
     events = 1_000_000 if is_full else 200_000
-    sides = {"0.2.0": "before", "mapping": "mapping", "own mapping": "own", "retyping": "retyping"}
+    sides = {
+        "0.2.0": "before",
+        "mapping": "mapping",
+        "own mapping": "own",
+        "exported files": "exported",
+        "retyping": "retyping",
+    }
+    subprocess.run([sys.executable, "-m", "benchmarks.lane_events", str(events)], check=True)
     figures = run_in_turn(
         {name: ["benchmarks.typing", side, str(events)] for name, side in sides.items()}
     )
@@ -106,5 +135,6 @@ def run(*, is_full: bool) -> None:
 
 
 if __name__ == "__main__":
-    amount = int(sys.argv[2])
-    print(f"{retype(amount) if sys.argv[1] == 'retyping' else type_page(sys.argv[1], amount):.3f}")
+    side, amount = sys.argv[1], int(sys.argv[2])
+    others = {"exported": type_files, "retyping": retype}
+    print(f"{others[side](amount) if side in others else type_page(side, amount):.3f}")

@@ -11,6 +11,7 @@ import dagster as dg
 
 from leadpipe.catalog import in_catalog
 from leadpipe.domains import HasAutomation, modules, parts
+from leadpipe.inspecting import assets as inspecting_assets
 from leadpipe.launcher import in_process_executor
 from leadpipe.private import keep_private
 from leadpipe.published import assets as published_assets
@@ -36,7 +37,7 @@ def build_defs(
         ConfigurationError: the file of schedules cannot be used.
     """
     settings = settings or load_settings()
-    assets = [*modules("assets"), published_assets]
+    assets = [*modules("assets"), published_assets, inspecting_assets]
     automation = [part for _, part in parts(HasAutomation)]
     has_workers = settings.broker is not None
     return dg.Definitions(

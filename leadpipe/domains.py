@@ -16,6 +16,7 @@ one domain, and neither Dagster nor a page.
 | `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
 | `today.py`      | `today()`: what it says of today, on the page and mornings | `leadpipe.today`       |
+| `inspections.py` | INSPECTIONS: what holds of its tables, looked at by night | `leadpipe.inspecting` |
 | `rebuilding.py` | `rebuild()`: its marts, again; `fold()` where it has STATE | `leadpipe.rebuild`       |
 | `findings.py`   | `findings()`: what `leadpipe check` says of it           | `leadpipe.cli.check`     |
 | `monitoring.py` | METRICS: names and help texts, `metrics()`: their values | `leadpipe.web.metrics`   |
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
 
     from leadpipe.cli.findings import Finding
+    from leadpipe.inspecting import Inspection
     from leadpipe.posthog import PostHog
     from leadpipe.settings import Settings
     from leadpipe.today.parts import Line, Look, Section
@@ -158,6 +160,13 @@ class Folds(Protocol):
 
 
 @runtime_checkable
+class HasInspections(Protocol):
+    """`inspections.py`; each by a name that no other has."""
+
+    INSPECTIONS: "Sequence[Inspection]"
+
+
+@runtime_checkable
 class HasFindings(Protocol):
     """`findings.py`."""
 
@@ -204,6 +213,7 @@ _PARTS: Mapping[type, str] = {
     HasPublished: "published",
     HasCommands: "commands",
     HasPages: "pages",
+    HasInspections: "inspections",
     HasRebuild: "rebuilding",
     HasFindings: "findings",
     HasMetrics: "monitoring",

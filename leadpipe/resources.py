@@ -161,6 +161,12 @@ def about(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, dg.Met
     }
 
 
+def is_after(context: dg.AssetCheckExecutionContext, asset: dg.AssetsDefinition) -> bool:
+    """Whether a check runs after its asset, in one run, and not by itself."""
+    latest = context.instance.get_latest_materialization_event(asset.key)
+    return latest is not None and latest.run_id == context.run.run_id
+
+
 def _step_name() -> str | None:
     """The asset's or op's name; None outside of a run, and where nobody wants to know."""
     if not tracing.is_on():

@@ -281,6 +281,14 @@ class Settings(BaseSettings):
         alias="LEADPIPE_MEMORY_LIMIT",
         description="Memory DuckDB may use before it spills to disk.",
     )
+    inspect_minutes: float = Field(
+        10.0,
+        ge=0,
+        le=360,
+        alias="LEADPIPE_INSPECT_MINUTES",
+        description="How long the nightly audit looks at parts of all history; what it does not reach comes "
+        "first the next night. Other runs wait for it.",
+    )
     posthog_webhook_secret: SecretStr | None = Field(
         None,
         description="What PostHog's webhook signs with, or sends as `Authorization: Bearer …`; "

@@ -36,7 +36,10 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
         (r"\.cursor\(\)", ("leadpipe/warehouse/",)),
         (r"\bRETURNING\b", ()),  # refused by a lake
         (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("posthog_sandbox/",)),
-        (r"^\s*(import|from) numpy\b", ("posthog_sandbox/", "leadpipe/draws/")),
+        (
+            r"^\s*(import|from) numpy\b",
+            ("posthog_sandbox/", "leadpipe/draws/", "leadpipe/warehouse/filters"),
+        ),
         (r"(?<![.\w])(?<!def )print\(", ("posthog_sandbox/server.py",)),
         (r"\bposthog_sandbox\b", ("leadpipe/cli/demo", "posthog_sandbox/")),
     ],

@@ -54,9 +54,9 @@ sync_job = asset_job(
 )
 audit_job = asset_job(
     "audit",
-    selection=dg.AssetSelection.assets("audited_days", "lake_maintenance"),
-    description="Compare older days with PostHog by their events; what differs is read by the next sync. "
-    "Keep a lake's files in order.",
+    selection=dg.AssetSelection.assets("audited_days", "inspected_tables", "lake_maintenance"),
+    description="Compare older days with PostHog by their events, and look at parts of all tables and files; "
+    "what differs is read by the next sync. Keep a lake's files in order.",
     tags=at_most(hours=1),
 )
 
@@ -74,10 +74,11 @@ files_job = asset_job(
     cron_schedule="10 3 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night: days that no sync compares any more, the longest unchecked first.",
+    description="Every night: days and parts of tables that no sync looks at any more, the longest "
+    "unchecked first.",
 )
 def audit_every_night() -> dg.RunRequest:
-    """One run, within its budget of queries."""
+    """One run, within its budgets of queries and of time."""
     return dg.RunRequest(tags={KIND_TAG: "scheduled"})
 
 

@@ -1,44 +1,27 @@
 """Asset checks of `raw_events` and `exported_files`: what the UI shows green or red."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from leadpipe.events import ledger
 from leadpipe.events.assets import LONGEST_TEXT, exported_files, raw_events, run_of
 from leadpipe.events.connecting import event_mapping
+from leadpipe.events.inspections import NO_EVENT_LOST, NO_UUID_REPEATED
 from leadpipe.events.settings import EventsSettings
 from leadpipe.events.verdicts import FROZEN, facts_of_days, verdict_of
+from leadpipe.inspecting import inspect_all, inspect_changed
 from leadpipe.partitions import DAILY
-from leadpipe.resources import WarehouseResource, preview, table
+from leadpipe.resources import WarehouseResource, is_after, preview, table
+from leadpipe.settings import Settings
 
 _STALE_AFTER = timedelta(hours=13)
 _MOST_SHOWN = 31
 _MANIFEST_WITHIN = timedelta(hours=6)
-# Days with fewer events than were counted: at least as many should be there, as a name that is no longer
-# read may have rows still.
-LOST = """
-    SELECT event_date, warehouse_events - coalesce(events_now, 0) AS lost
-    FROM event_days LEFT JOIN (
-        SELECT event_date, count(*) AS events_now FROM (
-            SELECT event_date, created_at FROM raw_events
-            UNION ALL
-            SELECT event_date, NULL FROM event_copies
-        ) JOIN event_days USING (event_date)
-        WHERE created_at IS NULL OR created_at <= read_until
-        GROUP BY event_date
-    ) USING (event_date)
-    WHERE checked_at IS NOT NULL AND warehouse_events > coalesce(events_now, 0)
-"""
-
 REPEATED = """
-    SELECT count(*) FILTER (copies > 1), count(*) FROM (
-        SELECT count(*) AS copies FROM raw_events
-        WHERE uuid IN (SELECT uuid FROM raw_events {scope}) GROUP BY uuid
-    )
+    SELECT count(*) FILTER (copies > 1), count(*)
+    FROM (SELECT count(*) AS copies FROM raw_events GROUP BY uuid)
 """
-# Of a load: only the uuids that it brought.
-REPEATED_NEW = REPEATED.format(scope="WHERE run_id = $run_id")
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")
@@ -49,6 +32,9 @@ def every_day_is_complete(
 ) -> dg.AssetCheckResult:
     """Each day read has exactly the events that PostHog has, and has them still.
 
+    Whether it has them still is looked at after a load of the days that changed, run by itself of all, and
+    every night of those that were looked at longest ago (`inspected_tables`).
+
     Red when some are missing, or others than PostHog's are here. A warning when we have more, as they were
     deleted in PostHog afterwards, when two events have one uuid, of which one is here, and when a day was not
     compared by event names that were added. Days that are frozen by retention are not compared, and days that
@@ -57,7 +43,9 @@ def every_day_is_complete(
     now, names = datetime.now(UTC), event_mapping(settings).names
     with warehouse.get_connection() as connection:
         facts = facts_of_days(connection, now=now)
-        lost = dict(connection.execute(LOST).fetchall())
+        inspect = inspect_changed if is_after(context, raw_events) else inspect_all
+        inspected = inspect(connection, NO_EVENT_LOST, settings, now=now)
+        lost = {date.fromisoformat(day): events for day, events in inspected.faults.items()}
         ranges = ledger.ranges_so_far(connection, run_of(context).run_id)
     judged = [
         (one, verdict_of(one, names=names))
@@ -79,6 +67,7 @@ def every_day_is_complete(
         else dg.AssetCheckSeverity.WARN,
         metadata={
             "days checked": len(judged),
+            "days looked at for lost events": inspected.looked,
             "events missing here": missing,
             "events missing in PostHog": sum(max(more, 0) for more in surplus),
             "events lost since they were counted": sum(lost.values()),
@@ -105,26 +94,27 @@ def every_day_is_complete(
 
 @dg.asset_check(asset=raw_events, pool="warehouse", blocking=True)
 def uuid_is_unique(
-    context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
     """No uuid is stored twice.
 
-    After a load the uuids it brought are looked for in all of history; run by itself, all are compared.
-    While one is, no table is built from the events and none is published: readers keep what they had.
+    After a load those of the days that it changed are compared with each other; run by itself all are, and
+    so they are every night (`inspected_tables`). While one is stored twice, no table is built from the events
+    and none is published: readers keep what they had.
     """
-    run_id = run_of(context).run_id
     with warehouse.get_connection() as connection:
-        brought = connection.execute(
-            "SELECT count(*) FROM raw_events WHERE run_id = ?", [run_id]
-        ).fetchone()
-        is_scoped = bool(brought and brought[0])
-        repeated, compared = connection.execute(
-            REPEATED_NEW if is_scoped else REPEATED.format(scope=""),
-            {"run_id": run_id} if is_scoped else None,
-        ).fetchone() or (0, 0)
-    return dg.AssetCheckResult(
-        passed=not repeated, metadata={"uuids compared": compared, "uuids repeated": repeated}
-    )
+        if is_after(context, raw_events):
+            inspected = inspect_changed(
+                connection, NO_UUID_REPEATED, settings, now=datetime.now(UTC)
+            )
+            repeated = sum(inspected.faults.values())
+            metadata = {"days compared": inspected.looked, "uuids repeated": repeated}
+        else:
+            repeated, compared = connection.execute(REPEATED).fetchone() or (0, 0)
+            metadata = {"uuids compared": compared, "uuids repeated": repeated}
+    return dg.AssetCheckResult(passed=not repeated, metadata=metadata)
 
 
 @dg.asset_check(asset=raw_events, pool="warehouse")

@@ -16,11 +16,20 @@ from datetime import date, datetime
 import duckdb
 
 from leadpipe import tracing
+from leadpipe.events.known_uuids import hashed, open_uuids
 from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
 from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
-from leadpipe.warehouse import by_one_thread, read_sql, stamp
+from leadpipe.warehouse import (
+    KeyFilter,
+    by_one_thread,
+    date_literals,
+    hashes_of,
+    read_sql,
+    remember_keys,
+    stamp,
+)
 
 # The columns of raw_events, in order, but run_id: what a delivered copy says about its event.
 _COLUMNS = (
@@ -156,10 +165,11 @@ def _fold_sources(
         _resolve_persons(connection)
         # What was followed as deleted in PostHog only its own answer brings back, no old copy.
         connection.execute("DELETE FROM staged WHERE uuid IN (SELECT uuid FROM gone_events)")
-    _choose_copies(connection, takes_the_place(connection, mapping))
+    seen = open_uuids(connection)
+    days = _choose_copies(connection, seen, takes_the_place(connection, mapping))
     _tell_shared_uuids(connection, now)
-    merged = _merge(connection, run_id, staged)
-    _note_copies_on_other_days(connection)
+    merged = _merge(connection, run_id, staged, days, seen)
+    _note_copies_on_other_days(connection, days)
     connection.execute(
         "DROP VIEW copies; DROP VIEW arrivals; DROP TABLE staged; DROP TABLE sightings; "
         "DROP TABLE known; DROP TABLE identities"
@@ -234,12 +244,17 @@ def keep_rejected(
     return int(found[0]) if found else 0
 
 
-def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str) -> None:
+def _choose_copies(
+    connection: duckdb.DuckDBPyConnection, seen: KeyFilter | None, lacks_properties: str
+) -> str:
     """Leave in `staged` one copy a uuid; make `known` (those stored before) and `sightings`.
 
     `sightings` are the days on which copies were seen, of uuids that came more than once; `identities` are
     their names and distinct ids, and those of the events stored under the same uuid. `lacks_properties` is a
     condition on what is `stored`: another mapping had fewer of its properties asked for.
+
+    Returns:
+        The days on which any of the uuids is stored, or will be, for `event_date IN`.
     """
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE sightings AS
@@ -262,10 +277,7 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
             ) = 1
         );
     """)
-    # Of all history only the uuids are read; whole rows only of the days on which some are known.
-    first, last = connection.execute(
-        "SELECT min(event_date), max(event_date) FROM raw_events WHERE uuid IN (SELECT uuid FROM staged)"
-    ).fetchone() or (None, None)
+    days = _days_to_look_at(connection, seen)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE known AS
         SELECT stored.uuid, stored.event_date, stored.run_id, stored.event, stored.distinct_id,
@@ -281,9 +293,9 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
                stored.person_rank AS stored_rank
         FROM raw_events AS stored JOIN staged ON stored.uuid = staged.uuid
         JOIN arrivals ON arrivals.copy = staged.copy
-        WHERE stored.event_date BETWEEN {_date(first)} AND {_date(last)};
+        WHERE stored.event_date IN ({days});
     """)
-    _settle_ties(connection, first, last)
+    _settle_ties(connection, days)
     connection.execute("""
         -- Of two sources the one that knows more of persons is right, of two queries the later one. The copy
         -- may be another event under the uuid, of somebody else.
@@ -313,11 +325,41 @@ def _choose_copies(connection: duckdb.DuckDBPyConnection, lacks_properties: str)
         FROM known JOIN staged USING (uuid)
         WHERE known.event <> staged.event OR known.distinct_id IS DISTINCT FROM staged.distinct_id
     """)
+    return days
 
 
-def _settle_ties(
-    connection: duckdb.DuckDBPyConnection, first: date | None, last: date | None
-) -> None:
+def _days_to_look_at(connection: duckdb.DuckDBPyConnection, seen: KeyFilter | None) -> str:
+    """The days that uuids in `staged` may be stored on: their own, and of what moved those it was on.
+
+    A uuid that is not on its own day is nearly always a new one, and no look at all history has to say so.
+    """
+    days = {
+        day for (day,) in connection.execute("SELECT DISTINCT event_date FROM staged").fetchall()
+    }
+    connection.execute(f"""
+        CREATE OR REPLACE TEMP TABLE strangers AS
+        SELECT uuid FROM staged WHERE uuid NOT IN (
+            SELECT uuid FROM raw_events
+            WHERE event_date IN ({date_literals(days)}) AND uuid IN (SELECT uuid FROM staged)
+        )
+    """)
+    if seen is not None:
+        hashes = hashes_of(connection, hashed("SELECT uuid FROM strangers"))
+        connection.execute(
+            "DELETE FROM strangers WHERE hash(uuid) NOT IN (SELECT unnest($maybe::UBIGINT[]))",
+            {"maybe": hashes[seen.may_have(hashes)].tolist()},
+        )
+    if _count(connection, "SELECT count(*) FROM strangers"):
+        # Of all history only the uuids are read; whole rows only of the days on which some are.
+        moved = connection.execute(
+            "SELECT DISTINCT event_date FROM raw_events WHERE uuid IN (SELECT uuid FROM strangers)"
+        ).fetchall()
+        days |= {day for (day,) in moved}
+    connection.execute("DROP TABLE strangers")
+    return date_literals(days)
+
+
+def _settle_ties(connection: duckdb.DuckDBPyConnection, days: str) -> None:
     """Let `known.is_later_copy` be what the copies say, where both were received at one moment."""
     if not _count(connection, "SELECT count(*) FROM known WHERE is_later_copy IS NULL"):
         return
@@ -331,7 +373,7 @@ def _settle_ties(
         UNION ALL
         SELECT {{'uuid': uuid, 'is_staged': false}}, properties, timestamp, event, distinct_id
         FROM raw_events
-        WHERE event_date BETWEEN {_date(first)} AND {_date(last)}
+        WHERE event_date IN ({days})
             AND uuid IN (SELECT uuid FROM known WHERE is_later_copy IS NULL);
         CREATE OR REPLACE TEMP TABLE said AS {read_sql("events", "contents.sql")};
         UPDATE known SET is_later_copy = tie.is_later_copy FROM (
@@ -366,12 +408,12 @@ def _tell_shared_uuids(connection: duckdb.DuckDBPyConnection, now: datetime) -> 
     )
 
 
-def _date(day: date | None) -> str:
-    return f"DATE '{day}'" if day else "NULL::DATE"
-
-
 def _merge(
-    connection: duckdb.DuckDBPyConnection, run_id: str, rows: Staged
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    rows: Staged,
+    days_stored: str,
+    seen: KeyFilter | None,
 ) -> dict[int, IngestResult]:
     """Insert what is new, replace what was an earlier copy, refresh persons that PostHog has merged.
 
@@ -396,6 +438,9 @@ def _merge(
                 "WHERE uuid NOT IN (SELECT uuid FROM known)",
                 {"run_id": run_id},
             )
+        if seen is not None:
+            new = "SELECT uuid FROM staged WHERE uuid NOT IN (SELECT uuid FROM known)"
+            remember_keys(connection, seen, hashes_of(connection, hashed(new)))
         for table in ("gone_events", "unconfirmed_events"):  # what is there again
             connection.execute(f"DELETE FROM {table} WHERE uuid IN (SELECT uuid FROM staged)")
     if changed:
@@ -410,9 +455,10 @@ def _merge(
         """)
     # That a query knows the person whom a file named changes no mart, but what may undo it.
     if changed or _count(connection, "SELECT count(*) FROM known WHERE is_new_rank"):
-        connection.execute("""
+        connection.execute(f"""
             UPDATE raw_events AS stored SET person_id = person_now, person_rank = rank_now
-            FROM known WHERE stored.uuid = known.uuid AND (is_later_copy OR is_new_person OR is_new_rank)
+            FROM known WHERE stored.uuid = known.uuid AND stored.event_date IN ({days_stored})
+                AND (is_later_copy OR is_new_person OR is_new_rank)
         """)
     found: dict[int, IngestResult] = {}
     for source, day, reason, count in fresh:
@@ -431,8 +477,11 @@ def _merge(
     return found
 
 
-def _note_copies_on_other_days(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep which other days PostHog has copies of an event on, so that its days can be proved."""
+def _note_copies_on_other_days(connection: duckdb.DuckDBPyConnection, days: str) -> None:
+    """Keep which other days PostHog has copies of an event on, so that its days can be proved.
+
+    `days` are those that the events are stored on, as literals.
+    """
     scattered = "SELECT uuid FROM sightings GROUP BY uuid HAVING count(DISTINCT event_date) > 1"
     if _count(connection, f"SELECT count(*) FROM ({scattered})"):
         connection.execute(f"""
@@ -446,7 +495,8 @@ def _note_copies_on_other_days(connection: duckdb.DuckDBPyConnection) -> None:
             FROM sightings
             WHERE created_at IS NOT NULL AND uuid IN ({scattered})
               AND (uuid, event_date) NOT IN (
-                  SELECT (uuid, event_date) FROM raw_events WHERE uuid IN ({scattered})
+                  SELECT (uuid, event_date) FROM raw_events
+                  WHERE event_date IN ({days}) AND uuid IN ({scattered})
               )
             GROUP BY uuid, event_date
         """)

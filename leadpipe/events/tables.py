@@ -37,6 +37,9 @@ TABLES = (
     "exported_files",
     "exported_days",
     "file_downloads",
+    "inspections",
+    "day_counts",
+    "day_count_builds",
 )
 # Mappings, accepted days and files that were taken commit together with the events they are about.
 STATE = {"sources": (), "source_moves": (), "dismissed_events": ()}
@@ -402,6 +405,31 @@ def divide_by_days(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("ALTER TABLE raw_events SET PARTITIONED BY (event_date)")
 
 
+def remember_inspections(connection: duckdb.DuckDBPyConnection) -> None:
+    """When each part of a table was looked at; how many events of which name each day has.
+
+    The first publication counts all days, and the first sync looks at all parts.
+    """
+    connection.execute("""
+        CREATE TABLE inspections (
+            inspection VARCHAR NOT NULL,
+            part VARCHAR NOT NULL,
+            version VARCHAR,
+            inspected_at TIMESTAMPTZ NOT NULL,
+            faults BIGINT NOT NULL
+        );
+        CREATE TABLE day_counts (
+            event_date DATE NOT NULL,
+            event VARCHAR NOT NULL,
+            rejected_reason VARCHAR,
+            events BIGINT NOT NULL,
+            first_at TIMESTAMPTZ NOT NULL,
+            last_at TIMESTAMPTZ NOT NULL
+        );
+        CREATE TABLE day_count_builds (event_date DATE NOT NULL, version INTEGER NOT NULL);
+    """)
+
+
 MIGRATIONS = (
     Split(create_tables, create_state),
     prove_by_checksum,
@@ -416,4 +444,5 @@ MIGRATIONS = (
     take_exported_files,
     remember_downloads,
     divide_by_days,
+    remember_inspections,
 )

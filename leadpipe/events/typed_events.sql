@@ -8,6 +8,7 @@
 -- The number 7.0 is 7, as PostHog prints it in some of its answers; the text 7.0 stays one.
 -- A price in words such as ₦450,000.50: the last separator is the decimal one if 1 or 2 digits follow it, and
 -- stands between thousands if groups of three do. What cannot be read so is no price, and no sale.
+-- Days and hours are those of UTC, by the timestamp's microseconds: the calendar of a time zone is ten times dearer.
 WITH named AS (
     SELECT
         * REPLACE (
@@ -65,8 +66,8 @@ SELECT
     uuid,
     event,
     timestamp,
-    CAST(timestamp AS DATE) AS event_date,
-    CAST(extract(hour FROM timestamp) AS UTINYINT) AS event_hour,
+    CAST(make_timestamp(epoch_us(timestamp)) AS DATE) AS event_date,
+    CAST(extract(hour FROM make_timestamp(epoch_us(timestamp))) AS UTINYINT) AS event_hour,
     created_at,
     distinct_id,
     person_id,
@@ -76,7 +77,11 @@ SELECT
     lister_type,
     context_type,
     lead_type,
-    try_cast(is_logged_in AS BOOLEAN) AS is_logged_in,
+    CASE is_logged_in
+        WHEN 'true' THEN true
+        WHEN 'false' THEN false
+        ELSE try_cast(is_logged_in AS BOOLEAN) -- which takes longer, and knows other words
+    END AS is_logged_in,
     viewed_from,
     platform,
     CASE WHEN meaning = 'saved_listing' THEN coalesce(save_action, 'add') END AS save_action,

@@ -8,11 +8,14 @@ import duckdb
 from leadpipe.automation import SYNC_TAG
 from leadpipe.catalog import MARTS, SYNCED
 from leadpipe.charts import bar_chart, markdown_image
+from leadpipe.inspecting import inspect_changed
 from leadpipe.leads.edits import kept_edits
 from leadpipe.leads.folding import update_leads
+from leadpipe.leads.inspections import RECORDS
 from leadpipe.leads.scores import load_rules
 from leadpipe.leads.settings import LeadsSettings
-from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
+from leadpipe.resources import WarehouseResource, about, failing_clearly, is_after, preview
+from leadpipe.settings import Settings
 
 _MOST_STEPS = 15
 
@@ -74,8 +77,23 @@ def _plot(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 @dg.asset_check(asset=leads, pool="warehouse")
-def every_lead_event_is_in_one_record(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """Per run, the records have as many actions as the run brought lead events, each in one record."""
+def every_lead_event_is_in_one_record(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """Per run, the records have as many actions as the run brought lead events, each in one record.
+
+    After records were built it looks at the runs that changed, run by itself at all, and every night at those
+    that were looked at longest ago (`inspected_tables`).
+    """
+    if is_after(context, leads):
+        with warehouse.get_connection() as connection:
+            inspected = inspect_changed(connection, RECORDS, settings, now=datetime.now(UTC))
+        return dg.AssetCheckResult(
+            passed=not inspected.faults,
+            metadata={"runs compared": inspected.looked, "runs that differ": len(inspected.faults)},
+        )
     with warehouse.get_connection() as connection:
         wrong, runs = connection.execute("""
             WITH events AS (

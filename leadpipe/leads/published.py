@@ -16,7 +16,6 @@ _RECORDS = """
     SELECT * FROM leads WHERE first_action_date BETWEEN $month AND last_day($month::DATE)
     ORDER BY run_id, first_action_at, lead_id
 """
-_LEADS_COUNTED = "SELECT count(*) FROM lead_months WHERE month = $month"
 _NO_MONTH = date(1, 1, 1)
 
 
@@ -35,7 +34,6 @@ def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterat
             read_sql("leads", "grouped_leads.sql"),
             version=leads,
             parameters={"month": month},
-            counted_by=_LEADS_COUNTED,
         )
     # Notes are about people, and authors are people.
     yield Published(

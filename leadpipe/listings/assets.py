@@ -1,6 +1,6 @@
 """Dagster's rim around the listings domain: `listing_analytics`, `listings` and their checks."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import duckdb
@@ -8,11 +8,14 @@ import duckdb
 from leadpipe.automation import SYNC_TAG
 from leadpipe.catalog import MARTS, SYNCED, same_columns
 from leadpipe.charts import bar_chart, markdown_image
+from leadpipe.inspecting import inspect_all, inspect_changed
+from leadpipe.listings.inspections import IMPOSSIBLE, POSSIBLE_HOURS, SUMS_OF_DAYS
 from leadpipe.listings.listings import build_listing_analytics, build_listings, stale_days
 from leadpipe.partitions import BY_RANGE, DAILY, days_of
 from leadpipe.ranges import contiguous
-from leadpipe.resources import WarehouseResource, about, failing_clearly, preview
-from leadpipe.warehouse import transaction
+from leadpipe.resources import WarehouseResource, about, failing_clearly, is_after, preview
+from leadpipe.settings import Settings
+from leadpipe.warehouse import date_literals, transaction
 
 _CHART_DAYS = 30
 _CHART_LISTINGS = 10
@@ -43,19 +46,6 @@ _SUMMED = (
     "sales_value",
 )
 
-# A count that is negative, a part that is larger than its whole, a rate that does not follow.
-IMPOSSIBLE = """
-    least(total_views, unique_views, logged_in_views, anonymous_views, total_impressions, total_leads,
-          phone_leads, message_leads, email_leads, appointment_leads, website_leads, unique_leads,
-          total_sales) < 0
-    OR unique_views > total_views OR unique_leads > total_leads
-    OR logged_in_views + anonymous_views <> total_views
-    OR views_from_home + views_from_explore + views_from_search + views_from_direct > total_views
-    OR phone_leads + message_leads + email_leads + appointment_leads + website_leads <> total_leads
-    OR (conversion_rate IS NULL) <> (total_views = 0)
-    OR isnan(conversion_rate) OR isinf(conversion_rate)
-    OR abs(conversion_rate - total_leads * 100 / nullif(total_views, 0)) > 1e-6
-"""
 # Listings whose totals are not the sums of their hours, and how many were compared.
 TOTALS = """
     WITH hours AS (
@@ -188,24 +178,49 @@ def _leads_plot(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 @dg.asset_check(asset=listing_analytics, pool="warehouse")
-def no_hour_is_impossible(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """No count is negative, no part exceeds its whole, every rate follows from its counts."""
+def no_hour_is_impossible(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """No count is negative, no part exceeds its whole, every rate follows from its counts.
+
+    After hours were built it looks at the days that changed, run by itself at all, and every night at those
+    that were looked at longest ago (`inspected_tables`).
+    """
+    inspect = inspect_changed if is_after(context, listing_analytics) else inspect_all
     with warehouse.get_connection() as connection:
-        wrong = connection.execute(
-            f"SELECT count(*) FROM listing_analytics WHERE {IMPOSSIBLE}"
-        ).fetchone()
+        inspected = inspect(connection, POSSIBLE_HOURS, settings, now=datetime.now(UTC))
+        days = date_literals(inspected.faults)
         rows = preview(
-            connection, f"SELECT * FROM listing_analytics WHERE {IMPOSSIBLE} ORDER BY date, hour"
+            connection,
+            f"SELECT * FROM listing_analytics WHERE date IN ({days}) AND ({IMPOSSIBLE}) ORDER BY date, hour",
         )
-    count = int(wrong[0]) if wrong else 0
-    return dg.AssetCheckResult(passed=not count, metadata={"impossible hours": count, "rows": rows})
+    count = sum(inspected.faults.values())
+    return dg.AssetCheckResult(
+        passed=not count,
+        metadata={"impossible hours": count, "days looked at": inspected.looked, "rows": rows},
+    )
 
 
 @dg.asset_check(asset=listings, pool="warehouse")
-def totals_equal_their_hours(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """A listing's totals are the sums of its hours, and every listing with an hour has totals."""
+def totals_equal_their_hours(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """A listing's totals are the sums of its hours, and every listing with an hour has totals.
+
+    After totals were built it compares what the days that changed add to them, and that no total is less;
+    run by itself all listings with all hours. Every night totals and distinct people are counted anew
+    (`inspected_tables`).
+    """
     with warehouse.get_connection() as connection:
-        wrong, count = connection.execute(TOTALS).fetchone() or (0, 0)
-    return dg.AssetCheckResult(
-        passed=not wrong, metadata={"listings compared": count, "listings that differ": wrong}
-    )
+        if is_after(context, listings):
+            inspected = inspect_changed(connection, SUMS_OF_DAYS, settings, now=datetime.now(UTC))
+            wrong = sum(inspected.faults.values())
+            metadata = {"days compared": inspected.looked, "listings that differ": wrong}
+        else:
+            wrong, count = connection.execute(TOTALS).fetchone() or (0, 0)
+            metadata = {"listings compared": count, "listings that differ": wrong}
+    return dg.AssetCheckResult(passed=not wrong, metadata=metadata)

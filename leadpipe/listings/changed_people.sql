@@ -1,23 +1,16 @@
 -- How many more distinct people listings have over all time, after days were replaced.
 -- grain: one listing whose people changed on one of the days; key: listing_id
 -- inputs: people_gone and people_fresh (rows of listing_people that went or came), people_before (all that the
---   days had), listing_people (as it is now), listings (as they were), replaced_days
--- A person counts once they are there on any day, and no more when they are on none. No day before a listing's
--- first activity has anybody: days before that of all listings concerned are not read.
+--   days had), people_found (those that are there on any day now: `people.py`)
+-- A person counts once they are there on any day, and no more when they are on none.
 WITH changed AS (
-    SELECT listing_id, is_lead, actor, pair FROM people_gone
+    SELECT listing_id, is_lead, actor FROM people_gone
     UNION
-    SELECT listing_id, is_lead, actor, pair FROM people_fresh
+    SELECT listing_id, is_lead, actor FROM people_fresh
 ),
 found AS (
-    SELECT listing_id, is_lead, actor, bool_or(date NOT IN (SELECT date FROM replaced_days)) AS is_elsewhere
-    FROM listing_people
-    WHERE pair IN (SELECT pair FROM changed)
-      AND date >= least(
-          (SELECT min(date) FROM replaced_days),
-          (SELECT CAST(min(first_activity_at) AS DATE) FROM listings
-           WHERE listing_id IN (SELECT listing_id FROM changed))
-      )
+    SELECT listing_id, is_lead, actor, bool_or(is_elsewhere) AS is_elsewhere
+    FROM people_found
     GROUP BY listing_id, is_lead, actor
 ),
 before AS (

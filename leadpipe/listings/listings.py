@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import duckdb
 
+from leadpipe.listings.people import find_people, forget_people
 from leadpipe.ranges import contiguous
 from leadpipe.warehouse import read_sql
 
@@ -20,6 +21,8 @@ _CHANGES = (
         for part in ("before", "after", "gone", "fresh")
     ),
     "day_changes",
+    "people_changed",
+    "people_found",
     "people_changes",
 )
 
@@ -129,6 +132,8 @@ def _days_to_total(connection: duckdb.DuckDBPyConnection) -> tuple[list[date], i
 
 def _total_all_days(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the totals from all days; memory stays flat over years."""
+    forget_people(connection)
+    _raise_months(connection, "SELECT listing_id FROM listings")
     connection.execute(
         "DELETE FROM listings; DELETE FROM listing_days; DELETE FROM listing_people; "
         "DELETE FROM listing_day_builds; INSERT INTO listing_day_builds FROM listing_analytics_builds"
@@ -144,6 +149,7 @@ def _total_all_days(connection: duckdb.DuckDBPyConnection) -> None:
         INSERT INTO listings {read_sql("listings", "listings.sql")};
         DROP TABLE listing_sums
     """)
+    _raise_months(connection, "SELECT listing_id FROM listings")
 
 
 def _replace_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -> None:
@@ -176,6 +182,7 @@ def _replace_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -
                 {"first": first, "last": last},
             )
         connection.execute(f"INSERT INTO {table} FROM {what}_fresh")
+    find_people(connection)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE day_changes AS
         SELECT *, true AS is_fresh FROM days_fresh UNION ALL SELECT *, false FROM days_gone;
@@ -184,15 +191,30 @@ def _replace_days(connection: duckdb.DuckDBPyConnection, days: Sequence[date]) -
         INSERT INTO listing_day_builds
         FROM listing_analytics_builds WHERE event_date IN (FROM replaced_days)
     """)
+    changed = "SELECT listing_id FROM day_changes UNION SELECT listing_id FROM people_changes"
+    _raise_months(connection, changed)
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE listing_sums AS {read_sql("listings", "changed_sums.sql")};
-        DELETE FROM listings WHERE listing_id IN (
-            SELECT listing_id FROM day_changes UNION SELECT listing_id FROM people_changes
-        );
+        DELETE FROM listings WHERE listing_id IN ({changed});
         INSERT INTO listings {read_sql("listings", "listings.sql")}
     """)
+    _raise_months(connection, changed)
     for name in (*_CHANGES, "listing_sums"):
         connection.execute(f"DROP TABLE {name}")
+
+
+def _raise_months(connection: duckdb.DuckDBPyConnection, changed: str) -> None:
+    """Raise the versions of the months of first activity of listings: what is published of them changes."""
+    months = (
+        "SELECT DISTINCT CAST(date_trunc('month', first_activity_at) AS DATE) FROM listings "
+        f"WHERE listing_id IN ({changed})"
+    )
+    connection.execute(f"""
+        UPDATE listing_month_versions SET version = version + 1 WHERE month IN ({months});
+        INSERT INTO listing_month_versions
+        SELECT month, 1 FROM ({months}) AS found(month)
+        WHERE month NOT IN (SELECT month FROM listing_month_versions)
+    """)
 
 
 def _insert(

@@ -1,7 +1,7 @@
-"""What readers see of listings: totals, and hours cut into months."""
+"""What readers see of listings: totals by month of first activity, and hours cut into months."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 
@@ -9,12 +9,22 @@ from leadpipe.warehouse import Published
 
 TABLES = ("listings", "listing_analytics")
 ASSETS = ("listing_analytics", "listings")
+_TOTALS = """
+    SELECT * FROM listings
+    WHERE first_activity_at >= $month::DATE AND first_activity_at < $month::DATE + INTERVAL 1 MONTH
+    ORDER BY listing_id
+"""
+_NO_MONTH = date(1, 1, 1)
 
 
 def published(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Iterator[Published]:
     """The files to publish; a month whose rows did not change is linked, also if it has lost all of them."""
     del now
-    yield Published("listings", "SELECT * FROM listings ORDER BY listing_id")
+    first_active = connection.execute(
+        "SELECT strftime(month, '%Y-%m'), month, version FROM listing_month_versions ORDER BY month"
+    ).fetchall()
+    for name, month, version in [("0000-00", _NO_MONTH, 0), *first_active]:
+        yield Published(f"listings/{name}", _TOTALS, version=version, parameters={"month": month})
     yield Published(
         "listing_analytics/0000-00", "SELECT * FROM listing_analytics LIMIT 0", version=0
     )

@@ -11,6 +11,7 @@ TABLES = (
     "listing_days",
     "listing_people",
     "listing_day_builds",
+    "listing_month_versions",
 )
 STATE: dict[str, tuple[str, ...]] = {}
 
@@ -114,4 +115,14 @@ def divide_by_months(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-MIGRATIONS = (create_tables, sum_up_builds, remember_days, divide_by_months)
+def version_months(connection: duckdb.DuckDBPyConnection) -> None:
+    """Months of first activity have versions: of `listings` only those that changed are written."""
+    connection.execute("""
+        CREATE TABLE listing_month_versions (month DATE NOT NULL, version BIGINT NOT NULL);
+        INSERT INTO listing_month_versions
+        SELECT DISTINCT CAST(date_trunc('month', first_activity_at) AS DATE), 1 FROM listings
+        WHERE first_activity_at IS NOT NULL;
+    """)
+
+
+MIGRATIONS = (create_tables, sum_up_builds, remember_days, divide_by_months, version_months)

@@ -122,8 +122,9 @@ def published_tables_equal_the_warehouse(
 ) -> dg.AssetCheckResult:
     """Each published table has the rows of the warehouse, by number and checksum.
 
-    After a publication: as it was compared when it was made, months that were linked by the number of
-    their rows. Run by itself: all rows, as they are now; what a run at work has not published yet differs.
+    After a publication: as it was compared when it was made, of what was linked only that it is there; its
+    rows are compared by night (`inspected_tables`). Run by itself: all rows, as they are now; what a run at
+    work has not published yet differs.
     """
     differing = _found_when_published(context)
     is_whole = differing is None

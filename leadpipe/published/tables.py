@@ -1,6 +1,6 @@
 """Publish what the domains bring for readers. Which tables that are is their business: `published.py`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def publish_and_compare(
         return (
             name,
             written,
-            tables_that_differ(connection, folder, now=now, is_whole=False),
+            differing(connection, folder, list(_files(connection, now)), is_whole=False),
         )
 
 
@@ -71,6 +71,7 @@ def tables_that_differ(
     *,
     now: datetime | None = None,
     is_whole: bool,
+    among: Collection[str] | None = None,
 ) -> list[str]:
     """Published tables, or parts of them, that do not have the rows the warehouse has for them.
 
@@ -78,10 +79,18 @@ def tables_that_differ(
         connection: the warehouse.
         folder: of the publications.
         now: when they were published (UTC), by default this moment.
-        is_whole: compare all rows; else, of parts that were linked, only their number.
+        is_whole: compare the rows of all files; else those of what the publication wrote, not what it linked.
+        among: only these files, by name.
     """
-    files = list(_files(connection, now or datetime.now(UTC)))
-    return differing(connection, folder, files, is_whole=is_whole)
+    with transaction(connection, "publication"):  # days may have to be counted first
+        files = list(_files(connection, now or datetime.now(UTC)))
+    return differing(connection, folder, files, is_whole=is_whole, among=among)
+
+
+def published_names(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> list[str]:
+    """The names of the files that are to be published now."""
+    with transaction(connection, "publication"):
+        return [file.name for file in _files(connection, now)]
 
 
 def _files(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterator[Published]:

@@ -15,6 +15,16 @@ from leadpipe.warehouse.connection import (
     lock_holder,
     memory,
 )
+from leadpipe.warehouse.filters import (
+    Hashes,
+    KeyFilter,
+    Keys,
+    forget_filters,
+    hashes_of,
+    look_through,
+    open_filters,
+    remember_keys,
+)
 from leadpipe.warehouse.history import Snapshot, choose, looking_back, snapshots, stamp
 from leadpipe.warehouse.instances import cursors_of
 from leadpipe.warehouse.locks import ORDER as ALL_LOCKS
@@ -31,7 +41,7 @@ from leadpipe.warehouse.publish import (
     view_table,
 )
 from leadpipe.warehouse.rewriting import rewrite
-from leadpipe.warehouse.sql import Rows, read_sql, rows_of
+from leadpipe.warehouse.sql import Rows, date_literals, read_sql, rows_of
 from leadpipe.warehouse.transactions import (
     alive_among,
     between_databases,
@@ -44,6 +54,9 @@ __all__ = [
     "ALL_LOCKS",
     "CURRENT",
     "BackupReport",
+    "Hashes",
+    "KeyFilter",
+    "Keys",
     "LakeSize",
     "Maintenance",
     "MoveReport",
@@ -61,19 +74,25 @@ __all__ = [
     "choose",
     "commit_by_one_thread",
     "cursors_of",
+    "date_literals",
     "differing",
     "files_of",
+    "forget_filters",
     "has_own_state",
+    "hashes_of",
     "is_of_a_lake",
     "lock_holder",
+    "look_through",
     "looking_back",
     "maintain",
     "measure_tables",
     "memory",
     "move",
+    "open_filters",
     "owning",
     "publish",
     "read_sql",
+    "remember_keys",
     "restore",
     "rewrite",
     "rows_of",

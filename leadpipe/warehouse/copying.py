@@ -25,7 +25,7 @@ _MARK = "copy_under_way"
 _FILE = "copied_file"
 MOVED = "moved_away"
 """The table of a lake that is not in force any more; it says where to."""
-_OF_THE_PLACE = {"migrations", "published_files", "erasures", _MARK, MOVED}
+_OF_THE_PLACE = {"migrations", "published_files", "key_filters", "erasures", _MARK, MOVED}
 """Tables that say something of the place they are in."""
 
 

@@ -38,8 +38,6 @@ class Published:
         version: where given, what changes whenever the rows do: a file of the same version, query and
             columns is linked from the last publication instead of written.
         parameters: the values of the query's `$parameters`.
-        counted_by: where given, a cheaper query for how many rows there are, with the same parameters: of
-            a file that was linked only their number is compared.
         is_personal: it holds personal data, and is in no publication that is shared.
     """
 
@@ -48,7 +46,6 @@ class Published:
     version: int | str | None = None
     parameters: Mapping[str, object] = field(default_factory=dict)
     is_personal: bool = False
-    counted_by: str | None = None
 
 
 def place_of(publication: Path, *, is_personal: bool) -> Path:

@@ -3,7 +3,9 @@
 One SELECT a file, `$parameters` (or `{placeholders}` in HogQL) only. No templates.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib.resources import files
 
@@ -32,3 +34,12 @@ def read_sql(package: str, name: str) -> str:
     """The text of `leadpipe/<package>/<name>`, without its closing semicolon."""
     text = files("leadpipe").joinpath(package, name).read_text(encoding="utf-8")
     return text.rstrip().removesuffix(";")
+
+
+def date_literals(days: Iterable[date | str]) -> str:
+    """Days for `IN (…)`: of literals DuckDB skips the row groups that have none, of parameters it does not.
+
+    Texts are days as 2026-11-01; NULL, which equals nothing, stands for none.
+    """
+    literals = {f"DATE '{date.fromisoformat(str(day)).isoformat()}'" for day in days}
+    return ", ".join(sorted(literals)) or "NULL"

@@ -165,7 +165,7 @@ def test_the_marts_show_their_counts(posthog, live, forgotten, today):
         "listings": {"dagster/row_count": 1},
         "published_tables": {
             "publication": "v000001",
-            "files written": 45,
+            "files written": 47,
             "tables that differ": [],
         },
     }

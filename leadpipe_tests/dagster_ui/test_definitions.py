@@ -96,6 +96,12 @@ def test_what_is_always_there():
             {"published_tables_equal_the_warehouse"},
         ),
     }
+    assert shown_of("inspecting") == {
+        "inspected_tables": (
+            ("published", "warehouse", "duckdb", "parquet"),
+            {"all_that_was_inspected_holds"},
+        ),
+    }
 
 
 def test_the_job_has_every_asset_and_runs_by_itself():

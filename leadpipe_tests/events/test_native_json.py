@@ -61,7 +61,10 @@ def sent_on(days, texts=_SENT):
 
 
 def everything(warehouse):
-    """All tables but those that tell of runs, and the versions of days and runs."""
+    """All tables but those that tell of runs and builds, and the versions of days.
+
+    The marts are forgotten and built anew for it, which raises the versions of their months.
+    """
     build_marts(warehouse)
     with warehouse.connect() as connection:
         names = [
@@ -69,8 +72,8 @@ def everything(warehouse):
             for (name,) in connection.execute(
                 "SELECT table_name FROM duckdb_tables() WHERE NOT temporary ORDER BY 1"
             ).fetchall()
-            if not name.endswith("_builds")
-            and name not in {"runs", "run_parts", "sources", "event_days"}
+            if not name.endswith(("_builds", "_month_versions"))
+            and name not in {"runs", "run_parts", "sources", "event_days", "key_filters"}
         ]
         found = {name: table(connection, f"SELECT * FROM {name}") for name in names}
         found["versions of days"] = table(connection, "SELECT event_date, version FROM event_days")

@@ -167,7 +167,7 @@ def test_equal_tables_give_equal_files(folder, warehouse, tmp_path):
     """Rows lie in a fixed order: publishing the same tables again gives the same bytes."""
     with warehouse.connect() as connection:
         publish_tables(connection, tmp_path / "again")
-    for table in ("leads/2026-11", "grouped_leads/2026-11", "listings"):
+    for table in ("leads/2026-11", "grouped_leads/2026-11", "listings/2026-10"):
         (first,) = (folder / "current").glob(f"{table}.*")
         (again,) = (tmp_path / "again" / "current").glob(f"{table}.*")
         assert first.read_bytes() == again.read_bytes()

@@ -1,8 +1,9 @@
 """The download lane: PostHog exports spans of received time to files, and the door takes them in.
 
-A few exports at once, as many as PostHog allows; files come to disk while others are taken in. What was
-asked for is noted in `file_downloads`, so that a run that was killed is gone on with. A span that cannot be
-had this way is told, and its events are read by query: the proof of the days decides, not this module.
+A few exports at once, as many as PostHog allows; a file is fetched while another is typed, and a third is
+merged. What was asked for is noted in `file_downloads`, so that a run that was killed is gone on with. A span
+that cannot be had this way is told, and its events are read by query: the proof of the days decides, not this
+module.
 """
 
 import queue
@@ -33,7 +34,8 @@ from leadpipe.errors import (
 )
 from leadpipe.events.exported import asked
 from leadpipe.events.exported.asked import Asked
-from leadpipe.events.exported.folding import TakenIn, take_in
+from leadpipe.events.exported.folding import StagedFile, TakenIn, merge_files, stage_file
+from leadpipe.events.exported.rows import LoadedDays
 from leadpipe.events.exported.spans import Span, plan_spans
 from leadpipe.events.ingest import IngestResult
 from leadpipe.events.ledger import Run
@@ -41,7 +43,16 @@ from leadpipe.events.source import SyncConfig
 from leadpipe.events.windows import start_of
 from leadpipe.posthog import PostHog, utc_text
 from leadpipe.posthog.download_files import fetch, span_of
-from leadpipe.posthog.downloads import Next, Wanted, cancel, create, look, newest, watch
+from leadpipe.posthog.downloads import (
+    ExportState,
+    Next,
+    Wanted,
+    cancel,
+    create,
+    look,
+    newest,
+    watch,
+)
 from leadpipe.progress import Progress
 from leadpipe.warehouse import Warehouse, read_sql
 
@@ -52,7 +63,7 @@ _ATTEMPTS = 3
 _EXPORT_SECONDS = 3600.0
 _CROWDED_SECONDS = 900.0
 _LOOK_SECONDS = 5.0
-_FILES_WAITING = 2
+_FILES_WAITING = 1  # typed, which takes more of the disk; beside it one is merged, and one typed
 _PUT_SECONDS = 0.5
 _PASSING = (
     ExportFailedForNow,
@@ -85,10 +96,10 @@ class Brought:
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A file of an export that is on disk, or none if it had no rows; `files` and `rows` are the export's."""
+    """A file of an export, typed, or none if it had no rows; `files` and `rows` are the export's."""
 
     asked: Asked
-    file: Path | None
+    staged: StagedFile | None
     is_last: bool
     files: int
     rows: int
@@ -279,6 +290,8 @@ class _Bringing:
     over: threading.Event = field(default_factory=threading.Event)
     opening: threading.Lock = field(default_factory=threading.Lock)
     """Held by whichever thread has the warehouse open: DuckDB lets one open a file at a time."""
+    typing: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whichever thread types a file, until that waits to be merged: memory and disk are for one."""
 
     def give_up(self, exports: Collection[Asked]) -> None:
         """Cancel what nobody wants any more."""
@@ -306,11 +319,11 @@ class _Bringing:
                             if not isinstance(arrival.failure, _OF_A_SPAN):
                                 raise arrival.failure
                             failed.append(str(arrival.failure))
-                    elif arrival.file is None:
+                    elif arrival.staged is None:
                         self._note_ended(arrival.asked, "taken in")
                     else:
                         with self.opening:
-                            ingested += self._take_in(arrival, arrival.file)
+                            ingested += self._merge(arrival, arrival.staged)
                         files += 1
                     steps = f"exports: {over} of {len(jobs)}, {files} files"
                     progress(Progress(ingested.fetched, expected, 0, 0, steps))
@@ -319,8 +332,8 @@ class _Bringing:
                 pool.shutdown(wait=True, cancel_futures=True)
         return Brought(ingested, len(jobs), files, tuple(failed))
 
-    def _take_in(self, arrival: _Arrival, file: Path) -> IngestResult:
-        """Take a file in; with the last one of an export it is kept that all of it is there."""
+    def _merge(self, arrival: _Arrival, staged: StagedFile) -> IngestResult:
+        """Merge a file; with the last one of an export it is kept that all of it is there."""
 
         def note(connection: duckdb.DuckDBPyConnection, taken: TakenIn) -> None:
             if not taken.is_whole:
@@ -334,20 +347,11 @@ class _Bringing:
                 rows=arrival.rows,
             )
 
-        try:
-            return take_in(
-                self.warehouse,
-                file,
-                name=f"a file of {arrival.asked.span}",
-                run_id=self.run.run_id,
-                mapping=self.config.mapping,
-                first_day=self.config.first_day,
-                folder=self.landing,
-                clock=self.clock,
-                note=note if arrival.is_last else None,
-            )
-        finally:
-            file.unlink(missing_ok=True)
+        noted = note if arrival.is_last else None
+        (taken,) = merge_files(
+            self.warehouse, [(staged, noted)], run_id=self.run.run_id, clock=self.clock
+        )
+        return taken
 
     def _bring_span(self, span: Span, export: Asked | None) -> None:
         """In a thread of its own: have a span exported and its files fetched; says when that is over."""
@@ -437,17 +441,30 @@ class _Bringing:
             else:
                 self._check_span(export, state.files[0])
             for number, file_id in enumerate(state.files, start=1):
-                path = self.landing / f"{export.export_id}-{number:04d}.parquet"
-                fetch(self.posthog, export.export_id, file_id, path, sleep=self._pause)
-                self._put(
-                    _Arrival(
-                        export,
-                        path,
-                        is_last=number == len(state.files),
-                        files=len(state.files),
-                        rows=state.rows or 0,
-                    )
+                self._fetch_file(export, state, number, file_id)
+
+    def _fetch_file(self, export: Asked, state: ExportState, number: int, file_id: str) -> None:
+        """Bring a file to disk, type it, and let it wait to be merged; what cannot be typed ends them all."""
+        path = self.landing / f"{export.export_id}-{number:04d}.parquet"
+        fetch(self.posthog, export.export_id, file_id, path, sleep=self._pause)
+        with self.typing:
+            try:
+                if self.over.is_set():
+                    raise _Over
+                staged = stage_file(
+                    path,
+                    name=f"a file of {export.span}",
+                    mapping=self.config.mapping,
+                    days=LoadedDays(self.config.first_day, self.clock().astimezone(UTC).date()),
+                    folder=self.landing,
                 )
+            except LeadpipeError as failure:
+                self._put(_SpanOver(failure))
+                raise _Over from None
+            finally:
+                path.unlink(missing_ok=True)
+            is_last = number == len(state.files)
+            self._put(_Arrival(export, staged, is_last, len(state.files), state.rows or 0))
 
     def _check_span(self, export: Asked, file_id: str) -> None:
         """Refuse an export that is not what was asked for: after a lost answer it was only taken for ours."""

@@ -1,12 +1,14 @@
 """Take what is new in a bucket: one listing, then the files through the door; prove the days they brought.
 
 Small files are typed together, others each by itself, and what is typed waits until there is enough for a
-transaction: many small files share one. A file that cannot be read or fetched is told, and the others are
-taken. What is decided on a file is committed with its rows: a run that is killed goes on with the files that
-were not merged. Which files are taken says `choosing.py`; the store, the door and PostHog are arguments.
+transaction: many small files share one, and while it is merged the next are fetched and typed. A file that
+cannot be read or fetched is told, and the others are taken. What is decided on a file is committed with its
+rows: a run that is killed goes on with the files that were not merged. Which files are taken says
+`choosing.py`; the store, the door and PostHog are arguments.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from leadpipe import tracing
 from leadpipe.errors import (
     BucketError,
     BucketFileChanged,
@@ -179,6 +182,10 @@ class _Taker:
     """To be typed with others; those that were fetched still lie in `landing`."""
     waiting: list[tuple[StoredObject, StagedFile]] = field(default_factory=list)
     """Typed, and to be merged with others."""
+    merger: ThreadPoolExecutor = field(init=False)
+    """One thread, which merges what is next."""
+    merging: Future[None] | None = None
+    """What is merged now. It has the warehouse open: nobody else opens it before this is over (`_merged`)."""
 
     def take(self, by_hand: Collection[str]) -> TakeReport:
         listing = self.bucket.listing()
@@ -193,7 +200,7 @@ class _Taker:
         }
         choice = choose(listing, known, manifests, by_hand=by_hand)
         self._note_choice(choice, {one.key: one for one in listing}, known)
-        with memory() as self.looking:
+        with memory() as self.looking, ThreadPoolExecutor(1, "merge") as self.merger:
             try:
                 for one in choice.take:
                     if not by_hand or one.stored.key in by_hand:
@@ -319,6 +326,7 @@ class _Taker:
         """Ask PostHog whether it knows the events of the first file of an export; once a run."""
         if one.named.interval.export in self.asked:
             return
+        self._merged()
         now = self.clock()
         floor = retention.current_floor(self.posthog, self.warehouse, now=now)
         with memory(spill=self.landing) as connection:
@@ -383,9 +391,9 @@ class _Taker:
         try:
             staged = self._staged(stored, path)
         except DiskFull:
-            if not self.waiting:
+            if not self.waiting and self.merging is None:
                 raise
-            self._merge()
+            self._fold_waiting()
             staged = self._staged(stored, path)
         if not fit_together([*(one for _, one in self.waiting), staged]):
             self._merge()
@@ -404,15 +412,29 @@ class _Taker:
         return LoadedDays(self.first_day, self.clock().astimezone(UTC).date())
 
     def _fold(self) -> None:
-        """Type what was gathered, and merge what waits."""
+        """Type what was gathered, and merge what waits, to the end."""
         self._type_gathered()
+        self._fold_waiting()
+
+    def _fold_waiting(self) -> None:
         self._merge()
+        self._merged()
 
     def _merge(self) -> None:
-        """Merge what waits."""
+        """Have merged what waits, after what is merged now."""
+        self._merged()
         waiting, self.waiting = self.waiting, []
-        if not waiting:
-            return
+        if waiting:
+            self.merging = self.merger.submit(tracing.carried(self._merge_files), waiting)
+
+    def _merged(self) -> None:
+        """Wait until nothing is merged any more."""
+        merging, self.merging = self.merging, None
+        if merging is not None:
+            merging.result()
+
+    def _merge_files(self, waiting: Sequence[tuple[StoredObject, StagedFile]]) -> None:
+        """In a thread of its own."""
         outcomes: dict[str, Outcome] = {}
         try:
             taken = merge_files(
@@ -423,7 +445,7 @@ class _Taker:
             )
         except DiskFull as error:
             for stored, _ in waiting:
-                self._settle(stored, Outcome(stored.key, "postponed", reason=str(error)))
+                self._note_outcome(stored, Outcome(stored.key, "postponed", reason=str(error)))
             return
         for one in taken:
             self.ingested += one
@@ -463,6 +485,11 @@ class _Taker:
         self.outcomes.append(outcome)
 
     def _settle(self, stored: StoredObject, outcome: Outcome) -> None:
+        """Note what became of a file that is not merged."""
+        self._merged()
+        self._note_outcome(stored, outcome)
+
+    def _note_outcome(self, stored: StoredObject, outcome: Outcome) -> None:
         with self.warehouse.writing("door") as connection:
             self._note(connection, stored, outcome)
         self.outcomes.append(outcome)

@@ -5,8 +5,9 @@ cleaned and read through the mapping's values. What those texts mean (kinds of l
 rejected) is in `typed_events.sql`, which reads the rows this gives. Every name and value of a mapping goes
 through `quoted`.
 
-A column is cheap where it is empty: DuckDB looks at further spellings, and at what a text is, only for rows
-that need it. All paths are looked up in one pass over a row's JSON.
+All paths are looked up in one pass over a row's JSON. Those of all events are made texts once, whatever reads
+them; a rule's own where it is the rule, for there may be hundreds. A column is cheap where it is empty or
+plain: DuckDB looks at further spellings, and at what a text is, only for rows that need it.
 """
 
 from collections.abc import Callable, Iterable
@@ -71,12 +72,16 @@ class _Select:
             (event, rule) for event, rules in mapping.events.items() for rule in rules
         ]
         self.places: dict[Path, int] = {}
-        for source in [
-            *mapping.shared.values(),
-            *(source for _, rule in self.rules for source in rule.sources.values()),
-        ]:
+        self.texts: dict[str, str] = {}
+        """Names of columns that are texts, as they are read by the others, and their expressions."""
+        for source in mapping.shared.values():
             for path in source.paths:
                 self._place(path)
+        self.shared = tuple(self.places)
+        for _, rule in self.rules:
+            for source in rule.sources.values():
+                for path in source.paths:
+                    self._place(path)
         for _, rule in self.rules:
             for path in rule.where:
                 self._place(path)
@@ -85,20 +90,38 @@ class _Select:
         return self.places.setdefault(path, len(self.places) + 1)
 
     def text(self, rows: str) -> str:
+        number = self._rule_number()
         columns = ",\n    ".join(
             f"{self._per_rule(column, self._column)} AS {column}"
             for column in COLUMNS
             if column not in ("lister_type", "price", "lead_type")
         )
+        lister_type = self._per_rule("lister_type", self._lister_type)
+        lead_type = self._per_rule("lead_type", self._column)
+        price = self._per_rule("price", self._price)
+        price_type = self._per_rule("price", self._price_type)
+        is_long = self._per_rule("listing_id", self._is_long)
+        passed = self._passed()
         pointers = ", ".join(quoted(pointer(path)) for path in self.places) or quoted("/")
+        sent = [f"raw[{self.places[path]}] AS {self._raw(path)}" for path in self.shared]
+        texts = [f"{expression} AS {name}" for name, expression in self.texts.items()]
+        ours = ", ".join(["raw", "rule", *map(self._raw, self.shared), *self.texts])
         return f"""
-WITH texts AS (
-    SELECT *, CASE WHEN starts_with(ltrim(properties, {_SPACE}), '{{')
+WITH looked_up AS (
+    SELECT *, CASE WHEN starts_with(properties, '{{') OR starts_with(ltrim(properties, {_SPACE}), '{{')
         THEN TRY(json_extract_string(properties, [{pointers}])) END AS raw
     FROM {rows}
 ),
+sent AS (
+    SELECT {", ".join(["*", *sent])}
+    FROM looked_up
+),
+texts AS (
+    SELECT {f",{chr(10)}    ".join(["*", *texts])}
+    FROM sent
+),
 ruled AS (
-    SELECT *, {self._rule_number()} AS rule FROM texts
+    SELECT *, {number} AS rule FROM texts
 ),
 read_columns AS (
     SELECT *,
@@ -106,20 +129,18 @@ read_columns AS (
     {columns}
     FROM ruled
 )
-SELECT * EXCLUDE (raw, rule),
+SELECT * EXCLUDE ({ours}),
     CASE WHEN raw IS NULL AND properties IS NOT NULL THEN
         CASE
             WHEN json_valid(properties) THEN 'properties are no object' ELSE 'properties are not valid JSON'
         END
     END AS properties_problem,
-    {self._per_rule("lister_type", self._lister_type)} AS lister_type,
-    CASE WHEN meaning = 'lead' THEN {self._per_rule("lead_type", self._column)} END AS lead_type,
-    CASE WHEN meaning = 'sale' THEN {self._per_rule("price", self._price)} END AS price,
-    CASE WHEN meaning = 'sale' THEN {self._per_rule("price", self._price_type)} END AS price_type,
-    CASE
-        WHEN listing_id IS NULL THEN {self._per_rule("listing_id", self._is_long)}
-    END AS has_long_listing_id,
-    {self._passed()} AS mapped_properties
+    {lister_type} AS lister_type,
+    CASE WHEN meaning = 'lead' THEN {lead_type} END AS lead_type,
+    CASE WHEN meaning = 'sale' THEN {price} END AS price,
+    CASE WHEN meaning = 'sale' THEN {price_type} END AS price_type,
+    CASE WHEN listing_id IS NULL THEN {is_long} END AS has_long_listing_id,
+    {passed} AS mapped_properties
 FROM read_columns"""
 
     def _rule_number(self) -> str:
@@ -158,24 +179,37 @@ FROM read_columns"""
         return _case([(_among(numbers), own) for own, numbers in others.items()], shared)
 
     def _raw(self, path: Path) -> str:
-        return f"raw[{self.places[path]}]"
+        place = self.places[path]
+        return f"sent_{place}" if path in self.shared else f"raw[{place}]"
 
     def _word(self, path: Path) -> str:
         """A property as a text without NUL and outer spaces; null when empty, long, a list or object."""
         raw = self._raw(path)
-        return (
-            f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} OR {raw}[1] IN ('{{', '[') THEN NULL "
-            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END"
+        return self._once(
+            "word",
+            path,
+            f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} OR {_may_be_list(raw)} THEN NULL "
+            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END",
         )
 
     def _identifier(self, path: Path) -> str:
         """The same, but that a text may look like a list or object: {{3F2504E0-…}} is one."""
         raw = self._raw(path)
-        return (
-            f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} THEN NULL WHEN {raw}[1] IN ('{{', '[') "
+        return self._once(
+            "identifier",
+            path,
+            f"CASE WHEN {raw} IS NULL OR length({raw}) > {_LONGEST} THEN NULL WHEN {_may_be_list(raw)} "
             f"THEN CASE WHEN {self._type(path)} = 'VARCHAR' THEN {_cleaned(raw)} END "
-            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END"
+            f"WHEN {self._is_whole_number(path)} THEN {_without_decimals(raw)} ELSE {_cleaned(raw)} END",
         )
+
+    def _once(self, kind: str, path: Path, expression: str) -> str:
+        """A path's text, which is a column if the path is one of all events."""
+        if path not in self.shared:
+            return expression
+        name = f"{kind}_{self.places[path]}"
+        self.texts[name] = expression
+        return name
 
     def _is_whole_number(self, path: Path) -> str:
         """Whether it is the number 7.0, as PostHog prints 7 in some of its answers; the text 7.0 is none."""
@@ -277,8 +311,18 @@ def _without_decimals(raw: str) -> str:
     return f"left({raw}, length({raw}) - 2)"
 
 
+def _may_be_list(raw: str) -> str:
+    """Whether it begins as a list or object does."""
+    return f"unicode({raw}) IN (unicode('{{'), unicode('['))"
+
+
 def _cleaned(raw: str) -> str:
-    return f"nullif(trim(replace({raw}, chr(0), '')), '')"
+    """Without NUL and outer spaces, which Unicode has more of; nearly all texts are plain, and stay as is."""
+    return (
+        f"CASE WHEN {raw} >= '!' AND NOT ends_with({raw}, ' ') AND NOT contains({raw}, chr(0)) "
+        f"AND strlen({raw}) = length({raw}) THEN {raw} "
+        f"ELSE nullif(trim(replace({raw}, chr(0), '')), '') END"
+    )
 
 
 def _read_through(source: Source, text: str) -> str:

@@ -71,7 +71,7 @@ def _set_to_die(phase: str) -> None:
     elif phase == "unremembered":
         _before(asked, "note_ended")
     elif phase == "remembered":
-        _after(downloading, "take_in")
+        _after(downloading, "merge_files")
     elif phase == "brought":
         _after(loading, "bring")
     else:

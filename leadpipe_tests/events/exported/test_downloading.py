@@ -1,5 +1,6 @@
 """The download lane against the sandbox: what the query lane brings, whatever happens on the way."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,6 +10,7 @@ from leadpipe.connections import connect_posthog
 from leadpipe.errors import ConfigurationError, ExportUnpaid
 from leadpipe.events.connecting import sync_config
 from leadpipe.events.exported import downloading
+from leadpipe.events.exported.folding import merge_files, stage_file
 from leadpipe.events.ledger import Run
 from leadpipe.events.loading import load_days
 from leadpipe.events.settings import EventsSettings
@@ -74,6 +76,43 @@ def test_downloads_bring_what_queries_bring(sandbox, settings, warehouse, traffi
     load(settings, by_query, lane="query")
     assert rows(warehouse, _STORED) == rows(by_query, _STORED)
     assert not [one for one in sandbox.control.store_requests() if one["has_authorization"]]
+
+
+def test_a_file_is_typed_while_another_is_merged(
+    sandbox, settings, warehouse, traffic, monkeypatch
+):
+    """The first file is merged only once the second is typed: who did the one after the other would wait."""
+    second_is_asked_for, second_is_typed = threading.Event(), threading.Event()
+    ask, asked, typed = downloading._Bringing._asked, [], []
+
+    def asking(bringing, wanted, span):
+        export = ask(bringing, wanted, span)
+        asked.append(export)
+        if len(asked) == 2:
+            second_is_asked_for.set()
+        bringing.opening.release()  # which is held around this
+        is_asked_for = second_is_asked_for.wait(60)
+        bringing.opening.acquire()
+        assert is_asked_for
+        return export
+
+    def staging(path, **options):
+        staged = stage_file(path, **options)
+        typed.append(path)
+        if len(typed) == 2:
+            second_is_typed.set()
+        return staged
+
+    def merging(warehouse, files, **options):
+        assert second_is_typed.wait(60)
+        return merge_files(warehouse, files, **options)
+
+    monkeypatch.setattr(downloading._Bringing, "_asked", asking)
+    monkeypatch.setattr(downloading, "stage_file", staging)
+    monkeypatch.setattr(downloading, "merge_files", merging)
+    report = load(settings, warehouse)
+    assert len(typed) == report.brought.files > 2
+    assert report.ingested.new == len(traffic)
 
 
 def test_of_events_with_several_copies_only_the_copies_are_read(

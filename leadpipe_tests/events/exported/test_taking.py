@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -428,6 +429,33 @@ def test_a_file_that_cannot_be_merged_keeps_back_no_other(
             take()
     assert states(warehouse) == [("taken",)]
     assert [one.events_new for one in take("again").outcomes] == [1, 1]
+
+
+def test_files_are_typed_while_others_are_merged(
+    sandbox, warehouse, take, export, monkeypatch, files_alone
+):
+    """The first file is merged only once the third is typed: who did the one after the other would wait."""
+    sandbox.control.insert([view(_TEN + timedelta(hours=n)) for n in range(3)])
+    export()
+    third_is_typed, typed = threading.Event(), []
+
+    def staging(path, **options):
+        staged = stage_file(path, **options)
+        typed.append(path)
+        if len(typed) == 3:
+            third_is_typed.set()
+        return staged
+
+    def merging(warehouse, files, **options):
+        assert third_is_typed.wait(60)
+        return merge_files(warehouse, files, **options)
+
+    monkeypatch.setattr(taking, "stage_file", staging)
+    monkeypatch.setattr(taking, "merge_files", merging)
+    monkeypatch.setattr(taking, "fit_together", lambda files: len(files) == 1)
+    monkeypatch.setattr(folding, "_SMALL_BYTES", 0)
+    assert [one.state for one in take().outcomes] == ["taken"] * 3
+    assert len(stored(warehouse)) == 3
 
 
 def test_what_waits_makes_room_for_what_comes(sandbox, warehouse, take, export, monkeypatch):

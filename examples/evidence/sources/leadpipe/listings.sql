@@ -1,2 +1,2 @@
 SELECT * EXCLUDE (share_breakdown, leads_breakdown)
-FROM read_parquet('${published}/listings.parquet')
+FROM read_parquet('${published}/listings/*.parquet')
