@@ -272,7 +272,9 @@ class Inbox:
     def _opened(self) -> sqlite3.Connection:
         try:
             return connect(self.path, _SCHEMA, is_acknowledged=True)
-        except (sqlite3.Error, OSError) as error:
+        except OSError as error:
+            raise InboxUnavailable(f"{self.path.parent} cannot be made: {error}") from error
+        except sqlite3.Error as error:
             raise InboxUnavailable(f"The inbox {self.path} cannot be opened: {error}") from error
 
 

@@ -9,9 +9,11 @@ from leadpipe_tests.docs.markdown import ROOT, sections
 _TABLES = ROOT / "docs" / "tables.md"
 # A folder of files, by what is published in it.
 _IN_PARTS = (
+    "events_by_day",
     "grouped_leads",
     "leads",
     "listing_analytics",
+    "listings",
     "visitor_days",
     "visitor_sources",
     "visitors_by_hour",

@@ -83,4 +83,4 @@ def test_what_was_answered_survives_a_kill(machine_clock, tmp_path):
         lead = re.search(r'href="(/leads/[0-9a-f]{12})"', text)
         assert lead is not None
         text = httpx.get(address + lead[1], timeout=120, trust_env=False).text
-    assert len(re.findall(r'<p class="text">', text)) == len(kept)
+    assert len(re.findall(r'<p class="text" dir="auto">', text)) == len(kept)
