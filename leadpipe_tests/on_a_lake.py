@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from typing import Any
 
 import hypothesis
 import pytest
@@ -19,6 +20,9 @@ if not os.environ.get(local_lakes.ON_A_LAKE):  # a worker's parent has made it
     atexit.register(shutil.rmtree, os.environ[local_lakes.ON_A_LAKE], ignore_errors=True)
 local_lakes.install()
 
+_EXAMPLES = 5
+_LEFT_OUT = pytest.StashKey[int]()
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about the file, and say how much that is."""
@@ -26,6 +30,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not item.get_closest_marker("file_only")]
     config.hook.pytest_deselected(items=left_out)
     config.stash[_LEFT_OUT] = len(left_out)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["left_out"] = len(left_out)
     for item in items:
         _take_few_examples(getattr(item, "obj", None))
 
@@ -42,10 +48,11 @@ def _take_few_examples(test: object) -> None:
         )
 
 
-_EXAMPLES = 5
-
-
-_LEFT_OUT = pytest.StashKey[int]()
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take a worker's count: each of them collects all tests, and the process that tells of them none."""
+    if hasattr(node, "workeroutput"):  # one that crashed has none
+        node.config.stash[_LEFT_OUT] = node.workeroutput["left_out"]
 
 
 def pytest_terminal_summary(
