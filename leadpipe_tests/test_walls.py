@@ -33,8 +33,8 @@ def lines_with(pattern: str, *, outside: tuple[str, ...]) -> list[str]:
         (r"\bos\.(environ|getenv)\b", ("leadpipe/settings.py", "leadpipe/terminal.py")),
         (r"\bduckdb\.connect\(", ("leadpipe/warehouse/",)),
         # It finds no table of a lake, and is in another time zone: `another_cursor` is the way.
-        (r"\.cursor\(\)", ("leadpipe/warehouse/",)),
-        (r"\bRETURNING\b", ()),  # refused by a lake
+        (r"\.cursor\(\)", ("leadpipe/warehouse/", "leadpipe/postgres")),
+        (r"\bRETURNING\b", ("leadpipe/leads/edits",)),  # refused by a lake; those are not in it
         (r"^\s*(import|from) (chdb|hogql_parser|pyarrow)\b", ("posthog_sandbox/",)),
         (
             r"^\s*(import|from) numpy\b",
