@@ -110,7 +110,7 @@ def migrated_once() -> Iterator[None]:
             names = tuple(gather_migrations())
             if names not in made:
                 made[names] = b""  # the one it is made from opens an empty file
-                with tempfile.TemporaryDirectory(dir=_HOME) as folder:
+                with tempfile.TemporaryDirectory(dir=_HOME, prefix=".migrated-") as folder:
                     first = Warehouse(Path(folder) / path.name)
                     with first.connect():
                         pass

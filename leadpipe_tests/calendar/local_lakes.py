@@ -68,8 +68,8 @@ class _LakeOfEveryWarehouse:
         if warehouse is None:
             return None
         given, path = warehouse.__dict__["_given_lake"], warehouse.path
-        if any(part.startswith((".backup-", ".restore-")) for part in path.parts):
-            return None  # an archive has a file, whatever it is made of
+        if any(part.startswith((".backup-", ".migrated-", ".restore-")) for part in path.parts):
+            return None  # an archive has a file, and so has what files are copied from
         # `replace(warehouse, path=…)` gives the old one's.
         is_made = given is None or str(given.catalog).endswith(".duckdb.ducklake")
         return lake_beside(path) if is_made else given
