@@ -234,7 +234,7 @@ def _made(connection: duckdb.DuckDBPyConnection, keys: Keys, folder: Path) -> Ke
     unfinished.chmod(0o600)
     found = _mapped(keys, unfinished)
     found.header[0] = np.frombuffer(_MAGIC, dtype=np.uint64)[0]
-    found.header[1:3] = np.frombuffer(uuid.uuid4().bytes, dtype=np.uint64)
+    found.header[1:3] = np.frombuffer(os.urandom(16), dtype=np.uint64)
     found.header[5] = np.uint64(_canary(connection))
     found.add(hashes_of(connection, query) for query in queries)
     unfinished.replace(path)

@@ -23,6 +23,7 @@ _NOT_WALKED = (
     "file_downloads",
     "hidden_days",
     "interaction_syncs",
+    "notes_to_erase",
     "posthog_retention",
     "seen_events",
     "source_moves",
@@ -31,7 +32,7 @@ _NOT_WALKED = (
     "visitor_syncs",
     "webhook_arrivals",
 )
-"""Tables that only questions to PostHog, files and syncs fill."""
+"""Tables that only questions to PostHog, files and syncs fill, or that are empty between two runs."""
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def whole(warehouse: Warehouse) -> dict[str, list[str]]:
                 ).fetchall()
             )
             for name in names
+            if name != "key_filters"  # of files beside the file, which a lake has not
         }
 
 

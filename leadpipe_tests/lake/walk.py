@@ -24,6 +24,7 @@ from leadpipe.draws.participants import build_participants
 from leadpipe.draws.prizes import Tier
 from leadpipe.draws.register import withdraw
 from leadpipe.events.persons import PersonRank, assign
+from leadpipe.inspecting import all_inspections, inspect_all
 from leadpipe.leads.edits import Change, LeadEdits
 from leadpipe.leads.folding import update_leads
 from leadpipe.leads.scores import BUILT_IN
@@ -256,6 +257,15 @@ def tables_are_published(warehouse: Warehouse, folder: Path) -> object:
     return published
 
 
+def tables_are_inspected(warehouse: Warehouse, folder: Path) -> object:
+    """Every part of every table is looked at."""
+    with warehouse.connect() as connection:
+        return [
+            inspect_all(connection, one, settings_of(warehouse), now=NOW)
+            for one in all_inspections()
+        ]
+
+
 STEPS: tuple[Step, ...] = (
     events_come,
     persons_merge,
@@ -266,4 +276,5 @@ STEPS: tuple[Step, ...] = (
     leads_are_delivered,
     old_leads_are_forgotten,
     tables_are_published,
+    tables_are_inspected,
 )
