@@ -363,6 +363,7 @@ def audited_days(
 
 
 @dg.asset(
+    deps=["raw_events"],
     group_name=EVENTS,
     kinds={"duckdb"},
     pool="warehouse",

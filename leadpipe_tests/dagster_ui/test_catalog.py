@@ -48,8 +48,11 @@ def test_columns_are_those_of_the_page_before_anything_ran(graph):
         tables = published_tables() if len(key.path) > 1 else warehouse_tables()
         assert schema_of(node) == [(c.name, c.type, c.meaning) for c in tables[name].columns], key
         assert all(meaning for _, _, meaning in schema_of(node)), key
-    # A source, its two lanes, a cohort in PostHog, and what publishes all tables.
-    assert without == {"posthog", "query_lane", "download_lane", "draw_cohort", "published_tables"}
+    # A source, its two lanes, a cohort in PostHog, what publishes all tables, and what keeps their files.
+    assert without == {
+        *("posthog", "query_lane", "download_lane", "draw_cohort"),
+        *("published_tables", "lake_maintenance"),
+    }
 
 
 def test_the_page_is_read_as_it_is_written():
