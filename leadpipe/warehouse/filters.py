@@ -30,6 +30,7 @@ _HEADER_BYTES = 4096
 _WORDS = 8
 _KEYS_A_BLOCK = 16
 _LEAST_KEYS = 1 << 14
+_AT_ONCE = 1 << 16  # keys: their places and bits take 72 bytes each
 # Odd numbers, one a word of a block: which bit of it a key sets (those of Parquet's filters).
 _SALTS = np.array(
     [
@@ -94,10 +95,11 @@ class KeyFilter:
 
     def may_have(self, hashes: Hashes) -> NDArray[np.bool_]:
         """Of each key whether it may be stored; False is sure."""
-        places, bits = _places_of(hashes, len(self.blocks) // _WORDS)
         found = np.ones(len(hashes), dtype=np.bool_)
-        for word in range(_WORDS):
-            found &= (self.blocks[places + word] & bits[word]) != 0
+        for start in range(0, len(hashes), _AT_ONCE):
+            places, bits = _places_of(hashes[start : start + _AT_ONCE], len(self.blocks) // _WORDS)
+            for word in range(_WORDS):
+                found[start : start + _AT_ONCE] &= (self.blocks[places + word] & bits[word]) != 0
         return found
 
     def add(self, batches: Iterable[Hashes]) -> None:
@@ -105,9 +107,11 @@ class KeyFilter:
         added = 0
         words = np.asarray(self.blocks)
         for hashes in batches:
-            places, bits = _places_of(np.sort(hashes), len(words) // _WORDS)
-            for word in range(_WORDS):
-                np.bitwise_or.at(words, places + word, bits[word])
+            ordered = np.sort(hashes)
+            for start in range(0, len(ordered), _AT_ONCE):
+                places, bits = _places_of(ordered[start : start + _AT_ONCE], len(words) // _WORDS)
+                for word in range(_WORDS):
+                    np.bitwise_or.at(words, places + word, bits[word])
             added += len(hashes)
         self.blocks.flush()
         self.header[4] += np.uint64(added)  # a count that is too high would promise bits
