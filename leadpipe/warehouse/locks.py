@@ -47,8 +47,11 @@ class Held:
     postgres: str
     locks: tuple[Lock, ...] = ()
 
-    def fence(self) -> None:
+    def fence(self, outcome: str = "nothing was written") -> None:
         """Make sure they are held still: right before a commit.
+
+        Args:
+            outcome: what became of the work if they are not.
 
         Raises:
             WarehouseLocked: the connection is gone, and with it the locks.
@@ -57,7 +60,7 @@ class Held:
             self.connection.execute("SELECT 1")
         except _psycopg().Error as error:
             raise WarehouseLocked(
-                "The connection to PostgreSQL that held the lock is gone; nothing was written. "
+                f"The connection to PostgreSQL that held the lock is gone; {outcome}. "
                 "The next run does it again."
             ) from error
 

@@ -29,10 +29,16 @@ class _Shared:
     postgres: str
     timeout_seconds: float
     held: list[Held] = field(default_factory=list)
+    is_part_written: bool = False
+    """Whether the transaction that is open follows on one of the same block that is committed."""
 
     def owns(self, lock: Lock) -> bool:
         return any(lock in held.locks for held in self.held)
 
+
+_NOTHING = "nothing was written"
+_A_PART = "what comes before this is written and right without it, this is not"
+_UNKNOWN = "it is not known whether this was written, and doing it again is safe"
 
 _shared: WeakKeyDictionary[duckdb.DuckDBPyConnection, _Shared] = WeakKeyDictionary()
 
@@ -44,7 +50,7 @@ def sharing(
     """A connection to a warehouse that others write, too: its transactions have to own what they write."""
     _shared[connection] = _Shared(postgres, timeout_seconds)
     try:
-        with _told("nothing was written"):
+        with _told(_shared[connection]):
             yield
     finally:
         del _shared[connection]
@@ -97,16 +103,20 @@ def transaction(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator
         shared = _shared.get(connection)
         if shared is not None and not shared.held:
             raise WarehouseError("A transaction of a shared warehouse has to own what it writes")
-        with _told("nothing was written"):
-            connection.execute("BEGIN TRANSACTION")
-            try:
-                yield
-                _fence(shared)
-            except BaseException:
-                with suppress(duckdb.Error):  # it is over where the connection to its catalog is
-                    connection.execute("ROLLBACK")
-                raise
-        _commit(connection, shared)
+        try:
+            with _told(shared):
+                connection.execute("BEGIN TRANSACTION")
+                try:
+                    yield
+                    _fence(shared)
+                except BaseException:
+                    with suppress(duckdb.Error):  # it is over where the connection to its catalog is
+                        connection.execute("ROLLBACK")
+                    raise
+            _commit(connection, shared)
+        finally:
+            if shared is not None:
+                shared.is_part_written = False
 
 
 def has_own_state(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -127,17 +137,24 @@ def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
         shared = _shared.get(connection)
         _fence(shared)
         _commit(connection, shared)
+        if shared is not None:
+            shared.is_part_written = True
         connection.execute("BEGIN TRANSACTION")
 
 
 def _fence(shared: _Shared | None) -> None:
     """Make sure that what is owned is owned still: right before a commit."""
     for held in shared.held if shared is not None else ():
-        held.fence()
+        held.fence(_outcome(shared))
+
+
+def _outcome(shared: _Shared | None) -> str:
+    """What became of work that did not come to its commit."""
+    return _A_PART if shared is not None and shared.is_part_written else _NOTHING
 
 
 def _commit(connection: duckdb.DuckDBPyConnection, shared: _Shared | None) -> None:
-    with _told("it is not known whether this was written, and doing it again is safe"):
+    with _told(shared, lost=_UNKNOWN):
         if shared is None:
             connection.execute("COMMIT")
         else:
@@ -178,18 +195,23 @@ def is_shared(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 @contextmanager
-def _told(outcome: str) -> Iterator[None]:
-    """Give what is nobody's mistake its name."""
+def _told(shared: _Shared | None, *, lost: str | None = None) -> Iterator[None]:
+    """Give what is nobody's mistake its name.
+
+    Args:
+        shared: of the connection.
+        lost: what became of the work where a server is gone, if it is not certain.
+    """
     try:
         yield
     except duckdb.Error as error:
         if is_conflict(error):
             raise WarehouseConflict(
-                f"Somebody else wrote the same tables meanwhile; nothing was written: {reason_of(error)}. "
+                f"Somebody else wrote the same tables meanwhile; {_outcome(shared)}: {reason_of(error)}. "
                 "Run it again. A shell that writes on the warehouse needs a role that only reads."
             ) from error
         if is_lost(error):
-            raise unreachable(error, "The lake", outcome) from error
+            raise unreachable(error, "The lake", lost or _outcome(shared)) from error
         raise
 
 

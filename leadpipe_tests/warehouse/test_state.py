@@ -29,6 +29,7 @@ from leadpipe.domains import HasTables, parts
 from leadpipe.draws.blacklist import Block, add_blocks, end_block
 from leadpipe.draws.drawing import freeze, run
 from leadpipe.draws.register import withdraw
+from leadpipe.errors import WarehouseError
 from leadpipe.events.project.unused import dismiss, undo_dismissal
 from leadpipe.events.versions import mark_changed
 from leadpipe.events.wiping import wipe
@@ -56,6 +57,7 @@ from leadpipe_tests.delivery.builders import lead
 from leadpipe_tests.draws.builders import DRAW_DATE, PRIZES, RULES, give_entries, mark_read, msisdn
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.interactions.builders import TENANT
+from leadpipe_tests.lakes import tell_all_to_let_go
 
 pytestmark = pytest.mark.file_only("compares the file with a shared lake")
 
@@ -361,6 +363,27 @@ def test_no_transaction_writes_to_both(shared):
         with pytest.raises(duckdb.TransactionException, match="already modified database"):
             connection.execute("INSERT INTO built_edits VALUES ('x')")
         connection.execute("ROLLBACK")
+
+
+def test_what_was_written_before_a_server_was_gone_is_said(shared):
+    """Whoever commits one database and loses the other is told so, and not that nothing was written."""
+    with (
+        pytest.raises(WarehouseError, match="what comes before this is written") as error,
+        shared.writing("door") as connection,
+    ):
+        connection.execute("INSERT INTO sources VALUES ('h', '1')")
+        between_databases(connection)
+        connection.execute("INSERT INTO built_edits VALUES ('x')")
+        tell_all_to_let_go(str(shared.lake.postgres))
+    assert "\n" not in str(error.value)
+    assert rows(shared, "SELECT host FROM sources") == [("h",)]
+    assert rows(shared, "FROM built_edits") == []
+    with (
+        pytest.raises(WarehouseError, match="nothing was written"),
+        shared.writing("door") as connection,
+    ):
+        connection.execute("INSERT INTO built_edits VALUES ('x')")
+        tell_all_to_let_go(str(shared.lake.postgres))
 
 
 class _Killed(BaseException):
