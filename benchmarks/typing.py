@@ -103,7 +103,9 @@ def retype(events: int) -> float:
             begin_run(connection, Run("benchmark", "manual"), days=[], now=now)
             ingest(connection, stage([page], built_in(), folder), run_id="benchmark", now=now)
             adopt(connection, mapping, now=now)
-            note_read_whole(connection, [DAY.date()], mapping)  # else some lack what it reads, and stay
+            note_read_whole(
+                connection, [DAY.date()], mapping
+            )  # else some lack what it reads, and stay
         started = _cpu_seconds()
         report = retype_stale(warehouse, mapping)
         if report.changed != events:

@@ -12,6 +12,7 @@ import pytest
 
 from leadpipe.places import Lake
 from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse import lake as lakes_of_process
 from leadpipe_tests.postgres import Postgres
 
 Machine = Callable[[str], Warehouse]
@@ -53,6 +54,16 @@ def machine(lake: Lake, tmp_path: Path) -> Machine:
 def shared(machine: Machine) -> Warehouse:
     """The shared warehouse as the first machine sees it; it waits for no lock."""
     return replace(machine("one"), lock_timeout_seconds=0.2)
+
+
+def let_go(one: Lake) -> None:
+    """Detach a lake from this process: one whose server is gone is in the way of others."""
+    instance = lakes_of_process._of_this_process()
+    name = instance.names.pop(one, None)
+    instance.prepared.discard(one)
+    if name is not None:
+        state = f"DETACH {name}_state; " if one.state is not None else ""
+        instance.root.execute(f"{state}DETACH {name}")
 
 
 def tell_all_to_let_go(address: str) -> None:

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from leadpipe.places import Lake
-from leadpipe.warehouse import Warehouse, lake
+from leadpipe.warehouse import Warehouse
+from leadpipe_tests.lakes import let_go
 
 if TYPE_CHECKING:
     from leadpipe_tests.postgres import Postgres
@@ -50,16 +51,8 @@ def _empty_lake() -> tuple[Lake, Path]:
     _init(warehouse, folder / "leadpipe.duckdb", lake=empty)
     with warehouse.connect():
         pass
-    _let_go(empty)
+    let_go(empty)
     return empty, folder / "data"
-
-
-def _let_go(one: Lake) -> None:
-    instance = lake._of_this_process()
-    name = instance.names.pop(one, None)
-    instance.prepared.discard(one)
-    if name is not None:
-        instance.root.execute(f"DETACH {name}_state; DETACH {name}")
 
 
 def _copy_of(address: str) -> str:
@@ -103,7 +96,7 @@ def lakes_of_the_test() -> Iterator[None]:
     """Lakes are gone with the test that made them."""
     yield
     for one in _lakes.values():
-        _let_go(one)
+        let_go(one)
     with psycopg.connect(_server().address(), autocommit=True) as connection:
         for one in _lakes.values():
             for address in (str(one.postgres), str(one.state)):

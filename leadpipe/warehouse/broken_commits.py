@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _TABLE = "CREATE TABLE IF NOT EXISTS leadpipe_commits (token TEXT, lock TEXT, after BIGINT)"
-_FILES = """
+FILES = """
     SELECT
         CASE WHEN file.path_is_relative THEN
             CASE WHEN t.path_is_relative THEN
@@ -34,9 +34,9 @@ _FILES = """
     ) AS file
     JOIN ducklake_table AS t USING (table_id)
     JOIN ducklake_schema AS s USING (schema_id)
-    WHERE file.begin_snapshot = %s
 """
-# What a maintenance has rewritten cannot be undone like this: the files before it are on their way out.
+"""Where files are: of rows, and of deletions. A WHERE says which (`file`)."""
+# What maintenance has rewritten cannot be undone like this: see `broken_rewrites.py`.
 _UNDOABLE = """
     SELECT snapshot_id FROM ducklake_snapshot_changes
     WHERE snapshot_id > %s AND NOT coalesce(changes_made, '') ~ '(compact|merge|rewrite|flush)'
@@ -81,8 +81,13 @@ def mend(
     for token, after in notes:
         snapshots = catalog.execute(_UNDOABLE, [after]).fetchall()
         for (snapshot,) in snapshots:
-            files = [path for (path,) in catalog.execute(_FILES, [snapshot]).fetchall()]
-            if not all(_is_there(connection, path) for path in files):
+            files = [
+                path
+                for (path,) in catalog.execute(
+                    f"{FILES} WHERE file.begin_snapshot = %s", [snapshot]
+                ).fetchall()
+            ]
+            if not all(is_there(connection, path) for path in files):
                 with catalog.transaction():
                     _undo(catalog, snapshot)
                 undone += 1
@@ -90,7 +95,8 @@ def mend(
     return undone
 
 
-def _is_there(connection: duckdb.DuckDBPyConnection, path: str) -> bool:
+def is_there(connection: duckdb.DuckDBPyConnection, path: str) -> bool:
+    """Whether a file is where the catalog says, in a bucket or a folder."""
     found = connection.execute("SELECT count(*) FROM glob(?)", [path]).fetchone()
     return bool(found and found[0])
 

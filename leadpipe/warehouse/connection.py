@@ -32,6 +32,7 @@ from leadpipe.warehouse.lake import connected as lake_connected
 from leadpipe.warehouse.lake import preparing, search_path
 from leadpipe.warehouse.locks import ORDER, Lock, are_held, standing
 from leadpipe.warehouse.migrations import is_behind, migrate
+from leadpipe.warehouse.sql import has_table
 from leadpipe.warehouse.transactions import owning, sharing, transaction
 
 _LOCK_PID = re.compile(r"\(PID (\d+)\)")
@@ -66,11 +67,7 @@ def _refuse_moved_file(path: Path) -> None:
 
 def _refuse_moved_lake(connection: duckdb.DuckDBPyConnection) -> None:
     """Go on with no lake whose tables were moved to a file."""
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'moved_away' AND database_name = ?",
-        [search_path(connection).partition(".")[0]],
-    ).fetchone()
-    if found is not None:
+    if has_table(connection, search_path(connection).partition(".")[0], "moved_away"):
         to, at = connection.execute("SELECT moved_to, moved_at FROM moved_away").fetchall()[0]
         raise WarehouseError(
             f"This lake was moved to {to} at {at:%Y-%m-%d %H:%M} UTC. Set LEADPIPE_WAREHOUSE to that, or "

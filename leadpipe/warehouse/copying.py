@@ -19,6 +19,7 @@ from leadpipe.warehouse.connection import Warehouse, lock_holder
 from leadpipe.warehouse.history import lake_of
 from leadpipe.warehouse.lake import quoted, state_of
 from leadpipe.warehouse.locks import ORDER
+from leadpipe.warehouse.sql import has_table
 from leadpipe.warehouse.transactions import owning, transaction
 
 _MARK = "copy_under_way"
@@ -71,7 +72,7 @@ def fill_lake(file: Path, lake: Warehouse) -> Proofs:
         stack.enter_context(_attached(connection, file, "(READ_ONLY)"))
         sources = _tables(connection, [_FILE])
         targets = _tables(connection, [name, *([state] if state else [])])
-        if _is_marked(connection, name):
+        if has_table(connection, name, _MARK):
             _empty(connection, targets)
         elif full := [one.name for one in targets.values() if _has_rows(connection, one)]:
             return _equal_already(connection, sources, targets, state, full)
@@ -272,13 +273,6 @@ def _domains_of_state(connection: duckdb.DuckDBPyConnection) -> list[str]:
         f"SELECT DISTINCT split_part(name, '/', 1) FROM {state}.migrations"
     ).fetchall()
     return [str(domain) for (domain,) in found]
-
-
-def _is_marked(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?", [name, _MARK]
-    ).fetchone()
-    return found is not None
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, table: _Table) -> bool:

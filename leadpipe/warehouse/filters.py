@@ -23,6 +23,8 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from leadpipe.warehouse.sql import has_table
+
 Hashes = NDArray[np.uint64]
 
 _MAGIC = b"leadkeys"
@@ -186,9 +188,7 @@ def remember_keys(
 
 def forget_filters(connection: duckdb.DuckDBPyConnection, prefix: str) -> None:
     """Have the filters whose names begin so made anew when they are next opened."""
-    if connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'key_filters'"
-    ).fetchone():
+    if has_table(connection, "key_filters"):
         connection.execute(
             "DELETE FROM key_filters WHERE starts_with(name, $prefix)", {"prefix": prefix}
         )

@@ -14,11 +14,12 @@ import duckdb
 
 from leadpipe.errors import WarehouseError
 from leadpipe.warehouse.connection import Warehouse
+from leadpipe.warehouse.failures import is_lost
 from leadpipe.warehouse.history import lake_of
 from leadpipe.warehouse.lake import quoted
 from leadpipe.warehouse.locks import ORDER
 from leadpipe.warehouse.sql import read_sql
-from leadpipe.warehouse.transactions import owning
+from leadpipe.warehouse.transactions import owning, transaction, writing_files_anew
 
 _REWRITTEN_FROM = 0.1
 """A file is written anew at night when this share of its rows is deleted."""
@@ -100,7 +101,9 @@ def erase(warehouse: Warehouse) -> int:
         WarehouseLocked: somebody kept a lock.
     """
     with _lake(warehouse) as (connection, name), owning(connection, *ORDER):
-        _call(connection, "ducklake_rewrite_data_files", name, delete_threshold=0)
+        for table in _with_deletions(connection, name):
+            with writing_files_anew(connection, table):
+                _call(connection, "ducklake_rewrite_data_files", name, table, delete_threshold=0)
         # The catalog remembers the least and the greatest value that a column ever had.
         connection.execute(
             read_sql("warehouse", "text_bounds.sql").replace(
@@ -108,8 +111,11 @@ def erase(warehouse: Warehouse) -> int:
             )
         )
         # Other processes read those anew with the next commit that adds a file, and write them back before.
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {name}.erasures (erased_at TIMESTAMPTZ)")
-        connection.execute(f"INSERT INTO {name}.erasures VALUES (now())")
+        with transaction(connection):
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {name}.erasures (erased_at TIMESTAMPTZ)"
+            )
+            connection.execute(f"INSERT INTO {name}.erasures VALUES (now())")
         _call(
             connection,
             "ducklake_expire_snapshots",
@@ -151,9 +157,17 @@ def _lake(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConnection, str
 
 def _untidy(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
     """Tables that have more than a file, or deletions."""
+    return _tables(connection, name, "file_count > 1 OR delete_file_count > 0")
+
+
+def _with_deletions(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
+    return _tables(connection, name, "delete_file_count > 0")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, name: str, are_wanted: str) -> list[str]:
     found = connection.execute(
         f"SELECT table_name FROM ducklake_table_info({quoted(name)}) "
-        "WHERE file_count > 1 OR delete_file_count > 0 ORDER BY table_name"
+        f"WHERE {are_wanted} ORDER BY table_name"
     ).fetchall()
     return [str(table) for (table,) in found]
 
@@ -161,15 +175,19 @@ def _untidy(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:
 def _tidy(connection: duckdb.DuckDBPyConnection, name: str, table: str) -> bool:
     """Rewrite, then merge: files with deletions are not merged. Whether nobody else wrote meanwhile."""
     try:
-        _call(
-            connection,
-            "ducklake_rewrite_data_files",
-            name,
-            table,
-            delete_threshold=_REWRITTEN_FROM,
-        )
-        _call(connection, "ducklake_merge_adjacent_files", name, table)
-    except duckdb.TransactionException:
+        with writing_files_anew(connection, table):
+            _call(
+                connection,
+                "ducklake_rewrite_data_files",
+                name,
+                table,
+                delete_threshold=_REWRITTEN_FROM,
+            )
+        with writing_files_anew(connection, table):
+            _call(connection, "ducklake_merge_adjacent_files", name, table)
+    except duckdb.TransactionException as error:
+        if is_lost(error):
+            raise
         return False
     return True
 

@@ -14,6 +14,7 @@ import duckdb
 from leadpipe.domains import HasTables, InState, Split, owners, parts
 from leadpipe.errors import DomainMisfit, WarehouseTooNew
 from leadpipe.warehouse.lake import quoted, search_path, state_first, state_of
+from leadpipe.warehouse.sql import has_table
 
 Function = Callable[[duckdb.DuckDBPyConnection], None]
 Migration = Function | InState | Split
@@ -129,12 +130,7 @@ def _lacks(
     migrations: Iterable[str],
 ) -> bool:
     database, _, schema = search_path(connection).partition(",")[0].partition(".")
-    found = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE table_name = 'migrations' "
-        "AND database_name = ? AND schema_name = ?",
-        [database, schema],
-    ).fetchone()
-    if found is None:
+    if not has_table(connection, database, schema, "migrations"):
         return True
     known = applied(connection)
     refuse_newer(known, migrations)

@@ -36,6 +36,21 @@ def read_sql(package: str, name: str) -> str:
     return text.rstrip().removesuffix(";")
 
 
+def has_table(connection: duckdb.DuckDBPyConnection, *place: str) -> bool:
+    """Whether there is a table; DuckDB's own lists of tables ask every database that is attached.
+
+    Args:
+        connection: any.
+        place: its name, or database and name, or database, schema and name.
+    """
+    name = ".".join('"' + part.replace('"', '""') + '"' for part in place)
+    try:
+        connection.execute(f"SELECT 1 FROM {name} LIMIT 0")
+    except duckdb.CatalogException:
+        return False
+    return True
+
+
 def date_literals(days: Iterable[date | str]) -> str:
     """Days for `IN (…)`: of literals DuckDB skips the row groups that have none, of parameters it does not.
 

@@ -16,6 +16,7 @@ import duckdb
 from leadpipe.errors import WarehouseConflict, WarehouseError
 from leadpipe.living import is_living
 from leadpipe.warehouse.broken_commits import forget_commit, mend, note_commit
+from leadpipe.warehouse.broken_rewrites import forget, put_back, set_aside
 from leadpipe.warehouse.failures import is_conflict, is_lost, reason_of, unreachable
 from leadpipe.warehouse.lake import state_of
 from leadpipe.warehouse.locks import ORDER, Held, Lock, are_held, holding
@@ -76,6 +77,7 @@ def owning(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator[None
     if owned and ORDER.index(wanted[0]) < max(map(ORDER.index, owned)):
         raise WarehouseError(f"The lock {wanted[0]!r} is taken before {owned[-1]!r}, not after it")
     with holding(shared.postgres, wanted, timeout_seconds=shared.timeout_seconds) as held:
+        put_back(held.connection, connection)
         mend(held.connection, connection, wanted)
         if set(wanted) != set(ORDER):  # who has all of them is the one to migrate
             _refuse_newer(connection, held)
@@ -110,7 +112,9 @@ def transaction(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator
                     yield
                     _fence(shared)
                 except BaseException:
-                    with suppress(duckdb.Error):  # it is over where the connection to its catalog is
+                    with suppress(
+                        duckdb.Error
+                    ):  # it is over where the connection to its catalog is
                         connection.execute("ROLLBACK")
                     raise
             _commit(connection, shared)
@@ -172,6 +176,29 @@ def _commit_on_note(connection: duckdb.DuckDBPyConnection, shared: _Shared) -> N
             forget_commit(catalog, token)
         raise
     forget_commit(catalog, token)
+
+
+@contextmanager
+def writing_files_anew(connection: duckdb.DuckDBPyConnection, table: str) -> Iterator[None]:
+    """A block that commits other files in place of a table's, with the same rows.
+
+    Args:
+        connection: owns all locks.
+        table: its name.
+    """
+    shared = _shared.get(connection)
+    if shared is None:
+        yield
+        return
+    catalog = shared.held[0].connection
+    set_aside(catalog, table)
+    try:
+        yield
+    except duckdb.Error as error:
+        if not is_lost(error):
+            forget(catalog)
+        raise
+    forget(catalog)
 
 
 def alive_among(

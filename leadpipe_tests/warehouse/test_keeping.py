@@ -1,5 +1,6 @@
 """A lake's files and its past: few files, no byte of who was erased, and what a table was when."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import duckdb
+import psycopg
 import pytest
 
 from leadpipe.draws.drawing import freeze
@@ -16,7 +18,9 @@ from leadpipe.warehouse import choose, looking_back, maintain, maintaining, snap
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.draws.builders import DRAW_DATE, PRIZES, RULES, give_entries, mark_read, msisdn
 from leadpipe_tests.events.builders import event, rows, take_in
-from leadpipe_tests.warehouse.stores import kept, make_kept
+from leadpipe_tests.lakes import let_go
+from leadpipe_tests.proxy import TcpProxy, tcp_proxy
+from leadpipe_tests.warehouse.stores import Kept, kept, make_kept
 
 __all__ = ["kept"]
 
@@ -162,6 +166,87 @@ def test_a_table_that_somebody_writes_without_our_locks_waits(request, tmp_path,
     assert done.tables_busy == ("raw_events",)
     assert "runs" in done.tables_tidied
     assert rows(kept.warehouse, "SELECT count(*), min(price) FROM raw_events") == [(6, 1)]
+
+
+@pytest.fixture
+def behind_a_proxy(request, tmp_path) -> Iterator[tuple[Kept, TcpProxy]]:
+    """A shared lake, with a proxy between its one machine and PostgreSQL."""
+    kept = make_kept("shared", request, tmp_path)
+    port = request.getfixturevalue("postgres").port
+    with tcp_proxy(port) as proxy:
+        there, here = f"port={port}", f"port={proxy.port}"
+        lake = replace(
+            kept.lake,
+            catalog=kept.lake.catalog.replace(there, here),
+            state=str(kept.lake.state).replace(there, here),
+        )
+        yield replace(kept, warehouse=replace(kept.warehouse, lake=lake)), proxy
+        let_go(lake)
+
+
+def all_files_are_there(kept: Kept) -> bool:
+    """Whether each file that the lake's current state needs is in the store."""
+    there = {name.rpartition("/")[2] for name in kept.objects()}
+    named = [
+        name
+        for table in ("raw_events", "runs", "event_days")
+        for pair in rows(
+            kept.warehouse,
+            f"SELECT data_file, delete_file FROM ducklake_list_files(current_database(), '{table}')",
+        )
+        for name in pair
+        if name
+    ]
+    return {name.rpartition("/")[2] for name in named} <= there
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("what", ["ducklake_rewrite_data_files", "ducklake_merge_adjacent_files"])
+@pytest.mark.parametrize("keeping", ["maintain", "erase"])
+def test_maintenance_cut_at_its_commit_loses_nothing(
+    behind_a_proxy, monkeypatch, keeping, what, when
+):
+    """PostgreSQL may have the commit, and no file of it be there: what it said before is put back."""
+    kept, proxy = behind_a_proxy
+    bring(kept)
+    with kept.warehouse.writing("door") as connection:
+        connection.execute("DELETE FROM raw_events WHERE run_id = 'arthur-1' AND event_hour < 12")
+        connection.execute("DELETE FROM raw_events WHERE uuid = (SELECT min(uuid) FROM raw_events)")
+    before = content(kept)
+    call = maintaining._call
+
+    def cut(connection, function, *arguments, **options):
+        if function == what and arguments[1:2] == ("raw_events",):
+            proxy.cut_at(b"COMMIT", when)
+        return call(connection, function, *arguments, **options)
+
+    def keep():
+        if keeping == "maintain":
+            maintain(kept.warehouse, keep=7 * _DAY, now=last_moment(kept))
+        else:
+            maintaining.erase(kept.warehouse)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(maintaining, "_call", cut)
+        if keeping == "erase" and what == "ducklake_merge_adjacent_files":
+            keep()  # it merges nothing
+        else:
+            with pytest.raises(LeadpipeError) as error:
+                keep()
+            assert "\n" not in str(error.value)
+            assert proxy.is_cut
+    bring(kept, folds=1, who="ford.prefect@example.org")
+    assert all_files_are_there(kept)
+    with kept.warehouse.writing("door") as connection:
+        connection.execute("DELETE FROM raw_events WHERE seeker_id LIKE 'ford%'")
+        connection.execute("DELETE FROM runs WHERE run_id LIKE 'ford%'")
+    keep()
+    assert content(kept)["raw_events"] == before["raw_events"]
+    assert all_files_are_there(kept)
+    with psycopg.connect(str(kept.lake.postgres)) as connection:
+        assert not connection.execute(
+            "SELECT tablename FROM pg_tables WHERE tablename LIKE 'leadpipe_before_%'"
+        ).fetchall()
 
 
 def test_each_commit_of_a_run_names_it(kept):

@@ -11,6 +11,7 @@ from leadpipe.places import Lake, StoreKeys
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events import builders
 from leadpipe_tests.events.builders import event, take_in
+from leadpipe_tests.lakes import let_go
 from leadpipe_tests.proxy import tcp_proxy
 
 ROWS = [event("property_view", f"10:00:{n:02}", listing_id="l-1") for n in range(5)]
@@ -27,11 +28,9 @@ def proxy(postgres):
 def far(lake, proxy, postgres, tmp_path):
     """The shared warehouse as a machine sees it whose PostgreSQL is behind the proxy."""
     catalog = lake.catalog.replace(f"port={postgres.port}", f"port={proxy.port}")
-    return Warehouse(
-        tmp_path / "far" / "leadpipe.duckdb",
-        lock_timeout_seconds=5.0,
-        lake=replace(lake, catalog=catalog),
-    )
+    there = replace(lake, catalog=catalog)
+    yield Warehouse(tmp_path / "far" / "leadpipe.duckdb", lock_timeout_seconds=5.0, lake=there)
+    let_go(there)
 
 
 def counts(warehouse):
