@@ -91,3 +91,9 @@ def phone_text(spelling: str) -> str | None:
             decimals = decimals[: int(power)]
         return f"{first}{decimals}" if len(decimals) == int(power) else None
     return text
+
+
+def change_text(now: float, before: float) -> str:
+    """How much more or less than before: `+12 %`, `±0 %` where that rounds to none; before is not 0."""
+    percent = (now - before) * 100 / before
+    return f"{percent:+.0f} %".replace("-", "−") if abs(percent) >= 0.5 else "±0 %"  # noqa: PLR2004 - rounds to none

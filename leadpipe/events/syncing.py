@@ -36,7 +36,7 @@ from leadpipe.progress import Progress
 from leadpipe.published.tables import publish_tables
 from leadpipe.ranges import contiguous
 from leadpipe.settings import Settings
-from leadpipe.warehouse import Rows
+from leadpipe.warehouse import Rows, transaction
 
 if TYPE_CHECKING:
     from leadpipe.execution import RunOutcome
@@ -86,8 +86,9 @@ def run_days(
             problems += [f"{span}: check {name} failed" for name in outcome.failed_checks]
             if "every_day_is_complete" in outcome.failed_checks:
                 problems += _wrong_days(settings, first, last)
-    with warehouse.writing("door") as connection:
-        ledger.settle(connection, [run_id], is_given_up=True)
+    with warehouse.connect() as connection:
+        with transaction(connection, "door"):
+            ledger.settle(connection, [run_id], is_given_up=True)
         summary = ledger.runs_of(connection, [run_id])
         rejected = ledger.rejected_by(connection, [run_id])
         lanes = ledger.lanes_of(connection, run_id)

@@ -7,6 +7,7 @@ what a sync has not brought yet does not look like a fall.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from leadpipe.text import change_text
 from leadpipe.today.parts import Fact, Line, Look, Section
 from leadpipe.visitors.weeks import WEEK, start_of_week, week_of
 
@@ -44,7 +45,7 @@ def today(look: Look) -> Iterator[Section | Line]:
     )
     visitors, before = counts["visitors"], counts["visitors_before"]
     days = (until - start_of_week(week)) / timedelta(days=1)
-    change = f"{(visitors - before) / before:+.0%} against" if before else "none in"
+    change = f"{change_text(visitors, before)} against" if before else "none in"
     note = f"{change} the same {_part(days)} of last week" + (f" ({before:,})" if before else "")
     label = f"visitor{'' if visitors == 1 else 's'} this week so far"
     yield Section(

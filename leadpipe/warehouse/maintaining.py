@@ -115,12 +115,14 @@ def erase(warehouse: Warehouse) -> int:
             connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {name}.erasures (erased_at TIMESTAMPTZ)"
             )
-            connection.execute(f"INSERT INTO {name}.erasures VALUES (now())")
+            connection.execute(
+                f"INSERT INTO {name}.erasures VALUES (?)", [_last_commit(connection, name)]
+            )
         _call(
             connection,
             "ducklake_expire_snapshots",
             name,
-            older_than=_now(connection) + _READERS_END,
+            older_than=_last_commit(connection, name) + _READERS_END,
         )
         _call(connection, "ducklake_cleanup_old_files", name, cleanup_all=True)
         _call(connection, "ducklake_delete_orphaned_files", name, cleanup_all=True)
@@ -230,6 +232,9 @@ def _literal(value: float | datetime) -> str:
     return str(value).lower()
 
 
-def _now(connection: duckdb.DuckDBPyConnection) -> datetime:
-    moment: datetime = connection.execute("SELECT now()").fetchall()[0][0]
+def _last_commit(connection: duckdb.DuckDBPyConnection, name: str) -> datetime:
+    """When the newest state was made, by the clock of whoever made it."""
+    moment: datetime = connection.execute(
+        f"SELECT max(snapshot_time) FROM ducklake_snapshots({quoted(name)})"
+    ).fetchall()[0][0]
     return moment

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from leadpipe.text import change_text
+
 LENGTHS: Mapping[str, str] = {"7": "7 days", "28": "28 days", "90": "90 days"}
 _USUAL = "28"
 _CUSTOM = "custom"
@@ -133,8 +135,7 @@ class Total:
         """How much more or less than before: `+12 %`; `new` after nothing, empty where both are nothing."""
         if not self.before:
             return "new" if self.over else ""
-        percent = (self.over - self.before) * 100 / self.before
-        return f"{percent:+.0f} %".replace("-", "−") if abs(percent) >= 0.5 else "±0 %"  # noqa: PLR2004 - rounds to none
+        return change_text(self.over, self.before)
 
 
 def total_of(by_day: Mapping[date, float], period: Period) -> Total:

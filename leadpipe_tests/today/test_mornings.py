@@ -46,7 +46,7 @@ def test_chat_and_mail_are_told_the_same_once_a_day(tmp_path):
         "7 unanswered in all (under a day: 4, 1 to 7 days: 1, 7 to 30 days: 1, over 30 days: 1)",
         "Listings: 9 views yesterday (0 on a day of the week before); ",
         "rising most: villa-accra-12 (9 views, 0 a day before)",
-        "Visitors: 2 visitors this week so far, +100% against the same 6 days of last week (1)",
+        "Visitors: 2 visitors this week so far, +100 % against the same 6 days of last week (1)",
         "not proved to hold PostHog's events",
         "https://stats.example.org/today",
     ):

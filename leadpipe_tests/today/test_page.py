@@ -181,7 +181,7 @@ def test_listings_and_visitors_lead_to_their_pages(browser, tmp_path):
     assert (value, path) == ("9", "/listings?from=2026-11-20&to=2026-11-20")
     assert "<dt>Views</dt><dd>9" in browser().get(path).text
     assert found["visitors this week so far"] == ("3", "/visitors")
-    assert "+200% against the same 6 days of last week (1)" in text
+    assert "+200 % against the same 6 days of last week (1)" in text
 
 
 def test_sums_of_a_day_follow_what_is_published_and_the_day(browser, moving, tmp_path):

@@ -57,7 +57,7 @@ def test_a_file_moves_to_a_lake_and_back(source, kept, tmp_path):
     """Every table has the same rows there and after the way back; what is left behind says where they are."""
     before = content(source)
     with source.connect() as connection:
-        connection.execute("INSERT INTO migrations VALUES ('gone/create_tables', now())")
+        connection.execute("INSERT INTO migrations VALUES ('gone/create_tables', ?)", [NOW])
     report = go(source, kept.warehouse, tmp_path)
     assert content(kept.warehouse) == before
     assert report.rows == sum(map(len, before.values()))

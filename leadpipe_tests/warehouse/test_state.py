@@ -581,7 +581,7 @@ def test_edits_of_before_count_as_built(tmp_path):
     with duckdb.connect(str(Path(tmp_path) / "old.duckdb")) as connection:
         migrate(connection, now=NOW, migrations=older)
         connection.execute(
-            "INSERT INTO lead_edits VALUES ('l', 'note', 'x', 'ada', now(), 'e', '', NULL)"
+            "INSERT INTO lead_edits VALUES ('l', 'note', 'x', 'ada', ?, 'e', '', NULL)", [NOW]
         )
         assert migrate(connection, now=NOW) == 1
         assert edited_leads(connection) == []
