@@ -20,7 +20,7 @@ _LOST = re.compile(
     r"|could not receive data|terminating connection|connection refused|connection not open"
     r"|the database system is (starting up|shutting down|in recovery)|SSL SYSCALL error"
     r"|lost synchronization with server|connection timed out|Could not establish connection"
-    r"|IO Error: .*(HTTP|curl|S3)|HTTP Error|Unable to connect to URL|Failed to (read|write) connection",
+    r"|IO Error: .*\b(HTTP|curl|S3)\b|HTTP Error|Unable to connect to URL|Failed to (read|write) connection",
     re.IGNORECASE | re.DOTALL,
 )
 _SECRETS = re.compile(r"(password|passfile|sslpassword)\s*=\s*('[^']*'|\S+)", re.IGNORECASE)

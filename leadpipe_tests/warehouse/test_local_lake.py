@@ -4,16 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from leadpipe.errors import WarehouseError, WarehouseLocked
-from leadpipe.events.wiping import note_deletion, wipe
+from leadpipe.errors import WarehouseLocked
 from leadpipe.places import Lake
-from leadpipe.warehouse import (
-    Warehouse,
-    another_cursor,
-    by_one_thread,
-    commit_by_one_thread,
-    rewrite,
-)
+from leadpipe.warehouse import Warehouse, another_cursor, by_one_thread, commit_by_one_thread
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.holding import another_process_in
@@ -105,13 +98,3 @@ def test_the_threads_of_the_process_stay(lake):
             assert other.execute(threads).fetchall() == before
         commit_by_one_thread(connection)
         assert other.execute(threads).fetchall() == before
-
-
-def test_there_is_no_file_to_write_anew(lake):
-    """It says so; and that something was deleted stays noted, for who wipes the lake's files."""
-    with lake.writing("door") as connection:
-        note_deletion(connection, now=NOW)
-    with pytest.raises(WarehouseError, match=r"catalog\.ducklake is no file"):
-        rewrite(lake)
-    assert wipe(lake) is False
-    assert rows(lake, "SELECT noted_at FROM deletions_to_wipe") == [(NOW,)]
