@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 from leadpipe.queues import BULK, QUEUE_TAG
-from leadpipe.warehouse import Warehouse
 from leadpipe_tests.cluster.test_workers import (
     INSTANCE,
     all_runs,
     assert_nothing_is_missing_or_twice,
     cluster_environment,
+    lake_environment,
+    shared_warehouse,
     worker,
 )
 from leadpipe_tests.dagster_ui.processes import dagster_ui, environment, wait_for
@@ -50,6 +51,7 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
             DAGSTER_HOME=str(tmp_path),
         ),
         **cluster_environment(postgres, redis, workers=3),
+        **lake_environment(postgres, tmp_path),
     }
     alone = sync(tmp_path, env)
     assert (alone.returncode, "Dagster's daemon is not running" in alone.stderr) == (1, True), alone
@@ -84,7 +86,7 @@ def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tm
         )
         for one in tags
     ) == [(days[0], days[29], BULK), (days[30], days[59], BULK)]
-    warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb", lock_timeout_seconds=10.0)
+    warehouse = shared_warehouse(env)
     stored = assert_nothing_is_missing_or_twice(warehouse, sandbox)
     assert rows(warehouse, "SELECT kind, status, events_new FROM runs ORDER BY kind") == [
         ("backfill", "succeeded", stored),

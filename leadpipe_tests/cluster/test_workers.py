@@ -6,16 +6,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
+from leadpipe.errors import NotPublished
 from leadpipe.events.connecting import event_mapping
 from leadpipe.events.settings import EventsSettings
+from leadpipe.places import Lake, StoreKeys
+from leadpipe.published.reading import query
 from leadpipe.queues import QUEUE_TAG
 from leadpipe.settings import load_settings
 from leadpipe.warehouse import Warehouse
@@ -30,6 +35,7 @@ from leadpipe_tests.dagster_ui.processes import (
 from leadpipe_tests.events.builders import rows
 from leadpipe_tests.postgres import Postgres
 from leadpipe_tests.redis_server import Redis, redis_server
+from leadpipe_tests.s3_server import S3Bucket
 from posthog_sandbox.process import SandboxProcess
 
 DAYS = 3
@@ -73,6 +79,7 @@ def env(machine_clock, sandbox, postgres, redis, tmp_path) -> dict[str, str]:
         LEADPIPE_PAGE_ROWS="20",
         DAGSTER_HOME=str(tmp_path),
         **cluster_environment(postgres, redis, workers=2),
+        **lake_environment(postgres, tmp_path),
     )
 
 
@@ -83,6 +90,52 @@ def cluster_environment(postgres: Postgres, redis: Redis, *, workers: int) -> di
         "DAGSTER_PG_URL": url_of(postgres.new_database()),
         "LEADPIPE_WORKERS": str(workers),
     }
+
+
+def lake_environment(postgres: Postgres, folder: Path) -> dict[str, str]:
+    """What makes the warehouse a lake that the machines of a cluster share."""
+    return {
+        "LEADPIPE_WAREHOUSE": "ducklake:postgres",
+        "LEADPIPE_LAKE_POSTGRES": postgres.new_database(),
+        "LEADPIPE_LAKE_STATE": postgres.new_database(),
+        "LEADPIPE_LAKE_DATA": f"{folder}/lake/",
+    }
+
+
+def in_bucket(bucket: S3Bucket) -> dict[str, str]:
+    """That the lake's data is in a bucket."""
+    return {
+        "LEADPIPE_LAKE_DATA": f"s3://{bucket.name}/lake/",
+        "LEADPIPE_LAKE_ENDPOINT": bucket.endpoint,
+        "LEADPIPE_LAKE_KEY_ID": bucket.destination["key_id"],
+        "LEADPIPE_LAKE_SECRET": bucket.destination["secret"],
+    }
+
+
+def shared_warehouse(env: Mapping[str, str]) -> Warehouse:
+    """The lake that an environment names."""
+    keys = None
+    if "LEADPIPE_LAKE_SECRET" in env:
+        keys = StoreKeys(
+            env["LEADPIPE_LAKE_KEY_ID"],
+            SecretStr(env["LEADPIPE_LAKE_SECRET"]),
+            endpoint=urlsplit(env["LEADPIPE_LAKE_ENDPOINT"]).netloc,
+            is_https=False,
+        )
+    lake = Lake(
+        f"postgres:{env['LEADPIPE_LAKE_POSTGRES']}",
+        env["LEADPIPE_LAKE_DATA"],
+        keys,
+        state=env["LEADPIPE_LAKE_STATE"],
+    )
+    path = Path(env["LEADPIPE_DATA_DIR"]) / "leadpipe.duckdb"
+    return Warehouse(path, lock_timeout_seconds=10.0, lake=lake)
+
+
+def of_another_machine(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The same environment on a machine with folders of its own."""
+    folder.mkdir()
+    return {**env, "LEADPIPE_DATA_DIR": str(folder / "data"), "DAGSTER_HOME": str(folder)}
 
 
 def url_of(address: str) -> str:
@@ -201,12 +254,22 @@ def hang(sandbox: SandboxProcess) -> None:
     sandbox.control.fault("stall", match="leadpipe: events from", after=2, times=-1, seconds=600.0)
 
 
-def test_each_worker_executes_a_run_and_one_is_killed(env, sandbox, tmp_path):
-    """A run each at once. Of a worker that is killed the run fails and is started again; nothing is twice."""
+def test_each_worker_executes_a_run_and_one_is_killed(env, sandbox, s3_bucket, tmp_path):
+    """A run each at once, on machines of their own that share a lake in a bucket.
+
+    Of a worker that is killed the run fails and is started again; nothing is twice. What they publish is
+    published where the page is, too.
+    """
+    env |= in_bucket(s3_bucket)
     first, second, third, *_, last = days_of(env)
     with ExitStack() as stack:
         ui = stack.enter_context(dagster_ui(tmp_path, env, file=INSTANCE))
-        pids = [stack.enter_context(worker(name, tmp_path, env)) for name in ("one", "two")]
+        pids = [
+            stack.enter_context(worker(name, folder, of_another_machine(env, folder)))
+            for name in ("one", "two")
+            if (folder := tmp_path / name)
+        ]
+        stack.enter_context(worker("edge", tmp_path, env, "--queue", "edge"))
         hang(sandbox)
         started = [launch(ui, first, second), launch(ui, third, last)]
         runs = [wait_until_at_work(ui, run_id) for run_id in started]
@@ -219,13 +282,30 @@ def test_each_worker_executes_a_run_and_one_is_killed(env, sandbox, tmp_path):
         again = wait_for("the run again", lambda: retry_of(ui, started[0]), seconds=SOON, every=1.0)
         assert wait_for_status(ui, again, "SUCCESS", "FAILURE")["status"] == "SUCCESS"
         assert wait_for_status(ui, started[1], "SUCCESS", "FAILURE")["status"] == "SUCCESS"
+        stored = assert_nothing_is_missing_or_twice(shared_warehouse(env), sandbox)
+        wait_for(
+            "the publication for the page",
+            lambda: published_events(tmp_path / "data" / "published") == stored or None,
+            seconds=SOON,
+            every=1.0,
+        )
         runs = list(all_runs(ui).values())
-    assert {tag["value"] for run in runs for tag in run["tags"] if tag["key"] == QUEUE_TAG} == {
-        "dagster"
+    queues = {
+        (run["jobName"], tag["value"])
+        for run in runs
+        for tag in run["tags"]
+        if tag["key"] == QUEUE_TAG
     }
+    assert queues == {("sync", "dagster"), ("publication", "edge")}
     assert places(env) == 2
-    warehouse = Warehouse(tmp_path / "data" / "leadpipe.duckdb", lock_timeout_seconds=10.0)
-    assert_nothing_is_missing_or_twice(warehouse, sandbox)
+
+
+def published_events(folder: Path) -> int:
+    """How many events a machine's publication counts."""
+    with suppress(NotPublished):
+        found = query(folder, "SELECT sum(events)::BIGINT FROM events_by_day").rows[0][0]
+        return int(str(found or 0))
+    return 0
 
 
 def wait_until_at_work(ui: DagsterUi, run_id: str) -> dict[str, Any]:
