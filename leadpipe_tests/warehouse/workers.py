@@ -72,6 +72,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin a life."""
+        self.end()
         self.lives += 1
         self.process = subprocess.Popen(
             [*self.command, "--life", str(self.lives)],
@@ -80,6 +81,14 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
         )
+
+    def end(self) -> None:
+        """Leave no process and no pipe of it."""
+        if self.process is not None:
+            self.process.kill()  # nothing, where it has ended
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
 
 
 def pages(folder: Path, walk: Walk) -> set[str]:
@@ -142,9 +151,7 @@ def working(lake: Lake, folder: Path, walk: Walk) -> Iterator[list[Worker]]:
         yield workers
     finally:
         for worker in workers:
-            if worker.process is not None and worker.process.poll() is None:
-                worker.process.kill()
-                worker.process.wait()
+            worker.end()
 
 
 def disturb(workers: Sequence[Worker], walk: Walk, *, lake: Lake, stop: Path) -> list[float]:
