@@ -10,6 +10,8 @@ import pytest
 
 from leadpipe.warehouse import Warehouse, cursors_of, transaction
 
+pytestmark = pytest.mark.file_only("is about instances of files")
+
 _OPEN_ELSEWHERE = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
 _FORKED = """
 import os, sys
