@@ -14,8 +14,10 @@ from leadpipe.warehouse.migrations import gather_state
 
 
 def note_deletion(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> None:
-    """Remember, in the deletion's transaction, that the file holds bytes of what is no more."""
-    connection.execute("DELETE FROM deletions_to_wipe")
+    """Remember, in the deletion's transaction, that the file holds bytes of what is no more.
+
+    A row is added and none removed: deletions of two domains may be under way at the same time.
+    """
     connection.execute("INSERT INTO deletions_to_wipe VALUES (?)", [now])
 
 
@@ -43,13 +45,13 @@ def wipe_now(warehouse: Warehouse) -> int:
         WarehouseError, WarehouseLocked: nothing was done, and the next call tries again.
     """
     with warehouse.connect() as connection:
-        noted = connection.execute("SELECT noted_at FROM deletions_to_wipe").fetchall()
+        noted = connection.execute("SELECT DISTINCT noted_at FROM deletions_to_wipe").fetchall()
     size = rewrite(warehouse)
     if warehouse.lake is not None and warehouse.lake.state is not None:
         _write_state_anew(warehouse.lake.state)
     if noted:
         with warehouse.writing("door") as connection:  # what was deleted meanwhile has another time
-            connection.execute("DELETE FROM deletions_to_wipe WHERE noted_at = ?", [noted[0][0]])
+            connection.executemany("DELETE FROM deletions_to_wipe WHERE noted_at = ?", noted)
     return size
 
 

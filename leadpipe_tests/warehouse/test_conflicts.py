@@ -3,12 +3,15 @@
 Two transactions on one table, on days that do not meet; the first one commits first.
 """
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
 
 from leadpipe.errors import WarehouseConflict
+from leadpipe.events.wiping import note_deletion, wipe
 from leadpipe.warehouse import owning, transaction
+from leadpipe_tests.clocks import NOW
 
 _WORK = {
     "append": "INSERT INTO {table} VALUES ({day}, 9)",
@@ -97,3 +100,15 @@ def test_a_conflict_has_its_error(two_machines):
         b.execute(work("update", 2))
         with transaction(a):
             a.execute(work("update", 1))
+
+
+def test_two_domains_delete_at_once(two_machines):
+    """That something is to be wiped is noted by each, without a conflict; one wipe is for both."""
+    one, two = two_machines
+    with one.connect() as a, two.connect() as b, owning(a, "door"), owning(b, "delivery"):
+        with transaction(b):
+            note_deletion(b, now=NOW)
+            with transaction(a):
+                note_deletion(a, now=NOW + timedelta(seconds=1))
+        assert a.execute("SELECT count(*) FROM deletions_to_wipe").fetchone() == (2,)
+    assert (wipe(one), wipe(one)) == (True, False)
