@@ -124,12 +124,8 @@ def running_s3_server() -> Iterator[str]:
             _wait(process, endpoint, Path(folder) / "log")
             yield endpoint
         finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(_STOP_SECONDS)
+            process.kill()  # asked to end it takes half a minute, and nothing of it is kept
+            process.wait(_STOP_SECONDS)
             for port in ports:
                 for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                     left.unlink(missing_ok=True)
