@@ -57,7 +57,7 @@ def test_commands_write_for_their_owner_alone(tmp_path):
         check=True,
         capture_output=True,
     )
-    assert (tmp_path / "data" / "leadpipe.duckdb").exists()
+    assert list((tmp_path / "data").glob("leadpipe.duckdb*"))
     assert (tmp_path / "data" / "published" / "current").exists()
     assert modes(tmp_path / "data") == {}
 
@@ -129,6 +129,7 @@ def stored(inbox):
     return b"".join(path.read_bytes() for path in inbox.path.parent.glob("inbox.sqlite*"))
 
 
+@pytest.mark.file_only("names the file")
 def test_the_check_names_what_is_wider(tmp_path):
     """Folders and files that others can read, with the command; a shared publication is no fault."""
     data = tmp_path / "data"
