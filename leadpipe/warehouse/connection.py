@@ -213,6 +213,11 @@ class Warehouse:
 
     @contextmanager
     def _open_lake(self, lake: Lake) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
+        if not lake.is_shared and "?" in str(Path(lake.catalog).resolve()):
+            raise ConfigurationError(
+                f"The lake {self} has a question mark in its path, which DuckDB takes for a web address. "
+                "Choose another folder: LEADPIPE_WAREHOUSE."
+            )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with lake_connected(lake, memory_limit=self.memory_limit, threads=self.threads) as (
             connection,

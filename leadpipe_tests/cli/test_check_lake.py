@@ -41,6 +41,7 @@ def found(**fields):
     return {one.what: (one.verdict, one.text) for one in said}
 
 
+@pytest.mark.file_only("says what is not said of a file")
 def test_one_file_has_no_lake():
     """Nothing is said of what is not used."""
     assert found() == {}

@@ -4,12 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import duckdb
 import pytest
 from click.testing import CliRunner
 
 import leadpipe
 import leadpipe.cli
+from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import let_pass
 
 _READS = (
@@ -24,6 +24,7 @@ _READS = (
 )
 
 
+@pytest.mark.file_only("a lake names its own settings")
 def test_a_question_mark_is_refused_before_anything_is_written(sandbox, monkeypatch, tmp_path):
     """DuckDB cannot have it in a database's path; the message says where else to put it."""
     monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / "c?d"))
@@ -113,7 +114,7 @@ def test_a_folder_may_have_any_name(todays_clock, sandbox, monkeypatch, tmp_path
     typed("sync")
     [listing] = json.loads(typed("listings", "--json"))
     assert (listing["total_views"], listing["total_leads"]) == (0, 1)
-    with duckdb.connect(str(tmp_path / name / "again.duckdb"), read_only=True) as connection:
+    with Warehouse(tmp_path / name / "again.duckdb").connect() as connection:
         assert connection.execute("SELECT reason FROM rejected_events").fetchall() == [
             (f"timestamp outside the days loaded, {(at - timedelta(days=1)).date()} to today",)
         ]

@@ -153,6 +153,7 @@ def test_a_rebuild_is_published(filled):
     assert wrong(filled) == []
 
 
+@pytest.mark.file_only("copies the file by hand")
 def test_a_copy_from_before_does_not_take_later_files_for_its_own(filled, tmp_path):
     """A warehouse file put back by hand goes another way from there, to the same versions."""
     shutil.copy(filled.path, tmp_path / "kept.duckdb")

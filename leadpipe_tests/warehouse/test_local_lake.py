@@ -1,10 +1,11 @@
 """A lake whose catalog is a file: what differs from a warehouse in a file."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from leadpipe.errors import WarehouseLocked
+from leadpipe.errors import ConfigurationError, WarehouseLocked
 from leadpipe.places import Lake
 from leadpipe.warehouse import Warehouse, another_cursor, by_one_thread, commit_by_one_thread
 from leadpipe_tests.clocks import NOW
@@ -23,6 +24,19 @@ def lake(tmp_path):
         lock_timeout_seconds=0.2,
         lake=Lake(f"{place}/catalog.ducklake", f"{place}/lake/"),
     )
+
+
+def test_a_question_mark_is_refused_before_anything_is_written(lake, tmp_path):
+    """DuckDB cannot have it in the path of a catalog; the message says where else to put it."""
+    assert lake.lake is not None
+    there = replace(lake, lake=replace(lake.lake, catalog=f"{tmp_path}/c?d/catalog.ducklake"))
+    with pytest.raises(ConfigurationError) as refused, there.connect():
+        pass
+    assert str(refused.value) == (
+        f"The lake ducklake:{tmp_path}/c?d/catalog.ducklake has a question mark in its path, which DuckDB "
+        "takes for a web address. Choose another folder: LEADPIPE_WAREHOUSE."
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["warehouse", "lake"])
