@@ -150,7 +150,6 @@ def evaluate(settings: Settings) -> dict[str, tuple[bool, dg.AssetCheckSeverity,
     }
 
 
-@pytest.mark.file_only("puts the file back as it was")
 def test_each_check_finds_what_it_is_there_for(checked, stored):
     """A right warehouse is green; each kind of tampering turns exactly the checks red that guard it."""
     assert {name: (ok, asset) for name, (ok, _, asset) in evaluate(checked).items()} == {
@@ -166,7 +165,6 @@ def test_each_check_finds_what_it_is_there_for(checked, stored):
     assert red == {what: names for what, (_, names) in TAMPERING.items()}
 
 
-@pytest.mark.file_only("puts the file back as it was")
 def test_missing_events_are_an_error_and_surplus_ones_a_warning(checked, stored):
     """Events that did not arrive are an error; what PostHog deleted later, or cannot be had, is a warning."""
     severities = {}

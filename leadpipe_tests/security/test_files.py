@@ -131,7 +131,6 @@ def stored(inbox):
     return b"".join(path.read_bytes() for path in inbox.path.parent.glob("inbox.sqlite*"))
 
 
-@pytest.mark.file_only("names the file")
 def test_the_check_names_what_is_wider(tmp_path):
     """Folders and files that others can read, with the command; a shared publication is no fault."""
     data = tmp_path / "data"
