@@ -5,6 +5,7 @@ belong here: what is put there.
 """
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -115,6 +116,8 @@ def running_s3_server() -> Iterator[str]:
         with (Path(folder) / "log").open("w") as log:
             process = subprocess.Popen(
                 _command(found, Path(folder), ports),
+                # A bucket begins with one volume, not with seven: fourteen buckets would take them all.
+                env={**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -161,7 +164,7 @@ def _command(weed: str, folder: Path, ports: list[int]) -> list[str]:
         "master.telemetry": "false",
         "volume.port": ports[3],
         "volume.port.grpc": ports[4],
-        "volume.max": 100,
+        "volume.max": 1_000,  # each bucket takes a volume at least: a whole suite has dozens
         "filer": "true",
         "filer.port": ports[5],
         "filer.port.grpc": ports[6],
