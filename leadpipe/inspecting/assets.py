@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from leadpipe.catalog import PUBLISHED, table_of
-from leadpipe.inspecting.files import inspection_of_files
+from leadpipe.inspecting.files import FILES, inspection_of_files
 from leadpipe.inspecting.parts import Inspected, all_inspections, inspect_longest_ago, known_faults
 from leadpipe.published.tables import publish_tables
 from leadpipe.resources import WarehouseResource, failing_clearly, table
@@ -70,7 +70,7 @@ def all_that_was_inspected_holds(warehouse: WarehouseResource) -> dg.AssetCheckR
     Red until what was wrong is mended and looked at again: the next sync or night looks at it first.
     """
     with warehouse.get_connection() as connection:
-        faults = known_faults(connection)
+        faults = known_faults(connection, [FILES, *(one.name for one in all_inspections())])
     return dg.AssetCheckResult(
         passed=not faults,
         metadata={

@@ -12,6 +12,8 @@ from leadpipe.inspecting.parts import Inspection
 from leadpipe.published.tables import published_names, tables_that_differ
 from leadpipe.settings import Settings
 
+FILES = "published_files_equal_the_warehouse"
+
 
 def inspection_of_files(connection: duckdb.DuckDBPyConnection, *, now: datetime) -> Inspection:
     """The inspection of what was published at a moment, in this connection."""
@@ -31,7 +33,7 @@ def inspection_of_files(connection: duckdb.DuckDBPyConnection, *, now: datetime)
         return dict.fromkeys(found, 1)
 
     return Inspection(
-        "published_files_equal_the_warehouse",
+        FILES,
         "Each published file has the rows of its query, by number and checksum.",
         "SELECT part, version FROM files_published",
         differing,

@@ -5,7 +5,7 @@ the faults of parts are counted. The table `inspections` remembers of each part 
 which version, and how many faults it had. A part with faults is looked at again each time, until it has none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -228,9 +228,14 @@ def _summed_up(
     )
 
 
-def known_faults(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, int, str]]:
-    """Each part that has faults: inspection, part, how many, when they were seen last."""
+def known_faults(
+    connection: duckdb.DuckDBPyConnection, names: Collection[str]
+) -> list[tuple[str, str, int, str]]:
+    """Each part that has faults by some inspections: inspection, part, how many, when they were seen last."""
     return connection.execute(
-        "SELECT inspection, part, faults, strftime(inspected_at, '%Y-%m-%d %H:%M') FROM inspections "
-        "WHERE faults > 0 ORDER BY inspection, part"
+        """
+        SELECT inspection, part, faults, strftime(inspected_at, '%Y-%m-%d %H:%M') FROM inspections
+        WHERE faults > 0 AND inspection IN (SELECT unnest($names::VARCHAR[])) ORDER BY inspection, part
+        """,
+        {"names": list(names)},
     ).fetchall()

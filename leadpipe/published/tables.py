@@ -43,7 +43,8 @@ def publish_tables(
         The publication's name and how many files were written.
     """
     with transaction(connection, "publication"):
-        return _publish(connection, folder, now or datetime.now(UTC), is_anew=is_anew)
+        files = list(_files(connection, now or datetime.now(UTC)))
+        return publish(connection, folder, files, is_anew=is_anew)
 
 
 def publish_and_compare(
@@ -51,18 +52,9 @@ def publish_and_compare(
 ) -> tuple[str, int, list[str]]:
     """As `publish_tables`, and which tables do not have the rows that the warehouse had at that moment."""
     with transaction(connection, "publication"):
-        name, written = _publish(connection, folder, now, is_anew=False)
-        return (
-            name,
-            written,
-            differing(connection, folder, list(_files(connection, now)), is_whole=False),
-        )
-
-
-def _publish(
-    connection: duckdb.DuckDBPyConnection, folder: Path, now: datetime, *, is_anew: bool
-) -> tuple[str, int]:
-    return publish(connection, folder, list(_files(connection, now)), is_anew=is_anew)
+        files = list(_files(connection, now))
+        name, written = publish(connection, folder, files)
+        return name, written, differing(connection, folder, files, is_whole=False)
 
 
 def tables_that_differ(

@@ -18,10 +18,12 @@ from leadpipe.resources import (
     WarehouseResource,
     about,
     failing_clearly,
+    is_after,
     preview,
     retried_later,
     table,
 )
+from leadpipe.settings import Settings
 from leadpipe.visitors.agreement import compare_with_events
 from leadpipe.visitors.metrics import sync_visitors
 from leadpipe.visitors.partitions import WEEKLY, weeks_of
@@ -119,10 +121,21 @@ def _plot(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 @dg.asset_check(asset=visitor_metrics, pool="warehouse")
-def weeks_agree_with_events(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """PostHog's count of each week that is over equals what `raw_events` has; a difference is explained."""
+def weeks_agree_with_events(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: WarehouseResource,
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """PostHog's count of each week that is over equals what `raw_events` has; a difference is explained.
+
+    After weeks were counted it compares those whose count or events changed, and those that differed before;
+    run by itself all weeks.
+    """
+    is_whole = not is_after(context, visitor_metrics)
     with warehouse.get_connection() as connection:
-        compared, differences = compare_with_events(connection, now=datetime.now(UTC))
+        compared, differences = compare_with_events(
+            connection, settings, now=datetime.now(UTC), is_whole=is_whole
+        )
     return dg.AssetCheckResult(
         passed=not any(difference.is_over for difference in differences),
         severity=dg.AssetCheckSeverity.WARN,

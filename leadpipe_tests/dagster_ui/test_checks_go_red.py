@@ -1,13 +1,11 @@
 """Each asset check is green on a warehouse that is right, and red on one that was tampered with."""
 
-from pathlib import Path
-
 import dagster as dg
 import pytest
 
 from leadpipe.definitions import build_defs
 from leadpipe.settings import Settings
-from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_range
+from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_of, whole_range
 
 CHECKS = {
     "every_day_is_complete": "raw_events",
@@ -124,11 +122,6 @@ def checked(posthog, live: Settings, today) -> Settings:
     with dg.DagsterInstance.ephemeral() as instance:
         whole_range(live, instance, today)
     return live
-
-
-def whole_of(settings: Settings) -> Path:
-    """The file that puts everything back: of a lake its catalog, since files of its tables never change."""
-    return settings.warehouse_path if settings.lake is None else Path(settings.lake.catalog)
 
 
 def evaluate(settings: Settings) -> dict[str, tuple[bool, dg.AssetCheckSeverity, str]]:

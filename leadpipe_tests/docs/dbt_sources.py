@@ -9,11 +9,16 @@ from leadpipe_tests.docs.markdown import ROOT, sections
 _TABLES = ROOT / "docs" / "tables.md"
 # A folder of files, by what is published in it.
 _IN_PARTS = (
+    "delivery_attempts",
     "events_by_day",
+    "failed_leads",
     "grouped_leads",
+    "lead_deliveries",
     "leads",
     "listing_analytics",
     "listings",
+    "partner_events",
+    "succeeded_leads",
     "visitor_days",
     "visitor_sources",
     "visitors_by_hour",
@@ -21,6 +26,8 @@ _IN_PARTS = (
 )
 # How old the ledger may be: a sync comes every six hours.
 _FRESHNESS = {"warn_after": 12, "error_after": 24}
+_SHARED = "env_var('LEADPIPE_PUBLISHED')"
+_PERSONAL = "env_var('LEADPIPE_PUBLISHED_PERSONAL', 'LEADPIPE_PUBLISHED_PERSONAL-is-not-set')"
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _ROW = re.compile(r"^\| `(\w+)` \| (\S+) \| (.*) \|$", re.MULTILINE)
 _KEY = re.compile(r"\b[Kk]ey: `(\w+)`\.")
@@ -41,20 +48,20 @@ def dbt_sources() -> str:
         *_source(
             "leadpipe",
             "The published tables of leadpipe: LEADPIPE_PUBLISHED names the folder `published/current`.",
-            "env_var('LEADPIPE_PUBLISHED')",
+            _SHARED,
         ),
     ]
     for name, described in tables.items():
         if name not in personal:
-            lines += _table(name, *described)
+            lines += _table(name, *described, folder=_SHARED)
     lines += _source(
         "leadpipe_personal",
         "The tables with personal data, of one publication: LEADPIPE_PUBLISHED_PERSONAL names its folder.",
-        "env_var('LEADPIPE_PUBLISHED_PERSONAL', 'LEADPIPE_PUBLISHED_PERSONAL-is-not-set')",
+        _PERSONAL,
     )
     for name, described in tables.items():
         if name in personal:
-            lines += _table(name, *described)
+            lines += _table(name, *described, folder=_PERSONAL)
     return "\n".join(lines) + "\n"
 
 
@@ -82,14 +89,14 @@ def _source(name: str, description: str, folder: str) -> list[str]:
     ]
 
 
-def _table(name: str, description: str, columns: list[Column]) -> list[str]:
+def _table(name: str, description: str, columns: list[Column], *, folder: str) -> list[str]:
     found = _KEY.search(description)
     key = found[1] if found else None
     lines = [f"      - name: {name}", f"        description: {_quoted(description)}"]
     config: list[str] = []
     if name in _IN_PARTS:
-        folder = f"{{{{ env_var('LEADPIPE_PUBLISHED') }}}}/{name}"
-        config += ["          meta:", f'            external_location: "{folder}/*.parquet"']
+        files = f"{{{{ {folder} }}}}/{name}/*.parquet"
+        config += ["          meta:", f'            external_location: "{files}"']
     if name == "runs":
         config += ["          loaded_at_field: finished_at", "          freshness:"]
         config += [

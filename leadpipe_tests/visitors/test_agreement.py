@@ -4,6 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from leadpipe.inspecting import all_inspections
+from leadpipe.inspecting.parts import known_faults
+from leadpipe.settings import Settings
 from leadpipe.visitors.agreement import Difference, compare_with_events
 from leadpipe.visitors.metrics import WeekCounts, store_week
 from leadpipe_tests.clocks import NOW
@@ -11,6 +14,7 @@ from leadpipe_tests.events.builders import take_in
 from leadpipe_tests.visitors.test_live import pageview
 
 WEEK = date(2026, 11, 9)
+SETTINGS = Settings(_env_file=None)
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ def compared(warehouse, visitors, pageviews, *, now=NOW, source="posthog", sql=N
         )
         if sql:
             connection.execute(sql)
-        return compare_with_events(connection, now=now)
+        return compare_with_events(connection, SETTINGS, now=now, is_whole=True)
 
 
 def test_equal_counts_agree(loaded):
@@ -112,3 +116,36 @@ def test_the_current_week_may_differ(loaded):
         False,
         "the week is not over: the two were counted at different moments",
     )
+
+
+def test_a_week_that_agreed_is_compared_again_when_something_changed(loaded):
+    """Neither is looked at while count and events stay; one that differs is, until it agrees."""
+
+    def again(sql=None, *, is_whole=False):
+        with loaded.connect() as connection:
+            if sql:
+                connection.execute(sql)
+            looked, differences = compare_with_events(
+                connection, SETTINGS, now=NOW, is_whole=is_whole
+            )
+        return looked, [one.week for one in differences]
+
+    assert compared(loaded, 2, 3) == (1, ())
+    assert again() == (0, [])
+    assert again(is_whole=True) == (1, [])
+    counted = "UPDATE visitor_metrics SET pageviews = {}"
+    assert again(counted.format(4)) == (1, [WEEK])
+    assert again() == (1, [WEEK])
+    assert again(counted.format(3)) == (1, [])
+    a_day = "event_date = '2026-11-10'"
+    lost = f"DELETE FROM raw_events WHERE event_date BETWEEN '{WEEK}' AND '{WEEK}'::DATE + 6; "
+    assert again(f"{lost} UPDATE event_days SET version = 2 WHERE {a_day}") == (1, [WEEK])
+
+
+def test_weeks_that_differ_do_not_redden_the_night(loaded):
+    """Merged persons make old weeks differ for good; the check of the night is of other things."""
+    assert len(compared(loaded, 1, 3)[1]) == 1
+    names = [one.name for one in all_inspections()]
+    with loaded.connect() as connection:
+        assert known_faults(connection, names) == []
+        assert connection.execute("SELECT sum(faults) FROM inspections").fetchall() == [(1,)]
