@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that cuts connections, when it is told or at certain bytes, and answers for its server.
+"""A TCP proxy on loopback that cuts connections, when it is told or at certain bytes, or answers itself.
 
 Belongs here: what a network does to a client and its server. Does not belong here: what they say.
 """
@@ -25,7 +25,7 @@ class TcpProxy:
         target: the server's port on loopback.
         port: of the proxy.
         is_refusing: close new connections at once.
-        answer: what an HTTP request gets instead of the server's answer, by its first line; None: the server's.
+        answer: what an HTTP request gets by its first line, instead of the server's answer if not None.
         delay_seconds: how long each piece of a request waits.
     """
 

@@ -149,7 +149,7 @@ def test_whether_a_file_is_there(kind, folder, on_s3, s3_bucket, tmp_path):
 
 @pytest.mark.parametrize("status", ["500 Internal Server Error", "403 Forbidden"])
 def test_a_store_that_does_not_say_what_is_there(on_s3, s3_bucket, tmp_path, status):
-    """Nothing is undone because a store gives no answer: a file that is not found is not a file that is gone."""
+    """Nothing is undone where a store gives no answer: a file that cannot be asked for is not gone."""
     port = int(s3_bucket.endpoint.rpartition(":")[2])
     with tcp_proxy(port) as proxy:
         warehouse = on_s3(f"127.0.0.1:{proxy.port}")
