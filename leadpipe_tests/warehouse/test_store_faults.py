@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,7 +22,8 @@ def behind(request, tmp_path):
     """A shared lake in a bucket as a machine sees it whose store is behind a proxy, and the proxy."""
     kept = make_kept("bucket", request, tmp_path)
     assert kept.lake.keys is not None
-    with tcp_proxy(urlsplit(kept.bucket.endpoint).port) as proxy:
+    assert kept.bucket is not None
+    with tcp_proxy(int(kept.bucket.endpoint.rpartition(":")[2])) as proxy:
         keys = replace(kept.lake.keys, endpoint=f"127.0.0.1:{proxy.port}")
         lake = replace(kept.lake, keys=keys)
         yield replace(kept, warehouse=replace(kept.warehouse, lake=lake)), proxy
