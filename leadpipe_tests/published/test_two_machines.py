@@ -68,7 +68,9 @@ def test_two_processes(counted, lake, tmp_path, machine_clock, are_apart):
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
     assert [process.returncode for process in processes] == [0, 0], said
     assert reads
     found = [published(folder) for folder in folders]
