@@ -19,13 +19,18 @@ import pytest
 
 from leadpipe.places import Lake
 from leadpipe.warehouse import Warehouse
-from leadpipe_tests.lakes import let_go
 
 if TYPE_CHECKING:
     from leadpipe_tests.postgres import Postgres
 
 _init = Warehouse.__init__
 _lakes: dict[Path, Lake] = {}
+
+
+def _let_go(one: Lake) -> None:
+    from leadpipe_tests.lakes import let_go  # noqa: PLC0415 - pytest has to load it first
+
+    let_go(one)
 
 
 @cache
@@ -51,7 +56,7 @@ def _empty_lake() -> tuple[Lake, Path]:
     _init(warehouse, folder / "leadpipe.duckdb", lake=empty)
     with warehouse.connect():
         pass
-    let_go(empty)
+    _let_go(empty)
     return empty, folder / "data"
 
 
@@ -96,7 +101,7 @@ def lakes_of_the_test() -> Iterator[None]:
     """Lakes are gone with the test that made them."""
     yield
     for one in _lakes.values():
-        let_go(one)
+        _let_go(one)
     with psycopg.connect(_server().address(), autocommit=True) as connection:
         for one in _lakes.values():
             for address in (str(one.postgres), str(one.state)):

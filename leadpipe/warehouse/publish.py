@@ -20,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from leadpipe.warehouse.transactions import is_shared
+from leadpipe.warehouse.transactions import fence, is_shared
 
 CURRENT = "current"
 _ONLY = ""
@@ -72,16 +72,39 @@ def publish(
 
     Returns:
         The publication's name and how many files had to be written.
+
+    Raises:
+        WarehouseLocked: another machine may publish to the folder by now; what is there stays.
     """
+    try:
+        return _publish(connection, folder, tables, is_anew=is_anew)
+    except (
+        OSError,
+        duckdb.IOException,
+    ):  # another machine, which has the lock now, removes our files
+        fence(connection)
+        raise
+
+
+def _publish(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    tables: Iterable[Published],
+    *,
+    is_anew: bool,
+) -> tuple[str, int]:
     folder.mkdir(parents=True, exist_ok=True)
     place = _id_of(folder) if is_shared(connection) else _ONLY
     current = folder / CURRENT
     previous = current.resolve() if current.is_symlink() else None
     number = int(previous.name.removeprefix("v")) + 1 if previous else 1
-    fresh = folder / f"v{number:06d}"
+    fresh = (
+        folder / f"v{number:06d}.{uuid.uuid4().hex[:12]}"
+    )  # a name that nobody else has, until it is whole
     for is_personal in (False, True):
         files = place_of(fresh, is_personal=is_personal)
-        shutil.rmtree(files, ignore_errors=True)
+        for unfinished in files.parent.glob("v[0-9]*.*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         files.mkdir(parents=True)
     files.parent.chmod(0o700)  # whatever the folder beside it is shared with
     written = 0
@@ -110,11 +133,23 @@ def publish(
             dict(table.parameters) or None,
         )
         written += 1
+    fence(connection)
+    fresh = _finished(fresh)
     _swap(current, fresh)
     if now != before:
         _remember(connection, place, now)
     _forget_all_but(fresh, previous)
     return fresh.name, written
+
+
+def _finished(fresh: Path) -> Path:
+    """Give a publication that is whole its name; gives where it is then."""
+    finished = fresh.with_name(fresh.name.partition(".")[0])
+    for is_personal in (True, False):
+        target = place_of(finished, is_personal=is_personal)
+        shutil.rmtree(target, ignore_errors=True)  # of a process killed before the link was swapped
+        place_of(fresh, is_personal=is_personal).rename(target)
+    return finished
 
 
 def _forget_all_but(fresh: Path, previous: Path | None) -> None:

@@ -146,6 +146,15 @@ def between_databases(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("BEGIN TRANSACTION")
 
 
+def fence(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make sure that a transaction owns still what it writes, before it changes what is in no database.
+
+    Raises:
+        WarehouseLocked: somebody else may own it; nothing was written.
+    """
+    _fence(_shared.get(connection))
+
+
 def _fence(shared: _Shared | None) -> None:
     """Make sure that what is owned is owned still: right before a commit."""
     for held in shared.held if shared is not None else ():
