@@ -1,11 +1,12 @@
-"""A TCP proxy on loopback that cuts connections, when it is told or at certain bytes.
+"""A TCP proxy on loopback that cuts connections, when it is told or at certain bytes, or answers itself.
 
 Belongs here: what a network does to a client and its server. Does not belong here: what they say.
 """
 
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,11 +25,15 @@ class TcpProxy:
         target: the server's port on loopback.
         port: of the proxy.
         is_refusing: close new connections at once.
+        answer: what an HTTP request gets by its first line, instead of the server's answer if not None.
+        delay_seconds: how long each piece of a request waits.
     """
 
     target: int
     port: int = 0
     is_refusing: bool = False
+    answer: Callable[[bytes], bytes | None] = field(default=lambda _: None, repr=False)
+    delay_seconds: float = 0.0
     _open: set[socket.socket] = field(default_factory=set, repr=False)
     _waiting: dict[bytes, Cut] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -78,6 +83,11 @@ class TcpProxy:
     def _carry(self, source: socket.socket, sink: socket.socket, *, is_client: bool) -> None:
         with suppress(OSError):
             while data := source.recv(_CHUNK):
+                if is_client:
+                    time.sleep(self.delay_seconds)
+                    if (answer := self.answer(data.partition(b"\r\n")[0])) is not None:
+                        source.sendall(answer)
+                        break
                 cut = self._due(data) if is_client else None
                 if cut == "before":
                     break
@@ -109,6 +119,13 @@ def tcp_proxy(target: int) -> Iterator[TcpProxy]:
             yield proxy
         finally:
             proxy.cut()
+
+
+def http_answer(status: str, code: str) -> bytes:
+    """What an S3 server says when it refuses."""
+    body = f"<Error><Code>{code}</Code><Message>{status}</Message></Error>".encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nConnection: close\r\n"
+    return head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def _close(one: socket.socket) -> None:

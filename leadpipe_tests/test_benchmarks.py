@@ -82,6 +82,7 @@ def test_each_side_of_a_changed_mapping_ends_with_the_days_proved(tmp_path):
             assert (read > 0) == (side in ("load", "lacking")), done.stderr
 
 
+@pytest.mark.file_only("copies a history's file")
 def test_each_step_of_a_sync_is_measured(tmp_path):
     """Two syncs of a small history: all new events come in, and what is published equals the warehouse."""
     command = [sys.executable, "-m", "benchmarks.steps"]

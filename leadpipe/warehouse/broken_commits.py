@@ -7,9 +7,11 @@ finds a note looks whether files are missing, and undoes such a commit: nothing 
 whoever made it was told to do it again.
 """
 
+import glob
 import os
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -96,9 +98,17 @@ def mend(
 
 
 def is_there(connection: duckdb.DuckDBPyConnection, path: str) -> bool:
-    """Whether a file is where the catalog says, in a bucket or a folder."""
-    found = connection.execute("SELECT count(*) FROM glob(?)", [path]).fetchone()
-    return bool(found and found[0])
+    """Whether a file is where the catalog says, in a bucket or a folder.
+
+    Raises:
+        duckdb.Error: the store does not say.
+    """
+    if "://" not in path:
+        return Path(path).exists()
+    # DuckDB asks the store for patterns only, and takes any other path for a file.
+    pattern = f"{glob.escape(path[:-1])}[{path[-1]}]"
+    found = connection.execute("SELECT file FROM glob(?)", [pattern]).fetchall()
+    return (path,) in found
 
 
 def _undo(catalog: "psycopg.Connection", snapshot: int) -> None:

@@ -23,6 +23,26 @@ _LOST = re.compile(
     r"|IO Error: .*\b(HTTP|curl|S3)\b|HTTP Error|Unable to connect to URL|Failed to (read|write) connection",
     re.IGNORECASE | re.DOTALL,
 )
+_ANSWERS = (
+    (
+        re.compile(r"NoSuchBucket"),
+        "There is no such bucket: make it or correct LEADPIPE_LAKE_DATA, then run it again.",
+    ),
+    (
+        re.compile(
+            r"HTTP(?: code)? 40[13]\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"
+        ),
+        (
+            "The store refuses it: the key LEADPIPE_LAKE_KEY_ID needs the rights to list, read, write and "
+            "delete under LEADPIPE_LAKE_DATA. `leadpipe check` tries each; then run it again."
+        ),
+    ),
+    (
+        re.compile(r"HTTP(?: code)? 5\d\d\b"),
+        "The store answers, and fails: look at it and its logs, then run it again.",
+    ),
+)
+"""What a store says, and what to do about it."""
 _SECRETS = re.compile(r"(password|passfile|sslpassword)\s*=\s*('[^']*'|\S+)", re.IGNORECASE)
 _LONGEST = 300
 
@@ -39,10 +59,23 @@ def is_lost(error: duckdb.Error) -> bool:
 
 def unreachable(error: duckdb.Error, what: str, outcome: str) -> WarehouseUnreachable:
     """The error for a part of a lake that does not answer, with what became of the work."""
+    state = "cannot be reached" if _step_at_the_store(error) is None else "cannot be used"
     return WarehouseUnreachable(
-        f"{what} cannot be reached; {outcome}: {reason_of(error)}. Run it again; "
-        "`leadpipe check` tries each part of the lake."
+        f"{what} {state}; {outcome}: {reason_of(error)}. {next_step(error)}"
     )
+
+
+def next_step(error: duckdb.Error) -> str:
+    """What somebody has to do about a lost part of a lake."""
+    return _step_at_the_store(error) or (
+        "Run it again; `leadpipe check` tries each part of the lake."
+    )
+
+
+def _step_at_the_store(error: duckdb.Error) -> str | None:
+    """The same where the store has answered; None where it has not, or it was not the store."""
+    text = str(error)
+    return next((step for words, step in _ANSWERS if words.search(text)), None)
 
 
 def reason_of(error: BaseException) -> str:

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from leadpipe.errors import WarehouseError
+from leadpipe.errors import WarehouseError, WarehouseUnreachable
 from leadpipe.warehouse.connection import Warehouse
-from leadpipe.warehouse.failures import is_lost
+from leadpipe.warehouse.failures import is_lost, next_step, reason_of
 from leadpipe.warehouse.history import lake_of
 from leadpipe.warehouse.lake import quoted
 from leadpipe.warehouse.locks import ORDER
@@ -147,14 +147,25 @@ def _lake(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConnection, str
             f"The warehouse {warehouse.path} is a file and needs none of this: "
             "only a lake (LEADPIPE_WAREHOUSE=ducklake:…) has files to maintain."
         )
-    try:
-        with warehouse.connect() as connection:
+    with warehouse.connect() as connection:
+        try:
             yield connection, str(lake_of(connection))
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"The lake's files could not be maintained: {str(error).splitlines()[0]}. "
-            "What was done stays right; run it again."
-        ) from error
+        except duckdb.Error as error:
+            raise _cut_short(error) from error
+        except WarehouseUnreachable as error:  # of one step, which knows nothing of those before it
+            if isinstance(error.__cause__, duckdb.Error):
+                raise _cut_short(error.__cause__) from error
+            raise
+
+
+def _cut_short(error: duckdb.Error) -> WarehouseError:
+    """What is said where some steps are done, and one is not."""
+    kind = WarehouseUnreachable if is_lost(error) else WarehouseError
+    step = next_step(error) if is_lost(error) else "Run it again."
+    return kind(
+        f"The lake's files could not be maintained to the end: {reason_of(error)}. "
+        f"What was done stays right, and no row is lost. {step}"
+    )
 
 
 def _untidy(connection: duckdb.DuckDBPyConnection, name: str) -> list[str]:

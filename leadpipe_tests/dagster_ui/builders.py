@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -96,3 +97,8 @@ def shown_of(domain: str) -> dict[str, tuple[tuple[str, ...], set[str]]]:
             {key.name for key in graph.asset_check_keys if key.asset_key == asset.key},
         )
     return found
+
+
+def whole_of(settings: Settings) -> Path:
+    """The file that puts everything back: of a lake its catalog, since files of its tables never change."""
+    return settings.warehouse_path if settings.lake is None else Path(settings.lake.catalog)

@@ -5,7 +5,7 @@ import pytest
 
 from leadpipe.definitions import build_defs
 from leadpipe.settings import Settings
-from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_range
+from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_of, whole_range
 
 CHECKS = {
     "every_day_is_complete": "raw_events",
@@ -143,23 +143,21 @@ def evaluate(settings: Settings) -> dict[str, tuple[bool, dg.AssetCheckSeverity,
     }
 
 
-@pytest.mark.file_only("puts the file back as it was")
 def test_each_check_finds_what_it_is_there_for(checked, stored):
     """A right warehouse is green; each kind of tampering turns exactly the checks red that guard it."""
     assert {name: (ok, asset) for name, (ok, _, asset) in evaluate(checked).items()} == {
         name: (True, asset) for name, asset in CHECKS.items()
     }
-    untouched = checked.warehouse_path.read_bytes()
+    untouched = whole_of(checked).read_bytes()
     red = {}
     for what, (statement, _) in TAMPERING.items():
         with stored.connect() as connection:
             connection.execute(statement)
         red[what] = {name for name, (passed, _, _) in evaluate(checked).items() if not passed}
-        checked.warehouse_path.write_bytes(untouched)
+        whole_of(checked).write_bytes(untouched)
     assert red == {what: names for what, (_, names) in TAMPERING.items()}
 
 
-@pytest.mark.file_only("puts the file back as it was")
 def test_missing_events_are_an_error_and_surplus_ones_a_warning(checked, stored):
     """Events that did not arrive are an error; what PostHog deleted later, or cannot be had, is a warning."""
     severities = {}
@@ -168,11 +166,11 @@ def test_missing_events_are_an_error_and_surplus_ones_a_warning(checked, stored)
         "PostHog has fewer",
         "of two events with one uuid one is here",
     ):
-        untouched = checked.warehouse_path.read_bytes()
+        untouched = whole_of(checked).read_bytes()
         with stored.connect() as connection:
             connection.execute(TAMPERING[what][0])
         severities[what] = evaluate(checked)["every_day_is_complete"][1]
-        checked.warehouse_path.write_bytes(untouched)
+        whole_of(checked).write_bytes(untouched)
     assert severities == {
         "PostHog has more": dg.AssetCheckSeverity.ERROR,
         "PostHog has fewer": dg.AssetCheckSeverity.WARN,

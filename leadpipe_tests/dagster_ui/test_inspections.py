@@ -14,7 +14,7 @@ from leadpipe.inspecting import all_inspections, inspect_changed, inspect_longes
 from leadpipe.leads.inspections import RECORDS
 from leadpipe.listings.inspections import POSSIBLE_HOURS, SUMS_OF_DAYS
 from leadpipe.ranges import contiguous
-from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_range
+from leadpipe_tests.dagster_ui.builders import QUIET, history, on, whole_of, whole_range
 from leadpipe_tests.events.builders import rows
 
 OLD = "(SELECT min(event_date) FROM event_days WHERE version > 0)"
@@ -79,7 +79,7 @@ def audit(settings, instance):
 def test_a_fault_in_an_untouched_old_day_is_found_by_night(built, stored, instance):
     """Whatever it is; where nothing is wrong the night is green, and so it is when all is mended."""
     assert audit(built, instance) == (True, set())
-    untouched = built.warehouse_path.read_bytes()
+    untouched = whole_of(built).read_bytes()
     found = {}
     for what, (statement, _) in FAULTS.items():
         with stored.connect() as connection:
@@ -87,7 +87,7 @@ def test_a_fault_in_an_untouched_old_day_is_found_by_night(built, stored, instan
         passed, names = audit(built, instance)
         found[what] = names - {"published_files_equal_the_warehouse"}
         assert not passed, what
-        built.warehouse_path.write_bytes(untouched)
+        whole_of(built).write_bytes(untouched)
     assert found == {what: names for what, (_, names) in FAULTS.items()}
     assert audit(built, instance) == (True, set())
 
@@ -140,7 +140,7 @@ def test_a_file_that_was_linked_for_long_is_compared_by_night(built, instance):
 )
 def test_a_fault_in_a_touched_day_is_found_by_the_sync(built, stored, statement, inspection):
     """By the look that its check takes at what changed, and again until it is mended."""
-    untouched = built.warehouse_path.read_bytes()
+    untouched = whole_of(built).read_bytes()
     with stored.connect() as connection:
         days = [
             day for (day,) in connection.execute("SELECT event_date FROM event_days").fetchall()
@@ -151,7 +151,7 @@ def test_a_fault_in_a_touched_day_is_found_by_the_sync(built, stored, statement,
         mark_changed(connection, contiguous(days)[0][:1], runs)
         for _ in range(2):
             assert inspect_changed(connection, inspection, built, now=datetime.now(UTC)).faults
-    built.warehouse_path.write_bytes(untouched)
+    whole_of(built).write_bytes(untouched)
     with stored.connect() as connection:
         mark_changed(connection, days, runs)
         assert not inspect_changed(connection, inspection, built, now=datetime.now(UTC)).faults

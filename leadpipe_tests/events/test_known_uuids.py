@@ -11,6 +11,8 @@ from leadpipe.events.known_uuids import open_uuids
 from leadpipe.warehouse import filters, memory, remember_keys
 from leadpipe_tests.events.builders import event, rows, take_in
 
+pytestmark = pytest.mark.file_only("is about filters beside the file; a lake is asked itself")
+
 UUID = "00000000-0000-4000-8000-{:012d}"
 DAY = datetime(2026, 11, 1, 10, tzinfo=UTC)
 

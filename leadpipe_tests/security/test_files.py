@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,7 @@ from leadpipe.inbox.payloads import Reader
 from leadpipe.private import wider_paths
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import child_environment, whole_settings
+from leadpipe.warehouse import Warehouse
 from leadpipe.web.server import _closed
 from leadpipe.web.settings import WebSettings
 from leadpipe_tests.clocks import NOW
@@ -57,7 +59,7 @@ def test_commands_write_for_their_owner_alone(tmp_path):
         check=True,
         capture_output=True,
     )
-    assert list((tmp_path / "data").glob("leadpipe.duckdb*"))
+    assert Warehouse(tmp_path / "data" / "leadpipe.duckdb").is_there
     assert (tmp_path / "data" / "published" / "current").exists()
     assert modes(tmp_path / "data") == {}
 
@@ -137,18 +139,19 @@ def stored(inbox):
     return b"".join(path.read_bytes() for path in inbox.path.parent.glob("inbox.sqlite*"))
 
 
-@pytest.mark.file_only("names the file")
 def test_the_check_names_what_is_wider(tmp_path):
     """Folders and files that others can read, with the command; a shared publication is no fault."""
     data = tmp_path / "data"
     publish_some(tmp_path)
     data.chmod(0o700)
     assert list(wider_paths(data)) == []
-    for path in (data, data / "leadpipe.duckdb"):
+    warehouse = Warehouse(data / "leadpipe.duckdb")
+    file = warehouse.path if warehouse.lake is None else Path(warehouse.lake.catalog)
+    for path in (data, file):
         path.chmod(0o755)
     (data / "published").chmod(0o750)
     found = list(wider_paths(data))
-    assert {data, data / "leadpipe.duckdb"} <= {*found}
+    assert {data, file} <= {*found}
     assert data / "published" not in found
     (verdict, _, text) = next(one for one in said(data_dir=data) if one[1] == "files")
     assert verdict == "warning"

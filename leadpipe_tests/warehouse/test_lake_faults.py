@@ -3,16 +3,19 @@
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
 from leadpipe.errors import WarehouseLocked, WarehouseUnreachable
 from leadpipe.places import Lake, StoreKeys
 from leadpipe.warehouse import Warehouse
+from leadpipe.warehouse.broken_commits import is_there
 from leadpipe_tests.events import builders
 from leadpipe_tests.events.builders import event, take_in
 from leadpipe_tests.lakes import let_go
-from leadpipe_tests.proxy import tcp_proxy
+from leadpipe_tests.proxy import http_answer, tcp_proxy
+from leadpipe_tests.warehouse.stores import make_kept
 
 ROWS = [event("property_view", f"10:00:{n:02}", listing_id="l-1") for n in range(5)]
 
@@ -24,13 +27,18 @@ def proxy(postgres):
         yield proxy
 
 
-@pytest.fixture
-def far(lake, proxy, postgres, tmp_path):
+@pytest.fixture(params=["folder", "bucket"])
+def far(request, proxy, postgres, tmp_path):
     """The shared warehouse as a machine sees it whose PostgreSQL is behind the proxy."""
-    catalog = lake.catalog.replace(f"port={postgres.port}", f"port={proxy.port}")
-    there = replace(lake, catalog=catalog)
-    yield Warehouse(tmp_path / "far" / "leadpipe.duckdb", lock_timeout_seconds=5.0, lake=there)
-    let_go(there)
+    kept = make_kept("shared" if request.param == "folder" else "bucket", request, tmp_path)
+    there, here = f"port={postgres.port}", f"port={proxy.port}"
+    lake = replace(
+        kept.lake,
+        catalog=kept.lake.catalog.replace(there, here),
+        state=str(kept.lake.state).replace(there, here),
+    )
+    yield replace(kept.warehouse, lake=lake)
+    let_go(lake)
 
 
 def counts(warehouse):
@@ -120,3 +128,40 @@ def test_a_store_that_goes_away(on_s3, s3_bucket, tmp_path):
         proxy.is_refusing = False
         take_in(warehouse, tmp_path, ROWS)
         assert counts(warehouse) == (5, 5, 5)
+
+
+@pytest.mark.parametrize("folder", ["lake", "la[k]e", "l*ke"])
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_whether_a_file_is_there(kind, folder, on_s3, s3_bucket, tmp_path):
+    """A store is asked for each file; what its name has in common with a pattern means nothing."""
+    if kind == "folder":
+        place = f"{tmp_path}/{folder}"
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "one.parquet").touch()
+    else:
+        place = f"s3://{s3_bucket.name}/lake/{folder}"
+        s3_bucket.put(f"lake/{folder}/one.parquet", b"1")
+    with on_s3(s3_bucket.endpoint.rpartition("/")[2]).connect() as connection:
+        assert is_there(connection, f"{place}/one.parquet")
+        for name in ("two.parquet", "on*.parquet", "one.parque", "one.parquet2"):
+            assert not is_there(connection, f"{place}/{name}")
+
+
+@pytest.mark.parametrize("status", ["500 Internal Server Error", "403 Forbidden"])
+def test_a_store_that_does_not_say_what_is_there(on_s3, s3_bucket, tmp_path, status):
+    """Nothing is undone where a store gives no answer: a file that cannot be asked for is not gone."""
+    port = int(s3_bucket.endpoint.rpartition(":")[2])
+    with tcp_proxy(port) as proxy:
+        warehouse = on_s3(f"127.0.0.1:{proxy.port}")
+        take_in(warehouse, tmp_path, ROWS[:2])
+        with psycopg.connect(str(warehouse.lake.postgres), autocommit=True) as catalog:
+            before = catalog.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchone()
+            take_in(warehouse, tmp_path, ROWS, run_id="run-2")
+            catalog.execute("INSERT INTO leadpipe_commits VALUES ('note', 'door', %s)", before)
+        proxy.answer = lambda _: http_answer(status, "Refused")
+        with pytest.raises(WarehouseUnreachable, match=r"nothing was written"):
+            take_in(warehouse, tmp_path, ROWS, run_id="run-3")
+        proxy.answer = lambda _: None
+        take_in(warehouse, tmp_path, ROWS, run_id="run-3")
+        assert counts(warehouse) == (5, 5, 5)
+        let_go(warehouse.lake)

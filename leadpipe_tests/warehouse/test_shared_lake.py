@@ -14,6 +14,7 @@ from leadpipe.errors import (
     WarehouseLocked,
     WarehouseTooNew,
 )
+from leadpipe.events.known_uuids import open_uuids
 from leadpipe.events.ledger import Run, begin_run, mark_interrupted
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import load_rules
@@ -21,7 +22,7 @@ from leadpipe.listings.listings import build_listing_analytics, stale_days
 from leadpipe.settings import whole_settings
 from leadpipe.warehouse import owning, transaction
 from leadpipe.warehouse.locks import ORDER
-from leadpipe_tests.events.builders import event, take_in
+from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.lakes import tell_all_to_let_go
 
 
@@ -270,3 +271,15 @@ def test_a_server_that_came_back(shared, lake):
     with shared.writing("door") as connection:
         connection.execute("INSERT INTO something VALUES (2)")
     assert count(shared) == 2
+
+
+def test_no_machine_keeps_a_filter_of_uuids(machine, tmp_path):
+    """It would lack what the others have stored: an event that one has stored is not new to another."""
+    one, two = machine("one"), machine("two")
+    events = [event("property_view", f"10:00:{n:02}", listing_id="l-1") for n in range(5)]
+    for warehouse in (one, two, one):
+        take_in(warehouse, tmp_path, events)
+        with warehouse.connect() as connection:
+            assert open_uuids(connection) is None
+    assert rows(one, "SELECT count(*), count(DISTINCT uuid) FROM raw_events") == [(5, 5)]
+    assert not list(tmp_path.rglob("*.filters"))

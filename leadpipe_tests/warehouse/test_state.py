@@ -276,6 +276,7 @@ def test_a_shared_lake_has_the_rows_of_a_file(file, shared, same_chance):
     (in_file, types_in_file), (in_lake, types_in_lake) = found
     for one in (in_file, in_lake):
         one["runs"] = [row[0] for row in one["runs"]]  # they name host and process
+        one["deletions_to_wipe"] = sorted({*one["deletions_to_wipe"]})  # noted in each transaction
     assert in_lake == in_file
     assert [row[5] for row in in_file["lead_deliveries"] if row[0] == 10] == ["{}"]
     empty = {table for table in gather_state() if not in_file[table]}
@@ -544,8 +545,9 @@ def test_what_was_deleted_leaves_no_byte_in_the_state(shared):
         "succeeded_leads",
     }
     in_transaction(shared, lambda c: forget_old(c, days=30, now=NOW))
-    assert rows(shared, "FROM deletions_to_wipe") == [(NOW,)]
+    assert rows(shared, "SELECT DISTINCT noted_at FROM deletions_to_wipe") == [(NOW,)]
     wipe(shared)
+    assert rows(shared, "FROM deletions_to_wipe") == []
     assert not any(b"jane1@" in bytes_of(shared, table) for table in gather_state())
     assert rows(shared, "SELECT id, lead_data FROM lead_deliveries") == [(1, "{}")]
 
