@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--full | --small] [NAME …]`: run all benchmarks or those named."""
+"""`python -m benchmarks [--full | --small | --sizes N,N] [NAME …]`: run all benchmarks or those named."""
 
 import argparse
 
@@ -40,6 +40,14 @@ BENCHMARKS = {
 _SMALL = {"lanes": lanes.run}
 """Those that have a form of a minute or two."""
 
+_SIZED = {"steps": steps.run}
+"""Those whose histories may be of any length."""
+
+
+def _sizes(text: str) -> list[int]:
+    """Numbers of events, as `2000000,20_000_000`."""
+    return [int(size) for size in text.split(",")]
+
 
 def main() -> None:
     """Parse the arguments and run."""
@@ -51,7 +59,19 @@ def main() -> None:
     parser.add_argument(
         "--small", action="store_true", help=f"A minute or two; of {', '.join(_SMALL)} only."
     )
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        metavar="N,N",
+        help=f"Histories of so many events; of {', '.join(_SIZED)} only.",
+    )
     options = parser.parse_args()
+    if options.sizes:
+        for name in options.names or _SIZED:
+            if name not in _SIZED:
+                parser.error(f"{name} has no sizes to choose; {', '.join(_SIZED)} has")
+            _SIZED[name](is_full=options.full, sizes=options.sizes)
+        return
     if options.small:
         for name in options.names or _SMALL:
             if name not in _SMALL:

@@ -1,7 +1,8 @@
 """What each step of one sync costs on histories of other lengths: it should be the same.
 
 `python -m benchmarks.steps build EVENTS FOLDER` makes a warehouse with its marts, `python -m benchmarks.steps
-sync FOLDER` takes 2,000 new events into it and prints the seconds of each step.
+sync FOLDER` takes 2,000 new events into it and prints seconds and memory of each step. `python -m benchmarks
+steps --sizes 2000000,20000000,60000000` compares histories of chosen lengths.
 """
 
 import itertools
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.long_history import EVENTS_A_DAY, TODAY, events_sql, long_history
-from benchmarks.measure import OUT, cpu_seconds
+from benchmarks.measure import OUT, cpu_seconds, forget_peak, peak_megabytes
 from leadpipe.events.ingest import ingest
 from leadpipe.events.inspections import NO_EVENT_LOST, NO_UUID_REPEATED
 from leadpipe.events.ledger import Run, begin_run
@@ -148,31 +149,36 @@ def _steps(  # noqa: C901 - a function a step
 
 
 def main() -> None:
-    """Build a warehouse, or sync one step by step and print CPU and wall seconds of each, as JSON."""
+    """Build a warehouse, or sync one step by step and print seconds and peak MB of each, as JSON."""
     if sys.argv[1] == "build":
         _built(int(sys.argv[2]), Path(sys.argv[3]))
         return
     folder = Path(sys.argv[2])
-    warehouse = Warehouse(folder / "leadpipe.duckdb", memory_limit=_MEMORY)
+    warehouse = Warehouse(folder / "leadpipe.duckdb")  # with the memory that a sync has
     staged = _new_events(warehouse, folder / "new.parquet")
-    took: dict[str, tuple[float, float]] = {}
+    took: dict[str, tuple[float, float, float]] = {}
     for name, step in _steps(warehouse, staged, folder / "published").items():
+        forget_peak()
         cpu, wall = cpu_seconds(), time.perf_counter()
         step()
-        took[name] = (cpu_seconds() - cpu, time.perf_counter() - wall)
+        took[name] = (cpu_seconds() - cpu, time.perf_counter() - wall, peak_megabytes())
     print(json.dumps(took))
 
 
-def _sync(folder: Path) -> dict[str, float]:
+def _sync(folder: Path) -> dict[str, tuple[float, float]]:
+    """CPU seconds and peak memory in MB of each step of one sync."""
     done = subprocess.run(
         [*_COMMAND, "sync", str(folder)], check=True, stdout=subprocess.PIPE, text=True
     )
-    found: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
-    return {name: cpu for name, (cpu, _) in found.items()}
+    found: dict[str, tuple[float, float, float]] = json.loads(done.stdout.splitlines()[-1])
+    return {name: (cpu, peak) for name, (cpu, _, peak) in found.items()}
 
 
-def _measured(events: int, parent: Path) -> dict[str, float]:
-    """CPU seconds of each step, the least of some syncs after another, and their sum."""
+def _measured(events: int, parent: Path) -> dict[str, tuple[float, float]]:
+    """Of each step the CPU seconds, the least of some syncs after another, and the highest peak in MB.
+
+    The last is the whole sync: the sum of the seconds, and the highest peak.
+    """
     folder = parent / str(events)
     # A process of its own: its memory would count as that of every process started later.
     subprocess.run([*_COMMAND, "build", str(events), str(folder)], check=True)
@@ -181,22 +187,27 @@ def _measured(events: int, parent: Path) -> dict[str, float]:
         syncs.append(_sync(folder))
         sys.stderr.write(f"{events:,}: {syncs[-1]}\n")
     shutil.rmtree(folder)
-    least = {name: min(sync[name] for sync in syncs) for name in syncs[0]}
-    return least | {"sum": sum(least.values())}
+    steps = {
+        name: (min(sync[name][0] for sync in syncs), max(sync[name][1] for sync in syncs))
+        for name in syncs[0]
+    }
+    whole = (sum(cpu for cpu, _ in steps.values()), max(peak for _, peak in steps.values()))
+    return steps | {"whole sync": whole}
 
 
 def run(*, is_full: bool, sizes: Sequence[int] = ()) -> None:
-    """Measure histories of 200,000 and 2,000,000 events, or of 2 and 20 million."""
+    """Measure histories of 200,000 and 2,000,000 events, of 2 and 20 million, or of given sizes."""
     sizes = sizes or ((2_000_000, 20_000_000) if is_full else (200_000, 2_000_000))
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="steps-", dir=OUT) as parent:
         figures = {size: _measured(size, Path(parent)) for size in sizes}
-    print(f"\nsteps: a sync of {_NEW_EVENTS:,} new events, CPU seconds")
-    print(f"  {'':<22}" + "".join(f"{size:>13,}" for size in sizes) + "   ratio")
-    for name in figures[sizes[0]]:
-        least = [figures[size][name] for size in sizes]
-        ratios = ", ".join(f"{b / a:.2f}" for a, b in itertools.pairwise(least))
-        print(f"  {name:<22}" + "".join(f"{seconds:>13.3f}" for seconds in least) + f"   {ratios}")
+    for number, what in enumerate(("CPU seconds", "peak memory in MB")):
+        print(f"\nsteps: a sync of {_NEW_EVENTS:,} new events, {what}")
+        print(f"  {'':<22}" + "".join(f"{size:>13,}" for size in sizes) + "   ratio")
+        for name in figures[sizes[0]]:
+            found = [figures[size][name][number] for size in sizes]
+            ratios = ", ".join(f"{b / a:.2f}" for a, b in itertools.pairwise(found))
+            print(f"  {name:<22}" + "".join(f"{one:>13,.3f}" for one in found) + f"   {ratios}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,11 +78,8 @@ def publish(
     """
     try:
         return _publish(connection, folder, tables, is_anew=is_anew)
-    except (
-        OSError,
-        duckdb.IOException,
-    ):  # another machine, which has the lock now, removes our files
-        fence(connection)
+    except (OSError, duckdb.IOException):
+        fence(connection)  # another machine, which has the lock now, may have removed our files
         raise
 
 
@@ -98,9 +95,8 @@ def _publish(
     current = folder / CURRENT
     previous = current.resolve() if current.is_symlink() else None
     number = int(previous.name.removeprefix("v")) + 1 if previous else 1
-    fresh = (
-        folder / f"v{number:06d}.{uuid.uuid4().hex[:12]}"
-    )  # a name that nobody else has, until it is whole
+    # A name that nobody else has, until it is whole.
+    fresh = folder / f"v{number:06d}.{uuid.uuid4().hex[:12]}"
     for is_personal in (False, True):
         files = place_of(fresh, is_personal=is_personal)
         for unfinished in files.parent.glob("v[0-9]*.*"):
@@ -109,30 +105,31 @@ def _publish(
     files.parent.chmod(0o700)  # whatever the folder beside it is shared with
     written = 0
     before = _remembered(connection, place)
-    now: dict[str, tuple[str, str]] = {}
+    now: dict[str, _Part] = {}
     columns: dict[str, object] = {}
     for table in tables:
         state = None if table.version is None else _state_of(connection, table, columns)
-        if state and previous and not is_anew and before.get(table.name, ("", ""))[0] == state:
-            _, file_name = before[table.name]
-            kept = place_of(previous, is_personal=table.is_personal) / file_name
+        part = before.get(table.name)
+        if state and previous and not is_anew and part and part.state == state:
+            kept = place_of(previous, is_personal=table.is_personal) / part.file
             if kept.exists():
-                target = place_of(fresh, is_personal=table.is_personal) / file_name
+                target = place_of(fresh, is_personal=table.is_personal) / part.file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.link(kept, target)
-                now[table.name] = (state, file_name)
+                now[table.name] = part
                 continue
         file_name = f"{table.name}.parquet"
         if state:
             file_name = f"{table.name}.{uuid.uuid4().hex[:12]}.parquet"
-            now[table.name] = (state, file_name)
         target = place_of(fresh, is_personal=table.is_personal) / file_name
         target.parent.mkdir(parents=True, exist_ok=True)
-        connection.execute(
+        (rows,) = connection.execute(
             f"COPY ({table.query}) TO '{_quoted(target)}' (FORMAT parquet, CODEC zstd)",
             dict(table.parameters) or None,
-        )
+        ).fetchone() or (None,)
         written += 1
+        if state:
+            now[table.name] = _Part(state, file_name, rows)
     fence(connection)
     fresh = _finished(fresh)
     _swap(current, fresh)
@@ -150,6 +147,15 @@ def _finished(fresh: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)  # of a process killed before the link was swapped
         place_of(fresh, is_personal=is_personal).rename(target)
     return finished
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is remembered of a file: its state, its name and, if a publication counted them, its rows."""
+
+    state: str
+    file: str
+    rows: int | None
 
 
 def _forget_all_but(fresh: Path, previous: Path | None) -> None:
@@ -183,26 +189,43 @@ class TableFiles:
 def measure_tables(
     connection: duckdb.DuckDBPyConnection, publication: Path
 ) -> Mapping[str, TableFiles]:
-    """How many rows and bytes each table of a publication has, by the feet of its files; no row is read."""
-    files = {
-        str(file): place / file.relative_to(place).parts[0]
-        for place in _places(publication)
-        for file in sorted(place.rglob("*.parquet"))
+    """How many rows and bytes each table of a publication has; no row is read.
+
+    The rows of parts were counted when they were written; those of other files stand in their feet.
+    """
+    places = [(place, file) for place in _places(publication) for file in place.rglob("*.parquet")]
+    known = _rows_of_parts(connection, publication.parent)
+    rows_of = {
+        file: known[name]
+        for place, file in places
+        if (name := file.relative_to(place).as_posix()) in known
     }
+    rows_of |= _rows_by_feet(connection, [file for _, file in places if file not in rows_of])
+    found: dict[str, TableFiles] = {}
+    for place, file in sorted(places):
+        path = place / file.relative_to(place).parts[0]
+        name = path.name.partition(".")[0]
+        before = found.get(name, TableFiles(path, 0, 0))
+        size = file.stat().st_size
+        found[name] = TableFiles(path, before.rows + rows_of[file], before.bytes + size)
+    return found
+
+
+def _rows_of_parts(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:
+    """By name below its publication the rows of each part that this warehouse counted."""
+    place = _id_of(folder) if is_shared(connection) else _ONLY
+    parts = _remembered(connection, place).values()
+    return {part.file: part.rows for part in parts if part.rows is not None}
+
+
+def _rows_by_feet(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> dict[Path, int]:
     if not files:
         return {}
     counted = connection.execute(
         "SELECT file_name, num_rows FROM parquet_file_metadata($files)",
-        {"files": [glob.escape(file) for file in files]},
+        {"files": [glob.escape(str(file)) for file in files]},
     ).fetchall()
-    found: dict[str, TableFiles] = {}
-    for file, rows in counted:
-        path = files[file]
-        name = path.name.partition(".")[0]
-        before = found.get(name, TableFiles(path, 0, 0))
-        size = Path(file).stat().st_size
-        found[name] = TableFiles(path, before.rows + rows, before.bytes + size)
-    return found
+    return {Path(file): rows for file, rows in counted}
 
 
 def view_table(connection: duckdb.DuckDBPyConnection, publication: Path, table: str) -> None:
@@ -245,26 +268,27 @@ def _state_of(
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _remembered(connection: duckdb.DuckDBPyConnection, place: str) -> dict[str, tuple[str, str]]:
-    """State and file of each part, as they were published last; both mean nothing to anybody else."""
+def _remembered(connection: duckdb.DuckDBPyConnection, place: str) -> dict[str, _Part]:
+    """Each part by name, as it was published last; state and file mean nothing to anybody else."""
     if ("published_files",) not in connection.execute("SHOW TABLES").fetchall():
         connection.execute(
-            "CREATE TABLE published_files "
-            "(name VARCHAR NOT NULL, state VARCHAR NOT NULL, file VARCHAR NOT NULL, place VARCHAR)"
+            "CREATE TABLE published_files (name VARCHAR NOT NULL, state VARCHAR NOT NULL, "
+            "file VARCHAR NOT NULL, place VARCHAR, row_count BIGINT)"
         )
         return {}
     columns = [name for name, *_ in connection.execute("DESCRIBE published_files").fetchall()]
-    if "place" not in columns:
-        connection.execute("ALTER TABLE published_files ADD COLUMN place VARCHAR")
+    for name, kind in (("place", "VARCHAR"), ("row_count", "BIGINT")):
+        if name not in columns:
+            connection.execute(f"ALTER TABLE published_files ADD COLUMN {name} {kind}")
     rows = connection.execute(
-        "SELECT name, state, file FROM published_files WHERE coalesce(place, $only) = $place",
+        "SELECT name, state, file, row_count FROM published_files WHERE coalesce(place, $only) = $place",
         {"only": _ONLY, "place": place},
     ).fetchall()
-    return {name: (state, file) for name, state, file in rows}
+    return {name: _Part(*part) for name, *part in rows}
 
 
 def _remember(
-    connection: duckdb.DuckDBPyConnection, place: str, published: Mapping[str, tuple[str, str]]
+    connection: duckdb.DuckDBPyConnection, place: str, published: Mapping[str, _Part]
 ) -> None:
     connection.execute(
         "DELETE FROM published_files WHERE coalesce(place, $only) = $place",
@@ -273,11 +297,13 @@ def _remember(
     names = sorted(published)
     connection.execute(
         "INSERT INTO published_files BY NAME SELECT unnest($names::VARCHAR[]) AS name, "
-        "unnest($states::VARCHAR[]) AS state, unnest($files::VARCHAR[]) AS file, $place AS place",
+        "unnest($states::VARCHAR[]) AS state, unnest($files::VARCHAR[]) AS file, "
+        "unnest($rows::BIGINT[]) AS row_count, $place AS place",
         {
             "names": names,
-            "states": [published[name][0] for name in names],
-            "files": [published[name][1] for name in names],
+            "states": [published[name].state for name in names],
+            "files": [published[name].file for name in names],
+            "rows": [published[name].rows for name in names],
             "place": place,
         },
     )

@@ -1,6 +1,7 @@
 """What the catalog shows of assets: columns, groups, tags, owners, code, published tables, what blocks."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import dagster as dg
 import pytest
@@ -18,6 +19,7 @@ from leadpipe.warehouse import CURRENT, measure_tables
 from leadpipe.warehouse.publish import place_of
 from leadpipe_tests.dagster_ui.builders import a_lead, on, run_job
 from leadpipe_tests.docs.test_tables import columns, tables_in
+from leadpipe_tests.events.builders import build_marts, event, take_in
 
 _GROUPS = ["arrivals", "events", "marts", "on_demand", "published", "sent"]
 _TOLD_BY_SENSORS = {"exported_files", "webhook_events"}
@@ -170,6 +172,35 @@ def test_published_tables_are_measured_without_reading_them(warehouse, tmp_path)
         name: query(tmp_path, f"SELECT count(*) FROM {name}").rows[0][0] for name in found
     }
     assert all(files.path.exists() and files.bytes for files in found.values())
+
+
+def test_rows_of_linked_parts_are_remembered(warehouse, tmp_path, monkeypatch):
+    """Their feet are not opened again, but of those that an older leadpipe wrote."""
+    opened: list[str] = []
+    module = import_module("leadpipe.warehouse.publish")
+    by_feet = module._rows_by_feet
+
+    def counted(connection, files):
+        opened.extend(file.name.partition(".")[0] for file in files)
+        return by_feet(connection, files)
+
+    monkeypatch.setattr(module, "_rows_by_feet", counted)
+    take_in(warehouse, tmp_path, [event("lead_phone", "10:00:00", listing_id="L", seeker_id="S")])
+    build_marts(warehouse)
+    with warehouse.connect() as connection:
+        publish_tables(connection, tmp_path / "published")
+        current = (tmp_path / "published" / CURRENT).resolve()
+        whole = measure_tables(connection, current)
+        parts = {path.name for path in current.iterdir() if path.is_dir()}
+        assert whole["leads"].rows == 1
+        assert "leads" in parts
+        assert not {"0000-00", "2026-11", *parts} & {*opened}
+        connection.execute(
+            "UPDATE published_files SET row_count = NULL WHERE name = 'leads/2026-11'"
+        )
+        opened.clear()
+        assert measure_tables(connection, current) == whole
+        assert "2026-11" in opened
 
 
 def test_a_doubled_uuid_builds_nothing(posthog, live, stored, today, instance):
