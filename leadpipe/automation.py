@@ -1,6 +1,7 @@
 """What the domains' `automation.py` share: jobs in one process, tags of runs, reasons to wait."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -18,6 +19,8 @@ PARTS_TAG = "leadpipe/sync_parts"
 """How many parts that sync has."""
 SYNC_TAG = ("leadpipe/job", "sync")
 """The tag of assets that every sync builds anew, after the events and before the publication."""
+AUDIT_TAG = ("leadpipe/job", "audit")
+"""The tag of what runs by night; the maintenance of a lake is not there without one."""
 TICK_SECONDS = 60.0
 """Dagster gives a tick that long, and starts nothing if it is over."""
 _AFTER_A_FAILURE = timedelta(minutes=10)
@@ -43,17 +46,32 @@ def part_tags(run_id: str, parts: int) -> dict[str, str]:
 
 
 def nothing_to_do(
-    context: dg.SensorEvaluationContext, asset: str, why: str
+    context: dg.SensorEvaluationContext, asset: str, why: str, *, checks: Sequence[str]
 ) -> dg.SkipReason | dg.SensorResult:
     """Nothing starts, as there is nothing to do for an asset: it has all there is.
 
-    Of one that never was, the catalog is told so, once: else it is missing there while nobody uses it.
+    Of one that never was, and of checks that were never made, the catalog is told so, once: else they are
+    missing there while nobody uses them.
+
+    Args:
+        context: the look of the sensor that starts the asset's runs.
+        asset: its name.
+        why: there is nothing to do.
+        checks: those of its checks that hold of nothing.
     """
     key = dg.AssetKey(asset)
-    if context.instance.get_latest_materialization_event(key):
-        return dg.SkipReason(why)
-    told = dg.AssetMaterialization(key, metadata={"nothing to do": why})
-    return dg.SensorResult(skip_reason=why, asset_events=[told])
+    found: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
+    if not context.instance.get_latest_materialization_event(key):
+        found.append(dg.AssetMaterialization(key, metadata={"nothing to do": why}))
+    history = context.instance.event_log_storage.get_asset_check_execution_history
+    found += [
+        dg.AssetCheckEvaluation(
+            key, check_name=name, passed=True, metadata={"nothing to check": why}
+        )
+        for name in checks
+        if not history(dg.AssetCheckKey(key, name), limit=1)
+    ]
+    return dg.SensorResult(skip_reason=why, asset_events=found) if found else dg.SkipReason(why)
 
 
 def hindrance(instance: dg.DagsterInstance, job: str, now: datetime) -> str | None:

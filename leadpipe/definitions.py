@@ -4,13 +4,13 @@ They are the domains': all assets and checks of their `assets.py` and `checks.py
 `automation.py` lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import ModuleType
 
 import dagster as dg
 
 from leadpipe.catalog import in_catalog
-from leadpipe.domains import HasAutomation, modules, parts
+from leadpipe.domains import HasAutomation, HasNeeds, modules, parts
 from leadpipe.inspecting import assets as inspecting_assets
 from leadpipe.launcher import in_process_executor
 from leadpipe.private import keep_private
@@ -40,21 +40,30 @@ def build_defs(
     assets = [*modules("assets"), published_assets, inspecting_assets]
     automation = [part for _, part in parts(HasAutomation)]
     has_workers = settings.broker is not None
+    left_out = {name for _, part in parts(HasNeeds) for name in part.left_out(settings)}
     return dg.Definitions(
-        assets=in_catalog(_loaded(assets), settings),
-        asset_checks=dg.load_asset_checks_from_modules([*assets, *modules("checks")]),
+        assets=in_catalog(_without(left_out, _loaded(assets)), settings),
+        asset_checks=[
+            check
+            for check in dg.load_asset_checks_from_modules([*assets, *modules("checks")])
+            if not left_out & {key.asset_key.to_user_string() for key in check.check_keys}
+        ],
         jobs=[
-            *(job for part in automation for job in part.JOBS),
+            *(job for part in automation for job in part.JOBS if job.name not in left_out),
             morning_job,
             *[publication_job] * has_workers,
         ],
-        schedules=as_configured(
-            [
-                *(schedule for part in automation for schedule in part.SCHEDULES),
-                morning_schedule(settings.alert_timezone),
-            ],
-            settings.schedules_path,
-        ),
+        schedules=[
+            schedule
+            for schedule in as_configured(
+                [
+                    *(schedule for part in automation for schedule in part.SCHEDULES),
+                    morning_schedule(settings.alert_timezone),
+                ],
+                settings.schedules_path,
+            )
+            if schedule.name not in left_out
+        ],
         sensors=[
             *(sensor for part in automation for sensor in part.SENSORS),
             report_failed_run,
@@ -83,6 +92,21 @@ def _loaded(modules: Sequence[ModuleType]) -> list[dg.AssetsDefinition | dg.Asse
         for asset in dg.load_assets_from_modules(modules, include_specs=True)
         if isinstance(asset, dg.AssetsDefinition | dg.AssetSpec)
     ]
+
+
+def _without(
+    left_out: Collection[str], assets: Sequence[dg.AssetsDefinition | dg.AssetSpec]
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets but those named; a published table is still there, and comes from what else it came from."""
+    gone = {dg.AssetKey(name) for name in left_out}
+    kept: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    for asset in assets:
+        if isinstance(asset, dg.AssetsDefinition):
+            kept += [] if asset.key in gone else [asset]
+        elif asset.key not in gone:
+            deps = [dep for dep in asset.deps if dep.asset_key not in gone]
+            kept.append(asset.replace_attributes(deps=deps))
+    return kept
 
 
 keep_private()  # the files of runs, which hold personal data

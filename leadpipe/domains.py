@@ -12,6 +12,7 @@ one domain, and neither Dagster nor a page.
 | `assets.py`     | Dagster assets, and checks                               | `leadpipe.definitions`   |
 | `checks.py`     | further asset checks                                     | `leadpipe.definitions`   |
 | `automation.py` | JOBS, SCHEDULES, SENSORS                                 | `leadpipe.definitions`   |
+| `needs.py`      | `left_out()`: what is not for every installation         | `leadpipe.definitions`   |
 | `published.py`  | TABLES for readers, after which ASSETS, `published()`    | `leadpipe.published`     |
 | `commands.py`   | COMMANDS                                                 | `leadpipe.cli`           |
 | `pages.py`      | PAGES: routes, panels, syncs; templates in `templates/`  | `leadpipe.web`           |
@@ -26,7 +27,7 @@ one domain, and neither Dagster nor a page.
 A domain uses another's tables, never its functions; all may use `events` and `inbox`, where events come in.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -112,6 +113,14 @@ class HasAutomation(Protocol):
     JOBS: "Sequence[UnresolvedAssetJobDefinition]"
     SCHEDULES: "Sequence[dg.ScheduleDefinition]"
     SENSORS: "Sequence[dg.SensorDefinition]"
+
+
+@runtime_checkable
+class HasNeeds(Protocol):
+    """`needs.py`: what cannot do anything on every installation, such as a comparison without a partner."""
+
+    def left_out(self, settings: "Settings") -> Collection[str]:
+        """Names of assets, jobs and schedules that Dagster does not show with these settings."""
 
 
 @runtime_checkable
@@ -210,6 +219,7 @@ _PARTS: Mapping[type, str] = {
     HasSettings: "settings",
     HasTables: "tables",
     HasAutomation: "automation",
+    HasNeeds: "needs",
     HasPublished: "published",
     HasCommands: "commands",
     HasPages: "pages",

@@ -43,7 +43,10 @@ def deliver_captured_leads(
     """A run when there may be something to deliver, and none is under way."""
     if settings.npa_api_url is None:
         return nothing_to_do(
-            context, "lead_deliveries", "NPA_API_URL is not set; leads wait in the outbox"
+            context,
+            "lead_deliveries",
+            "NPA_API_URL is not set; leads wait in the outbox",
+            checks=("each_lead_succeeded_once",),
         )
     latest = {
         name: str(event.timestamp) if event else ""

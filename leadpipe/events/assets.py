@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from leadpipe.automation import KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
+from leadpipe.automation import AUDIT_TAG, KIND_TAG, PARTS_TAG, RUN_TAG, SYNC_TAG
 from leadpipe.catalog import ARRIVALS, EVENTS, SYNCED, table_of
 from leadpipe.errors import ConfigurationError, LeadpipeError
 from leadpipe.events.auditing import audit_days
@@ -323,6 +323,7 @@ def raw_events(
     group_name=EVENTS,
     kinds={"posthog", "duckdb"},
     pool="warehouse",
+    tags=dict([AUDIT_TAG]),
     metadata=table_of("event_days"),
 )
 def audited_days(
@@ -367,6 +368,7 @@ def audited_days(
     group_name=EVENTS,
     kinds={"duckdb"},
     pool="warehouse",
+    tags=dict([AUDIT_TAG]),
 )
 def lake_maintenance(
     context: dg.AssetExecutionContext,
@@ -377,10 +379,8 @@ def lake_maintenance(
 
     Runs with the nightly audit. States older than LEADPIPE_LAKE_KEEP_DAYS cannot be looked at afterwards;
     files that nobody needs go a day later, those of killed runs after two. Others write between two tables.
-    Where the warehouse is a file, there is nothing to do. Running it again does what is left.
+    Running it again does what is left.
     """
-    if settings.lake is None:
-        return dg.MaterializeResult(metadata={"lake": "the warehouse is a file"})
     with failing_clearly(), retried_later(context, is_manual=run_of(context).kind == "manual"):
         done = maintain(
             warehouse.warehouse(),

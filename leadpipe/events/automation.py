@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 from leadpipe.automation import (
+    AUDIT_TAG,
     KIND_TAG,
     RUN_TAG,
     SYNC_TAG,
@@ -54,7 +55,7 @@ sync_job = asset_job(
 )
 audit_job = asset_job(
     "audit",
-    selection=dg.AssetSelection.assets("audited_days", "inspected_tables", "lake_maintenance"),
+    selection=dg.AssetSelection.tag(*AUDIT_TAG),
     description="Compare older days with PostHog by their events, and look at parts of all tables and files; "
     "what differs is read by the next sync. Keep a lake's files in order.",
     tags=at_most(hours=1),
@@ -194,7 +195,12 @@ def take_exported_files(
     now = datetime.now(UTC)
     bucket = open_bucket(settings, patience_seconds=TICK_SECONDS / 3)
     if bucket is None:
-        return nothing_to_do(context, "exported_files", "LEADPIPE_BUCKET is not set")
+        return nothing_to_do(
+            context,
+            "exported_files",
+            "LEADPIPE_BUCKET is not set",
+            checks=("every_exported_file_was_taken",),
+        )
     cursor = json.loads(context.cursor) if context.cursor else {}
     try:
         stretches = _stretches(bucket, settings, cursor, now)

@@ -39,12 +39,20 @@ def store_webhook_events(
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
     if state.oldest_at is None:
-        return nothing_to_do(context, "webhook_events", "the inbox is empty")
+        return nothing_to_do(
+            context,
+            "webhook_events",
+            "the inbox is empty",
+            checks=() if inbox.dead_letters(limit=1) else ("no_dead_letters",),
+        )
     waited = now - state.oldest_at
     is_due = is_urgent or state.waiting >= _MANY_WAITING
     if not is_due and waited < timedelta(seconds=settings.inbox_seconds):
         return nothing_to_do(
-            context, "webhook_events", f"{state.waiting} page and listing views wait for company"
+            context,
+            "webhook_events",
+            f"{state.waiting} page and listing views wait for company",
+            checks=(),
         )
     if reason := hindrance(context.instance, inbox_job.name, now):
         return dg.SkipReason(reason)

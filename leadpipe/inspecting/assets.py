@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from leadpipe.automation import AUDIT_TAG
 from leadpipe.catalog import PUBLISHED, table_of
 from leadpipe.inspecting.files import FILES, inspection_of_files
 from leadpipe.inspecting.parts import Inspected, all_inspections, inspect_longest_ago, known_faults
@@ -23,6 +24,7 @@ _NIGHTLY = dg.FreshnessPolicy.time_window(
     group_name=PUBLISHED,
     kinds={"duckdb", "parquet"},
     pool="warehouse",
+    tags=dict([AUDIT_TAG]),
     metadata=table_of("inspections"),
     freshness_policy=_NIGHTLY,
 )

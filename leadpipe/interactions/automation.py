@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from leadpipe.automation import KIND_TAG, asset_job, at_most
+from leadpipe.automation import KIND_TAG, asset_job, at_most, nothing_to_do
 from leadpipe.connections import open_warehouse
 from leadpipe.errors import WarehouseError
 from leadpipe.interactions.partitions import TENANT_PROGRAMS
@@ -91,7 +91,12 @@ def sync_leads_that_have_news(
     with failing_clearly():
         listed = read_tenants(settings.tenants_path)
     if not listed:
-        return dg.SkipReason(f"{settings.tenants_path} lists no tenants")
+        return nothing_to_do(
+            context,
+            "interaction_syncs",
+            f"{settings.tenants_path} lists no tenants",
+            checks=("every_contact_has_a_lead", "every_contact_is_valid"),
+        )
     stored = {
         name: records[0].storage_id
         for name in _STORING

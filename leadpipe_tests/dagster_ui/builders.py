@@ -10,7 +10,7 @@ import dagster as dg
 
 from leadpipe.automation import range_tags
 from leadpipe.definitions import build_defs
-from leadpipe.settings import Settings
+from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.events.builders import event, rows
 
@@ -85,9 +85,18 @@ def versions(warehouse: Warehouse) -> dict[date, int]:
     return dict(rows(warehouse, "SELECT event_date, version FROM event_days"))
 
 
+def with_everything() -> dg.Definitions:
+    """The definitions of an installation that leaves nothing out: with a lake, and a partner with a list."""
+    return build_defs(
+        settings=whole_settings()(
+            _env_file=None, warehouse="ducklake:nowhere.ducklake", npa_api_url="https://npa.example"
+        )
+    )
+
+
 def shown_of(domain: str) -> dict[str, tuple[tuple[str, ...], set[str]]]:
     """A domain's assets as the UI shows them: group, pools and kinds of each; and its checks."""
-    graph = build_defs().resolve_asset_graph()
+    graph = with_everything().resolve_asset_graph()
     found: dict[str, tuple[tuple[str, ...], set[str]]] = {}
     for asset in dg.load_assets_from_modules([import_module(f"leadpipe.{domain}.assets")]):
         assert isinstance(asset, dg.AssetsDefinition)

@@ -17,7 +17,7 @@ from leadpipe.published.tables import publish_tables, table_names
 from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import CURRENT, measure_tables
 from leadpipe.warehouse.publish import place_of
-from leadpipe_tests.dagster_ui.builders import a_lead, on, run_job
+from leadpipe_tests.dagster_ui.builders import a_lead, on, run_job, with_everything
 from leadpipe_tests.docs.test_tables import columns, tables_in
 from leadpipe_tests.events.builders import build_marts, event, take_in
 
@@ -27,8 +27,8 @@ _TOLD_BY_SENSORS = {"exported_files", "webhook_events"}
 
 @pytest.fixture(scope="module")
 def graph():
-    """All assets, as nothing has run yet."""
-    return build_defs().resolve_asset_graph()
+    """All assets that there can be, as nothing has run yet."""
+    return with_everything().resolve_asset_graph()
 
 
 def schema_of(node):
@@ -227,16 +227,19 @@ def test_a_doubled_uuid_builds_nothing(posthog, live, stored, today, instance):
 
 
 def test_what_has_nothing_to_do_is_told_once(settings, instance):
-    """A sensor tells the catalog that an asset nobody uses has all there is; the next look does not."""
+    """A sensor tells the catalog that an asset nobody uses has all there is, and its checks; then no more."""
     unused = whole_settings()(_env_file=None, data_dir=settings.data_dir)
 
     def look():
         context = dg.build_sensor_context(instance=instance, resources={"settings": unused})
         return deliver_captured_leads.evaluate_tick(context)
 
-    (told,) = look().asset_events
-    assert told.asset_key == dg.AssetKey("lead_deliveries")
+    told, checked = look().asset_events
+    assert told.asset_key == checked.asset_key == dg.AssetKey("lead_deliveries")
     assert "NPA_API_URL is not set" in told.metadata["nothing to do"].value
-    instance.report_runless_asset_event(told)
+    assert (checked.check_name, checked.passed) == ("each_lead_succeeded_once", True)
+    assert "NPA_API_URL is not set" in checked.metadata["nothing to check"].value
+    for event in (told, checked):
+        instance.report_runless_asset_event(event)
     again = look()
     assert (again.asset_events, again.run_requests) == ([], [])

@@ -12,7 +12,7 @@ import yaml
 from leadpipe.automation import SYNC_TAG
 from leadpipe.definitions import build_defs
 from leadpipe.settings import whole_settings
-from leadpipe_tests.dagster_ui.builders import shown_of
+from leadpipe_tests.dagster_ui.builders import shown_of, with_everything
 from leadpipe_tests.dagster_ui.processes import REPOSITORY, environment
 
 
@@ -58,7 +58,7 @@ def test_every_asset_and_check_is_described():
 
     Which they are is in the tests of each domain.
     """
-    definitions = build_defs()
+    definitions = with_everything()
     graph = definitions.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
@@ -102,6 +102,30 @@ def test_what_is_always_there():
             {"all_that_was_inspected_holds"},
         ),
     }
+
+
+def test_what_cannot_do_anything_here_is_not_shown(tmp_path):
+    """On a file there is no maintenance of a lake, without a partner's list no comparison with it."""
+
+    def names(**settings):
+        defs = build_defs(settings=whole_settings()(_env_file=None, data_dir=tmp_path, **settings))
+        repository = defs.get_repository_def()
+        graph = repository.asset_graph
+        return {key.to_user_string() for key in graph.get_all_asset_keys()} | {
+            *repository.job_names,
+            *(schedule.name for schedule in repository.schedule_defs),
+            *(key.name for key in graph.asset_check_keys),
+        }
+
+    of_a_lake = {"lake_maintenance"}
+    of_a_list = {"reconciliation", "reconcile", "reconcile_yesterday", "partner_has_every_lead"}
+    partner = {"npa_api_url": "https://npa.example"}
+    everything = names(warehouse=f"ducklake:{tmp_path}/a.ducklake", **partner)
+    assert everything >= of_a_lake | of_a_list
+    assert names(warehouse=str(tmp_path / "file.duckdb"), **partner) == everything - of_a_lake
+    without = everything - of_a_lake - of_a_list
+    assert names(warehouse=str(tmp_path / "file.duckdb")) == without
+    assert names(warehouse=str(tmp_path / "file.duckdb"), npa_list_path="none", **partner) == without
 
 
 def test_the_job_has_every_asset_and_runs_by_itself():

@@ -115,14 +115,10 @@ def test_it_moves_by_a_command(lake, where, monkeypatch, tmp_path):
     assert "says where to" in fail("backup")
 
 
-@pytest.mark.parametrize(
-    "is_lake", [True, pytest.param(False, marks=pytest.mark.file_only("of a file"))]
-)
-def test_the_nightly_asset_says_what_it_did(request, tmp_path, monkeypatch, is_lake):
-    """Numbers as metadata; where the warehouse is a file, that."""
+@pytest.mark.usefixtures("lake")
+def test_the_nightly_asset_says_what_it_did(tmp_path, monkeypatch):
+    """Numbers as metadata."""
     monkeypatch.setenv("LEADPIPE_DATA_DIR", str(tmp_path / "data"))
-    if is_lake:
-        request.getfixturevalue("lake")
     settings = whole_settings()(_env_file=None)
     definitions = build_defs(settings=settings)
     job = definitions.resolve_implicit_global_asset_job_def()
@@ -134,9 +130,6 @@ def test_the_nightly_asset_says_what_it_did(request, tmp_path, monkeypatch, is_l
         )
         [event_] = result.asset_materializations_for_node("lake_maintenance")
     said: dict[str, Any] = {name: value.value for name, value in event_.metadata.items()}
-    if not is_lake:
-        assert said == {"lake": "the warehouse is a file"}
-        return
     assert said["files"] < said["files before"]
     assert "raw_events" in said["tables tidied"]
     assert said["orphans removed"] == 0
