@@ -35,6 +35,7 @@ def store_webhook_events(
     now = datetime.now(UTC)
     try:
         state = inbox.state()
+        holds = () if inbox.dead_letters(limit=1) else ("no_dead_letters",)
         is_urgent = bool(inbox.waiting_events() - {*event_mapping(settings).narrow_events})
     except LeadpipeError as error:
         return dg.SkipReason(str(error))
@@ -43,7 +44,7 @@ def store_webhook_events(
             context,
             "webhook_events",
             "the inbox is empty",
-            checks=() if inbox.dead_letters(limit=1) else ("no_dead_letters",),
+            checks=holds,
         )
     waited = now - state.oldest_at
     is_due = is_urgent or state.waiting >= _MANY_WAITING
@@ -52,7 +53,7 @@ def store_webhook_events(
             context,
             "webhook_events",
             f"{state.waiting} page and listing views wait for company",
-            checks=(),
+            checks=holds,
         )
     if reason := hindrance(context.instance, inbox_job.name, now):
         return dg.SkipReason(reason)

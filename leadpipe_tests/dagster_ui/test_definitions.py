@@ -125,7 +125,9 @@ def test_what_cannot_do_anything_here_is_not_shown(tmp_path):
     assert names(warehouse=str(tmp_path / "file.duckdb"), **partner) == everything - of_a_lake
     without = everything - of_a_lake - of_a_list
     assert names(warehouse=str(tmp_path / "file.duckdb")) == without
-    assert names(warehouse=str(tmp_path / "file.duckdb"), npa_list_path="none", **partner) == without
+    assert (
+        names(warehouse=str(tmp_path / "file.duckdb"), npa_list_path="none", **partner) == without
+    )
 
 
 def test_the_job_has_every_asset_and_runs_by_itself():

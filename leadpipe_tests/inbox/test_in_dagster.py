@@ -58,6 +58,26 @@ def test_an_empty_inbox_starts_nothing(live, instance):
     assert tick(live, instance) == "the inbox is empty"
 
 
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_the_check_is_told_of_as_green_only_while_it_holds(live, instance, deliver, waits, is_dead):
+    """Before the first run the catalog hears of no dead letters where there are none, and of nothing else."""
+    if is_dead:
+        deliver(uuid="no uuid")
+    if waits:
+        deliver()
+    definitions = build_defs(settings=live)
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(
+        instance=instance, resources=definitions.resources, repository_def=repository
+    ) as context:
+        data = repository.get_sensor_def("store_webhook_events").evaluate_tick(context)
+    told = [one for one in data.asset_events if isinstance(one, dg.AssetCheckEvaluation)]
+    assert [(one.check_name, one.passed) for one in told] == [("no_dead_letters", True)] * (
+        not is_dead
+    )
+
+
 def test_views_wait_for_company_and_others_do_not(live, instance, deliver):
     """Page views wait LEADPIPE_INBOX_SECONDS; a lead goes at once and takes them along."""
     deliver(ago=290)
