@@ -8,6 +8,7 @@ import dagster as dg
 
 from leadpipe import errors
 from leadpipe.definitions import build_defs
+from leadpipe_tests.dagster_ui.builders import with_everything
 from leadpipe_tests.docs.markdown import ROOT, blocks, sections, table_rows
 
 _PAGE = ROOT / "docs" / "operations.md"
@@ -27,7 +28,7 @@ def subclasses(kind: type[Exception]) -> set[str]:
 
 def test_the_checks_are_the_real_ones():
     """The page explains each asset check, and no other."""
-    graph = build_defs().resolve_asset_graph()
+    graph = with_everything().resolve_asset_graph()
     assert sorted(first_cells("The Dagster UI")) == sorted(
         key.name for key in graph.asset_check_keys
     )
@@ -35,7 +36,7 @@ def test_the_checks_are_the_real_ones():
 
 def test_assets_schedule_and_sensor_are_named_as_they_are():
     """The names a person looks for in the UI are on the page."""
-    definitions = build_defs()
+    definitions = with_everything()
     graph = definitions.resolve_asset_graph()
     published = [*filter(lambda key: len(key.path) > 1, graph.get_all_asset_keys())]
     names = [key.to_user_string() for key in graph.get_all_asset_keys() - {*published}]
@@ -65,7 +66,8 @@ def test_services_start_programs_that_are_installed():
 def test_every_schedule_is_listed_with_its_time(settings):
     """With its built-in time; and the file that the page shows is one that works."""
     section = sections(_PAGE, level=2)["How often things run"]
-    found = build_defs(settings=settings).get_repository_def().schedule_defs
+    partner = settings.model_copy(update={"npa_api_url": "https://npa.example"})
+    found = build_defs(settings=partner).get_repository_def().schedule_defs
     assert sorted(table_rows(section)) == sorted(
         (one.name, str(one.cron_schedule)) for one in found
     )

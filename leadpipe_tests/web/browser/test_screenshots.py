@@ -1,7 +1,7 @@
 """The pictures of the documentation: the page with half a year of traffic, on a desk, in the dark, in a hand.
 
 `LEADPIPE_SCREENSHOTS=1` writes them to docs/images; else they are made and measured only. With `all` every
-page is in `screenshots/` too, on a desk, in the dark and in a hand, to be looked at.
+page is in `screenshots/` too, on a desk, in the dark, on a tablet and in a hand, to be looked at.
 """
 
 import os
@@ -39,6 +39,7 @@ _PAGES: dict[str, dict[str, Any]] = {
 _VARIANTS: dict[str, dict[str, Any]] = {
     "desktop": {"width": 1_280, "height": 900},
     "dark": {"width": 1_280, "height": 900, "color_scheme": "dark"},
+    "tablet": {"width": 820, "height": 1_180},
     "phone": {"width": 360, "height": 780},
 }
 _ALL = REPOSITORY / "screenshots"
@@ -120,15 +121,20 @@ def test_the_pictures_of_people_pages(traffic, serve, open_page, tmp_path):
         "listings",
         "visitors",
         "questions",
-        "questions/busy_hours",
         "admin/sync",
         "nothing-here",
     )
-    paths |= {"listing": listing} | {path.replace("/", "-"): f"{site}/{path}" for path in further}
+    page = open_page(f"{site}/questions")
+    question = page.get_by_role("link", name="When are listings looked at").get_attribute("href")
+    paths |= {"listing": listing, "question": f"{site}{question}"} | {
+        path.replace("/", "-"): f"{site}/{path}" for path in further
+    }
     for variant, options in _VARIANTS.items():
         for name, address in paths.items():
             page = open_page(address, complaints="404", **options)
             expect(page.locator("#main")).to_be_visible()
+            missing = page.get_by_role("heading", name="There is no such page")
+            expect(missing).to_have_count(1 if name == "nothing-here" else 0)
             page.screenshot(
                 path=_ALL / f"{name}-{variant}.png", full_page=True, animations="disabled"
             )
