@@ -239,7 +239,7 @@ def test_what_has_nothing_to_do_is_told_once(settings, instance):
     assert "NPA_API_URL is not set" in told.metadata["nothing to do"].value
     assert (checked.check_name, checked.passed) == ("each_lead_succeeded_once", True)
     assert "NPA_API_URL is not set" in checked.metadata["nothing to check"].value
-    for event in (told, checked):
-        instance.report_runless_asset_event(event)
+    for one in (told, checked):
+        instance.report_runless_asset_event(one)
     again = look()
     assert (again.asset_events, again.run_requests) == ([], [])
