@@ -14,6 +14,7 @@ from uuid import uuid4
 import duckdb
 import hypothesis
 import pytest
+import time_machine
 
 # Nothing is timed: beside other work an example takes as long as it takes.
 hypothesis.settings.register_profile(
@@ -97,7 +98,8 @@ def pytest_collection_finish() -> None:
 def migrated_once() -> Iterator[None]:
     """A warehouse that is made begins as a copy of one that this process has migrated.
 
-    Which migrations there are is asked each time: a test with other domains has their tables.
+    Which migrations there are is asked each time: a test with other domains has their tables. It was migrated
+    at NOW, whatever the clock of the test that is the first to need it.
     """
     open_file = Warehouse._open
     made: dict[tuple[str, ...], bytes] = {}
@@ -112,7 +114,7 @@ def migrated_once() -> Iterator[None]:
                 made[names] = b""  # the one it is made from opens an empty file
                 with tempfile.TemporaryDirectory(dir=_HOME, prefix=".migrated-") as folder:
                     first = Warehouse(Path(folder) / path.name)
-                    with first.connect():
+                    with time_machine.travel(NOW, tick=False), first.connect():
                         pass
                     made[names] = first.path.read_bytes()
             if made[names]:

@@ -155,7 +155,7 @@ def attempts(folder: Path, lead_id: int) -> Rows:
     return reading.query(
         folder,
         "SELECT happened_at, attempt, outcome, http_status, message FROM delivery_attempts "
-        "WHERE id = $id ORDER BY happened_at, attempt",
+        "WHERE id = $id ORDER BY happened_at, attempt, outcome <> 'sent'",
         {"id": lead_id},
     )
 

@@ -43,7 +43,7 @@ _MONTHLY = {
         "SELECT * FROM delivery_attempts",
         at="happened_at",
         told_by="*",
-        order="id, happened_at, attempt",
+        order="id, happened_at, attempt, outcome <> 'sent', outcome, http_status, message",
     ),
     # What is JSON is a text where PostgreSQL has it. The lead stays as it came in: only its row goes.
     "succeeded_leads": _Monthly(

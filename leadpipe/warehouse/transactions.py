@@ -112,9 +112,8 @@ def transaction(connection: duckdb.DuckDBPyConnection, *locks: Lock) -> Iterator
                     yield
                     _fence(shared)
                 except BaseException:
-                    with suppress(
-                        duckdb.Error
-                    ):  # it is over where the connection to its catalog is
+                    # It is over already where the connection to its catalog is.
+                    with suppress(duckdb.Error):
                         connection.execute("ROLLBACK")
                     raise
             _commit(connection, shared)
