@@ -97,3 +97,8 @@ def change_text(now: float, before: float) -> str:
     """How much more or less than before: `+12 %`, `±0 %` where that rounds to none; before is not 0."""
     percent = (now - before) * 100 / before
     return f"{percent:+.0f} %".replace("-", "−") if abs(percent) >= 0.5 else "±0 %"  # noqa: PLR2004 - rounds to none
+
+
+def share_text(part: float) -> str:
+    """A part of a whole in percent: `12 %` for 0.12."""
+    return f"{part * 100:.0f} %"

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,7 +18,6 @@ from leadpipe.web.overview import Shown, query_of
 from leadpipe.web.parts import Look
 from leadpipe.web.rendering import render
 from leadpipe.web.state import Web, state_of
-from leadpipe.zones import clock_text
 
 SAID = "leads said"
 """Where a session keeps what a change has to say on the page that follows it."""
@@ -65,13 +63,11 @@ async def list_page(
             "shown": shown,
             "view": view,
             "choices": _choices(shown.sources),
-            "as_of": _as_of(shown.as_of, now, zone),
-            "zone": zone,
+            "as_of": shown.as_of,
             "problems": list(problems),
             "conflicts": conflicts,
             "said": said or request.session.pop(SAID, None),
             "form_id": uuid.uuid4().hex,
-            "now": now,
             "statuses": STATUSES,
             "presets": views.PRESETS,
             "back": view.address(page=view.page),
@@ -100,7 +96,6 @@ async def lead_page(
         status: of the answer.
     """
     web = state_of(request)
-    now, zone = web.clock(), web.settings.alert_timezone
     lead_id = str(request.path_params["lead_id"])
     try:
         history, details = await run_in_threadpool(
@@ -126,9 +121,7 @@ async def lead_page(
             "draft": draft,
             "said": request.session.pop(SAID, None),
             "form_id": uuid.uuid4().hex,
-            "as_of": _as_of(web.held(LeadBook).as_of(), now, zone),
-            "zone": zone,
-            "now": now,
+            "as_of": web.held(LeadBook).as_of(),
             "statuses": STATUSES,
             "longest_note": LONGEST_NOTE,
             "back": "",
@@ -168,7 +161,3 @@ def _has_listings(web: Web) -> bool:
 def _choices(sources: Sequence[str]) -> Mapping[str, Sequence[tuple[str, str]]]:
     """What the form of filters offers."""
     return {**views.CHOICES, "sources": [("none", "none"), *zip(sources, sources, strict=True)]}
-
-
-def _as_of(moment: datetime | None, now: datetime, zone: str) -> str | None:
-    return clock_text(moment, now, zone) if moment else None

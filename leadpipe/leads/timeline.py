@@ -3,8 +3,8 @@
 Pure. How it is drawn is the template's business.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from leadpipe.leads.edits import Edit
 WIDE, NARROW = 1_000, 340
 _MARGIN = 16
 _APART = 15
-_MOST_ROWS = 4
+_ROWS_ABOVE, _ROWS_BELOW = 4, 2
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,19 @@ class Moment:
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment on the line: how far to the right, and in which row above (or below) it."""
+    """A moment on the line: how far to the right, and in which row above (or below) it.
+
+    Args:
+        x: how far to the right.
+        row: from the line, from 0.
+        moment: which.
+        more: moments beside it for which there is no room.
+    """
 
     x: int
     row: int
     moment: Moment
+    more: int = 0
 
 
 def moments(history: LeadHistory) -> list[Moment]:
@@ -82,7 +90,10 @@ def edit_words(edit: Edit) -> str:
 
 
 def marks(found: Sequence[Moment], *, width: int) -> list[Mark]:
-    """Where moments stand on a line of a width; those too near to each other above each other."""
+    """Where moments stand on a line of a width; those too near to each other above each other.
+
+    Where no row is free, the last mark counts those that follow.
+    """
     if not found:
         return []
     begin, end = found[0].at, found[-1].at
@@ -93,15 +104,16 @@ def marks(found: Sequence[Moment], *, width: int) -> list[Mark]:
         share = (moment.at - begin).total_seconds() / whole if whole else 0
         x = round(_MARGIN + share * room)
         is_above = moment.kind == "action"
-        beside = [
-            mark.row
-            for mark in placed
+        beside = {
+            mark.row: number
+            for number, mark in enumerate(placed)
             if abs(mark.x - x) < _APART and (mark.moment.kind == "action") == is_above
-        ]
-        placed.append(Mark(x, _free_row(beside), moment))
+        }
+        rows = range(_ROWS_ABOVE if is_above else _ROWS_BELOW)
+        row = next((row for row in rows if row not in beside), None)
+        if row is not None:
+            placed.append(Mark(x, row, moment))
+        else:
+            last = beside[rows[-1]]
+            placed[last] = replace(placed[last], more=placed[last].more + 1)
     return placed
-
-
-def _free_row(taken: Iterable[int]) -> int:
-    rows = {*taken}
-    return next((row for row in range(_MOST_ROWS) if row not in rows), _MOST_ROWS - 1)

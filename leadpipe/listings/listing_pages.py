@@ -143,7 +143,6 @@ def _frame(web: Web) -> dict[str, Any]:
         "lengths": LENGTHS,
         "conversion": CONVERSION,
         "published_at": published_at,
-        "now": web.clock(),
     }
 
 

@@ -33,7 +33,6 @@ async def _show(request: Request) -> Response:
             "period": period,
             "lengths": LENGTHS,
             "problems": problems,
-            "now": web.clock(),
         },
     )
 

@@ -26,7 +26,7 @@ from leadpipe.web.sessions import only_logged_in
 from leadpipe.web.state import Web, state_of
 
 QUESTIONS = "/questions"
-MOST_ROWS = 20
+MOST_ROWS = 50
 _SECONDS = 15.0
 
 
@@ -106,15 +106,25 @@ def _shown(answer: Answer) -> Mapping[str, Any]:
         and all(row[place] is None or _is_number(row[place]) for row in rows)
         for place in range(len(answer.rows.columns))
     ]
+    columns = [
+        _cells([row[place] for row in rows], is_number=is_number)
+        for place, is_number in enumerate(numeric)
+    ]
     return {
         "columns": list(zip((_words(name) for name in answer.rows.columns), numeric, strict=True)),
-        "rows": [_cells(row, numeric) for row in rows],
+        "rows": list(zip(*columns, strict=True)),
         "is_cut": answer.is_cut,
     }
 
 
-def _cells(row: Sequence[object], numeric: Sequence[bool]) -> list[tuple[str, bool]]:
-    return [(_text(value), is_number) for value, is_number in zip(row, numeric, strict=True)]
+def _cells(values: Sequence[object], *, is_number: bool) -> list[tuple[str, bool]]:
+    """A column's cells; its numbers have as many decimals as the longest of them."""
+    decimals = max((_decimals(value) for value in values), default=0)
+    return [(_text(value, decimals), is_number) for value in values]
+
+
+def _decimals(value: object) -> int:
+    return len(f"{value:.4f}".rstrip("0").partition(".")[2]) if isinstance(value, float) else 0
 
 
 def _is_number(value: object) -> bool:
@@ -125,11 +135,11 @@ def _words(column: str) -> str:
     return column.replace("_", " ")
 
 
-def _text(value: object) -> str:
+def _text(value: object, decimals: int) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return f"{value:,}" if _is_number(value) else str(value)
+    return f"{value:,.{decimals}f}" if _is_number(value) else str(value)

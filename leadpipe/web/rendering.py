@@ -12,8 +12,11 @@ from jinja2 import (
     FileSystemLoader,
     PrefixLoader,
     StrictUndefined,
+    pass_context,
     select_autoescape,
 )
+from jinja2.runtime import Context
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -27,9 +30,7 @@ from leadpipe.web.parts import NavItem
 from leadpipe.web.roles import ROLES
 from leadpipe.web.state import state_of
 from leadpipe.web.static_files import keeping, static_path, versioned
-
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-_DAYS_AGO = 31
+from leadpipe.zones import clock_text
 
 
 def _templates(package: str) -> FileSystemLoader:
@@ -69,14 +70,17 @@ def render(
     """A page.
 
     What every one has: `csrf`, the token for its forms; `nav`, what leads to the other pages; `me`, who looks
-    at it; and `may("worker")`, what they may do.
+    at it; `may("worker")`, what they may do; and `now`, with the team's `zone`.
     """
-    me = state_of(request).gate.caller_of(request)
+    web = state_of(request)
+    me = web.gate.caller_of(request)
     frame = {
         "csrf": csrf_token(request),
         "nav": _nav(request, me),
         "me": me,
         "may": lambda role: me is not None and me.may(ROLES[role]),
+        "now": web.clock(),
+        "zone": web.settings.alert_timezone,
     }
     text = _ENVIRONMENT.get_template(name).render(frame | dict(content))
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
@@ -133,6 +137,24 @@ def _day(value: datetime, zone: str = "UTC") -> str:
     return f"{value.astimezone(ZoneInfo(zone)):%Y-%m-%d}"
 
 
+@pass_context
+def _since(context: Context, value: datetime) -> Markup:
+    """How long ago something was; the page of syncs keeps it true."""
+    return _time(context, value, "since", ago(value, context["now"], context["zone"]))
+
+
+@pass_context
+def _clock(context: Context, value: datetime) -> Markup:
+    """Up to when something is known, as the team's clock shows it."""
+    return _time(context, value, "clock", clock_text(value, context["now"], context["zone"]))
+
+
+def _time(context: Context, value: datetime, kind: str, text: str) -> Markup:
+    return Markup('<time class="{}" datetime="{}" title="{}">{}</time>').format(
+        kind, value.isoformat(), _moment(value, context["zone"]), text
+    )
+
+
 _ENVIRONMENT.filters |= {
     "static": cache(_static),
     "number": _number,
@@ -140,5 +162,7 @@ _ENVIRONMENT.filters |= {
     "moment": _moment,
     "day": _day,
     "ago": ago,
+    "since": _since,
+    "clock": _clock,
     "duration": duration,
 }

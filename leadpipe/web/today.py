@@ -66,10 +66,6 @@ def _content(web: Web, reader: str) -> dict[str, Any]:
         "today": today,
         "day": day_text(today),
         "looked": clock_text(before.at, now, today.zone) if before else None,
-        "known": [
-            clock_text(section.as_of, now, today.zone) if section.as_of else None
-            for section in today.sections
-        ],
         "is_configured": bool(web.settings.posthog_api_key and web.settings.posthog_project_id),
         "first_steps": [pages.first_step for pages in web.pages if pages.first_step],
     }

@@ -67,6 +67,21 @@ def test_a_line_has_its_ends_and_no_two_marks_on_each_other(width):
     assert len({(mark.x, mark.row) for mark in placed}) == len(placed)
 
 
+def test_no_moment_is_left_out_where_there_is_no_room():
+    """The last mark of a full column counts those that follow; changes have fewer rows than actions."""
+    edits = tuple(
+        Edit(0, f"e{n}", "lead", "note", "x", "ada", _AT + 10 * _HOUR, undoes=None)
+        for n in range(3)
+    )
+    placed = marks(moments(history(*[action(0)] * 6, edits=edits)), width=WIDE)
+    assert [(mark.moment.kind, mark.row, mark.more) for mark in placed] == [
+        *(("action", row, 0) for row in range(3)),
+        ("action", 3, 2),
+        ("note", 0, 0),
+        ("note", 1, 1),
+    ]
+
+
 def test_one_moment_is_a_line_too():
     """A lead with a single action stands at the left; one without anything has no marks."""
     assert [mark.x for mark in marks(moments(history(action(0))), width=WIDE)] == [16]

@@ -7,7 +7,8 @@ import pytest
 
 from leadpipe.errors import AnswerTooSlow
 from leadpipe.published.questions import questions
-from leadpipe.published.reading import first_rows
+from leadpipe.published.reading import Answer, first_rows
+from leadpipe.warehouse import Rows
 from leadpipe.web import questions as pages
 from leadpipe_tests.web.builders import publish_some
 
@@ -60,6 +61,17 @@ def test_every_question_has_a_page(start, tmp_path, question):
     publish_some(tmp_path)
     page = client.get(address(question)).text
     assert "<table " in page or "No rows" in page
+
+
+def test_numbers_of_a_column_have_the_same_decimals():
+    """As many as the longest of them, at most four, whole numbers none; what is missing is a dash."""
+    rows = Rows(("rate", "part", "leads"), ((20.0, 1.0, 7), (30.77, 2.0, 1_000), (None, 3.0, 2)))
+    shown = pages._shown(Answer("v1", rows, is_cut=False))
+    assert [[text for text, _ in row] for row in shown["rows"]] == [
+        ["20.00", "1", "7"],
+        ["30.77", "2", "1,000"],
+        ["–", "3", "2"],
+    ]
 
 
 def test_an_answer_is_found_once_a_publication(start, tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ from leadpipe.events.settings import EventsSettings
 from leadpipe.published import reading
 from leadpipe.published.tables import publish_tables
 from leadpipe.settings import Settings, load_settings
+from leadpipe.text import share_text
 from leadpipe.warehouse import Rows, transaction
 
 _PATIENCE_SECONDS = 60.0
@@ -117,7 +118,7 @@ def show(*, name: str, days: int, output: str | None) -> None:
     rows = tuple(
         (
             one.text,
-            f"{sample.fill(one):.0%}",
+            share_text(sample.fill(one)),
             one.different,
             ", ".join(one.examples(_MOST_EXAMPLES)),
         )
@@ -340,7 +341,9 @@ def _meaning(name: str, mapping: EventMapping, dismissed: Sequence[str]) -> str:
 
 def _named(sample: Sample) -> str:
     """The most frequent properties, with the share of events that have them."""
-    named = [f"{one.text} {sample.fill(one):.0%}" for one in sample.properties[:_MOST_NAMED]]
+    named = [
+        f"{one.text} {share_text(sample.fill(one))}" for one in sample.properties[:_MOST_NAMED]
+    ]
     more = len(sample.properties) - len(named)
     return ", ".join([*named, f"{more} more"] if more else named)
 

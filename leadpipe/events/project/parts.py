@@ -27,6 +27,7 @@ from leadpipe.events.project.words import (
     told,
     told_by_value,
 )
+from leadpipe.text import share_text
 
 _IS_THERE = 0.9
 """A property in so many events of a part is what these are about."""
@@ -148,10 +149,11 @@ def only_where(part: Part, by: SeenProperty | None) -> Line | None:
     others = {value: one for value, one in part.split.samples.items() if value not in values}
     elsewhere = _share(merged([*others.values()]), by) if by else 1.0
     if by and elsewhere <= _IS_NOT_THERE:
-        there = (
-            f"{by.text} is there on {_share(part.sample, by):.0%} of the events whose {path} is "
+        there = share_text(_share(part.sample, by))
+        reason = (
+            f"{by.text} is there on {there} of the events whose {path} is {_listed(values, 'or')}, "
+            f"on {share_text(elsewhere)} of the others"
         )
-        reason = f"{there}{_listed(values, 'or')}, on {elsewhere:.0%} of the others"
     else:
         reason = f"by what {path} says"
     if others:

@@ -9,7 +9,6 @@ const OVERVIEW_MS = 60000;
 
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en-US");
-const since = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 async function fetched(address, options) {
   const response = await fetch(address, { cache: "no-store", ...options });
@@ -24,15 +23,18 @@ function setText(node, text) {
   if (node && node.textContent !== text) node.textContent = text;
 }
 
-// Times, as how long ago they were.
+// How long ago something was, in the server's words; what is a month away keeps its day.
 
-const STEPS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [Infinity, "day", 86400]];
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"]];
 
 function showTimes() {
-  for (const time of document.querySelectorAll("time[datetime]")) {
-    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
-    const [, unit, size] = STEPS.find(([most]) => Math.abs(seconds) < most);
-    setText(time, since.format(Math.round(seconds / size), unit));
+  for (const time of document.querySelectorAll("time.since")) {
+    const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+    const away = Math.abs(seconds);
+    const [size, unit] = UNITS.find(([least]) => away >= least) ?? [];
+    const span = `${Math.floor(away / size)} ${unit}`;
+    if (!unit) setText(time, "just now");
+    else if (away < 31 * 86400) setText(time, seconds > 0 ? `${span} ago` : `in ${span}`);
   }
 }
 

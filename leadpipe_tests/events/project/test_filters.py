@@ -28,7 +28,7 @@ def test_a_page_is_a_view_where_it_shows_a_listing(event):
     where = {"screen_type": ["listing"]}
     assert rules(advice) == [("view", {"only_where": where, "listing_id": ["listing_id"]})]
     assert reason_of(advice) == (
-        "listing_id is there on 100% of the events whose screen_type is 'listing', on 0% of the others; "
+        "listing_id is there on 100 % of the events whose screen_type is 'listing', on 0 % of the others; "
         "other values: 'search' and 'profile'"
     )
 
@@ -104,7 +104,7 @@ def test_an_event_counts_where_its_listing_is(event):
     advice = told_apart(event, "context", parts)
     assert rules(advice)[0][1]["only_where"] == {"context": ["listing"]}
     assert reason_of(advice).startswith(
-        "listing_id is there on 100% of the events whose context is"
+        "listing_id is there on 100 % of the events whose context is"
     )
 
 

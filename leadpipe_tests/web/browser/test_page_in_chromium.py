@@ -325,7 +325,7 @@ def test_times_are_told_from_now(serve, open_page, tmp_path):
     page = open_page(serve(dagster=FakeDagster()).page)
     time = page.locator(".facts time").first
     expect(time).to_have_attribute("title", "2026-11-21 12:00:00 UTC")
-    expect(time).to_have_text(re.compile("(hr|min|sec|days?)\\.? ago|^in |yesterday|tomorrow|now"))
+    expect(time).to_have_text(re.compile(r"^(\d+ (min|h|d) ago|in \d+ (min|h|d)|just now)$"))
 
 
 def test_one_button_shows_every_part(serve, open_page):
