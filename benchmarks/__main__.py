@@ -4,6 +4,7 @@ import argparse
 
 from benchmarks import (
     analytics,
+    backfill,
     cluster,
     delivery,
     draw,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "delivery": delivery.run,
     "pages": pages.run,
     "cluster": cluster.run,
+    "backfill": backfill.run,
 }
 _SMALL = {"lanes": lanes.run}
 """Those that have a form of a minute or two."""

@@ -19,6 +19,10 @@ from leadpipe_tests.web.fixtures import CRON_SECRET, SECRET, TOKEN
 
 _SERVICES = ("page", "dagster", "daemon")
 _SILENT_PORT = 9443
+# Where the signal comes within a callback of Python's own, Python prints it, and Dagster ends as it should.
+_NOT_RAISED = re.compile(
+    r"Exception ignored in: .*?DagsterExecutionInterruptedError: *\n", re.DOTALL
+)
 _LOCAL = "{\n    admin off\n    local_certs\n    skip_install_trust\n}\n"
 _TERMINATE = """
 mutation ($id: String!) {
@@ -172,4 +176,5 @@ def test_they_end_at_once_when_told_to(machine_clock, services):
     for name in _SERVICES:
         patience = seconds(services.whole["services"][name]["stop_grace_period"])
         assert services.running[name].process.wait(patience) == 0, services.running[name].said
-        assert "Traceback" not in services.running[name].said, services.running[name].said
+        said = _NOT_RAISED.sub("", services.running[name].said)
+        assert "Traceback" not in said, said
