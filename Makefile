@@ -21,7 +21,7 @@ export DAGSTER_HOME := $(CURDIR)
 export DAGSTER_EMIT_PARTITION_SUBSET_IN_PLANNED_EVENTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up programs examples test test-lake test-shared-lake test-calendar test-orders test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
+.PHONY: help setup demo up programs examples test test-long test-lake test-shared-lake test-calendar test-orders test-walks test-kills test-deliveries test-domains test-cluster test-installed test-image lint format clean lock bench \
 	notice sbom audit release image
 
 help:  ## List what can be made.
@@ -56,6 +56,9 @@ $(DBT_READY): examples/dbt/requirements.lock
 test: programs examples lint  ## Check format, lint, types and import walls, then run all tests: what CI runs.
 	$(BIN)/pytest $(PARALLEL)
 	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake $(ON_A_LAKE)
+
+test-long: programs $(READY)  ## Run the tests that `make test` leaves out, since each takes half a minute and more.
+	$(BIN)/pytest $(PARALLEL) -m long
 
 test-lake: programs examples $(READY)  ## Run all tests with every warehouse a lake, but those of the file itself (slow).
 	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake

@@ -117,6 +117,11 @@ def _copy_of_an_empty_one(lake, module: ModuleType) -> None:
             shutil.copy(folder / "catalog", empty / "catalog.part")
             (empty / "catalog.part").replace(empty / "catalog")
         del os.environ["LEADPIPE_TESTS_MAKING_A_LAKE"]
+    copy_lake(empty, lake)
+
+
+def copy_lake(empty: Path, lake) -> None:
+    """Make a lake from the `catalog` and the `data` in a folder."""
     target = Path(lake.catalog)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(empty / "data", lake.data, dirs_exist_ok=True)

@@ -7,6 +7,8 @@ from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from leadpipe.queues import BULK, QUEUE_TAG
 from leadpipe_tests.cluster.test_workers import (
     INSTANCE,
@@ -37,6 +39,7 @@ def sync(home, env, *words):
     )
 
 
+@pytest.mark.long
 def test_a_backfill_is_a_run_a_month(machine_clock, sandbox, postgres, redis, tmp_path):
     """Sixty days are two runs of thirty for what can wait, and one sync of the ledger; typed, the same."""
     now = datetime.now(UTC)

@@ -336,6 +336,7 @@ def places(env: Mapping[str, str]) -> int:
     return int(row[0])
 
 
+@pytest.mark.long
 def test_a_run_is_cancelled_on_its_worker(env, sandbox, tmp_path):
     """The run ends as cancelled, is not started again, and its worker takes the next one."""
     first, *_, last = days_of(env)
@@ -354,6 +355,7 @@ def test_a_run_is_cancelled_on_its_worker(env, sandbox, tmp_path):
         assert retry_of(ui, run_id) is None
 
 
+@pytest.mark.long
 def test_without_a_broker_runs_wait(env, tmp_path):
     """A run that cannot be handed out says where the broker should be, and is executed when that is there."""
     port = free_port()

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.dagster_ui.builders import ASSETS as SYNCED
 from leadpipe_tests.dagster_ui.processes import dagster_ui, environment, wait_for
@@ -45,6 +47,7 @@ ASSETS = """
 """
 
 
+@pytest.mark.long
 def test_a_year_is_one_run(machine_clock, sandbox, tmp_path):
     """A 365-day backfill launched through the UI's GraphQL is one run; all its days are materialised."""
     now = datetime.now(UTC)

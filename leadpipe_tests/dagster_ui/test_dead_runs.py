@@ -150,6 +150,7 @@ def test_the_looks_at_runs_keep_the_promise():
     assert max(monitoring.values()) + 2 * every <= SOON
 
 
+@pytest.mark.long
 def test_after_a_power_loss_the_pool_is_free_soon(sandbox, env, tmp_path):
     """Webserver, daemon, code server and run are killed at once; after a restart the run is retried."""
     hang(sandbox)
@@ -197,6 +198,7 @@ def test_a_killed_run_frees_its_pool_soon(sandbox, env, tmp_path):
     assert ledger(tmp_path) == {typed: "interrupted", run_id: "succeeded"}
 
 
+@pytest.mark.long
 def test_a_run_that_outlives_its_daemon_is_left_alone(sandbox, env, tmp_path):
     """All but the run are killed and started again: it is watched, not failed, and ends by itself."""
     hang(sandbox, seconds=45.0)

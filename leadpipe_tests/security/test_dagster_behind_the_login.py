@@ -53,6 +53,7 @@ def launched(response):
     return "/graphql" in response.url and "mutation Launch" in asked and response.ok
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("machine_clock")
 def test_launch_logs_reload_and_backfill_work(programs, tmp_path, chromium):
     """One login; a run with its logs over a websocket; the code reloaded; a backfill; then logged out."""

@@ -4,8 +4,8 @@ Belongs here: a lake on real servers, and looking into its bytes. Does not belon
 """
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +17,8 @@ from pydantic import SecretStr
 
 from leadpipe.places import Lake, StoreKeys
 from leadpipe.warehouse import Warehouse
+from leadpipe_tests.calendar.local_lakes import copy_lake
+from leadpipe_tests.lakes import put_in
 from leadpipe_tests.s3_server import S3Bucket, _store, secret_of
 
 KINDS = ("folder", "bucket")
@@ -86,16 +88,21 @@ class Kept:
         return found
 
 
-def make_kept(kind: str, request: pytest.FixtureRequest, folder: Path) -> Kept:
-    """An empty lake of a kind."""
+def make_kept(
+    kind: str, request: pytest.FixtureRequest, folder: Path, *, is_made: bool = True
+) -> Kept:
+    """An empty lake of a kind; one that is not made has no tables, and nothing in its store."""
     path = folder / kind / "data" / "leadpipe.duckdb"
     path.parent.mkdir(parents=True)
     if kind == "folder":
         lake = Lake(f"{path.parent}/catalog.ducklake", f"{folder}/{kind}/files/")
+        if is_made:
+            copy_lake(request.getfixturevalue("empty_local_lake"), lake)
         return Kept(Warehouse(path, lock_timeout_seconds=5.0, lake=lake), None, folder)
     postgres = request.getfixturevalue("postgres")
     bucket: S3Bucket | None = None
     data, keys = f"{folder}/{kind}/files/", None
+    put = put_in(Path(data))
     if kind == "bucket":
         bucket = request.getfixturevalue("s3_bucket")
         data = f"s3://{bucket.name}/lake/"
@@ -105,11 +112,16 @@ def make_kept(kind: str, request: pytest.FixtureRequest, folder: Path) -> Kept:
             endpoint=urlsplit(bucket.endpoint).netloc,
             is_https=False,
         )
+        put = partial(_put, bucket)
+    if is_made:
+        lake = request.getfixturevalue("empty_shared_lake").copy(postgres, data, put, keys)
+        return Kept(Warehouse(path, lock_timeout_seconds=5.0, lake=lake), bucket, folder)
     lake = Lake(f"postgres:{postgres.new_database()}", data, keys, state=postgres.new_database())
     return Kept(Warehouse(path, lock_timeout_seconds=5.0, lake=lake), bucket, folder)
 
 
-MakeKept = Callable[[str], Kept]
+def _put(bucket: S3Bucket, name: str, content: bytes) -> None:
+    bucket.put(f"lake/{name}", content)
 
 
 @pytest.fixture(params=KINDS)

@@ -211,9 +211,10 @@ def all_files_are_there(kept: Kept) -> bool:
         ("shared", "maintain", _MERGE, "after"),
         ("shared", "erase", _REWRITE, "before"),
         ("shared", "erase", _REWRITE, "after"),
-        ("bucket", "maintain", _REWRITE, "after"),
-        ("bucket", "maintain", _MERGE, "after"),
-        ("bucket", "erase", _REWRITE, "after"),
+        *(
+            pytest.param("bucket", *cut, "after", marks=pytest.mark.long)
+            for cut in (("maintain", _REWRITE), ("maintain", _MERGE), ("erase", _REWRITE))
+        ),
     ],
     indirect=["behind_a_proxy"],
 )

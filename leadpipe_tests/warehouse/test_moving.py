@@ -17,11 +17,17 @@ from leadpipe.living import living
 from leadpipe.warehouse import Warehouse, back_up, copying, restore
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, rows, take_in
-from leadpipe_tests.warehouse.stores import kept, make_kept
+from leadpipe_tests.warehouse.stores import KINDS, make_kept
 from leadpipe_tests.warehouse.test_state import file, walk
 
-__all__ = ["file", "kept"]
+__all__ = ["file"]
 pytestmark = pytest.mark.file_only("moves a file to a lake and back")
+
+
+@pytest.fixture(params=KINDS)
+def kept(request, tmp_path):
+    """Where a lake of each kind is to be."""
+    return make_kept(request.param, request, tmp_path, is_made=False)
 
 
 @pytest.fixture
@@ -115,7 +121,7 @@ def test_a_move_that_was_killed_leaves_the_file_in_force(
     source, request, tmp_path, module, function
 ):
     """SIGKILL at any step: the file is as it was and opens; the next attempt finishes, with equal rows."""
-    kept = make_kept("shared", request, tmp_path)
+    kept = make_kept("shared", request, tmp_path, is_made=False)
     before = content(source)
     killed = subprocess.run(
         [
@@ -150,7 +156,7 @@ def _kill(*_, **__):
 
 def test_an_attempt_that_had_only_to_be_noted_is_noted(source, request, tmp_path, monkeypatch):
     """Killed after all rows were in the lake: the next attempt finds them equal, and sets the file aside."""
-    kept = make_kept("folder", request, tmp_path)
+    kept = make_kept("folder", request, tmp_path, is_made=False)
     before = content(source)
     with monkeypatch.context() as patch:
         patch.setattr("leadpipe.warehouse.moving._write_receipt", _kill)
@@ -163,7 +169,7 @@ def test_an_attempt_that_had_only_to_be_noted_is_noted(source, request, tmp_path
 
 def test_what_a_move_refuses(source, request, tmp_path, monkeypatch):
     """A run under way, somebody at the file, no room, another of its kind: each said, and nothing moved."""
-    kept = make_kept("folder", request, tmp_path)
+    kept = make_kept("folder", request, tmp_path, is_made=False)
     before = content(source)
     landing = tmp_path / "landing"
     with living(landing, "busy"):
@@ -190,7 +196,7 @@ def test_what_a_move_refuses(source, request, tmp_path, monkeypatch):
 
 def test_a_lake_with_rows_is_not_overwritten(source, request, tmp_path):
     """The first table that has some is named, and the lake is as it was."""
-    kept = make_kept("folder", request, tmp_path)
+    kept = make_kept("folder", request, tmp_path, is_made=False)
     take_in(kept.warehouse, tmp_path, [event("lead_phone", NOW, seeker_id="theirs")])
     with pytest.raises(WarehouseError, match=r"The lake is not empty: .*raw_events"):
         go(source, kept.warehouse, tmp_path)
@@ -200,7 +206,7 @@ def test_a_lake_with_rows_is_not_overwritten(source, request, tmp_path):
 
 def test_a_table_that_came_out_otherwise_is_not_believed(source, request, tmp_path, monkeypatch):
     """A row that is lost on the way is noticed before anything is final."""
-    kept = make_kept("folder", request, tmp_path)
+    kept = make_kept("folder", request, tmp_path, is_made=False)
     prove = copying._prove
 
     def less(connection, table, columns, *, as_text):
@@ -217,6 +223,9 @@ def test_a_table_that_came_out_otherwise_is_not_believed(source, request, tmp_pa
     assert source.path.exists()
 
 
+@pytest.mark.parametrize(
+    "kept", [pytest.param("folder", marks=pytest.mark.long), "bucket"], indirect=True
+)
 def test_a_lake_is_backed_up_whole_and_restored_anywhere(source, kept, request, tmp_path):
     """Catalog, files and state as of one moment, in one archive: into an empty lake, or a file."""
     before = content(source)
@@ -226,7 +235,8 @@ def test_a_lake_is_backed_up_whole_and_restored_anywhere(source, kept, request, 
     archive = tmp_path / "backup.tar.gz"
     report = back_up(kept.warehouse, archive, kept=[beside], now=NOW)
     assert report.tables["raw_events"] == len(before["raw_events"])
-    again = make_kept("shared" if kept.lake.is_shared else "folder", request, tmp_path / "again")
+    kind = "shared" if kept.lake.is_shared else "folder"
+    again = make_kept(kind, request, tmp_path / "again", is_made=False)
     restore(archive, again.warehouse, folder=tmp_path / "restored")
     assert content(again.warehouse) == before
     assert (tmp_path / "restored" / "score_rules.toml").read_text() == "# rules\n"
@@ -239,7 +249,7 @@ def test_a_lake_is_backed_up_whole_and_restored_anywhere(source, kept, request, 
 
 def test_nobody_cleans_up_while_a_backup_is_made(source, request, tmp_path, monkeypatch):
     """Writers wait only until both databases are caught; maintenance waits until the copy is made."""
-    kept = make_kept("shared", request, tmp_path)
+    kept = make_kept("shared", request, tmp_path, is_made=False)
     go(source, kept.warehouse, tmp_path)
     seen = []
     impatient = Warehouse(kept.warehouse.path, lock_timeout_seconds=0.2, lake=kept.lake)

@@ -57,7 +57,7 @@ from leadpipe_tests.delivery.builders import lead
 from leadpipe_tests.draws.builders import DRAW_DATE, PRIZES, RULES, give_entries, mark_read, msisdn
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.interactions.builders import TENANT
-from leadpipe_tests.lakes import tell_all_to_let_go
+from leadpipe_tests.lakes import put_in, tell_all_to_let_go
 
 pytestmark = pytest.mark.file_only("compares the file with a shared lake")
 
@@ -72,13 +72,9 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def shared(postgres, tmp_path):
+def shared(postgres, empty_shared_lake, tmp_path):
     """A warehouse on a lake that several machines share, its state in a database of its own."""
-    lake = Lake(
-        f"postgres:{postgres.new_database()}",
-        f"{tmp_path}/lake/",
-        state=postgres.new_database(),
-    )
+    lake = empty_shared_lake.copy(postgres, f"{tmp_path}/lake/", put_in(tmp_path / "lake"))
     return Warehouse(tmp_path / "shared" / "leadpipe.duckdb", lock_timeout_seconds=5.0, lake=lake)
 
 

@@ -649,7 +649,7 @@ def test_a_store_that_goes_away_ends_the_run(sandbox, take, export, warehouse, m
 @pytest.mark.parametrize(
     ("interval", "zone"),
     [
-        ("every 5 minutes", "UTC"),
+        pytest.param("every 5 minutes", "UTC", marks=pytest.mark.long),
         ("every 15 minutes", "Asia/Kathmandu"),
         ("hour", "America/St_Johns"),
         ("day", "Africa/Lagos"),
