@@ -45,7 +45,7 @@ def run(*, is_full: bool) -> None:
         endpoint = stack.enter_context(running_s3_server())
         sandbox = stack.enter_context(SandboxProcess.start())
         sandbox.control.set_clock(None)
-        sandbox.control.generate(events, days=_DAYS - 2, end=datetime.now(UTC) - timedelta(hours=1))
+        sandbox.control.generate(events, days=_DAYS - 5, end=datetime.now(UTC) - timedelta(days=4))
         sandbox.control.fault(
             "stall", match="leadpipe: events from", times=-1, seconds=_THINKS_SECONDS
         )
