@@ -10,13 +10,16 @@ Belongs here: attaching, and handing out connections. Does not belong here: who 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import duckdb
 
 from leadpipe.places import Lake, StoreKeys
 from leadpipe.warehouse.extensions import load
+from leadpipe.warehouse.locks import making
+
+_MAKING_SECONDS = 60.0
 
 
 class _Instance:
@@ -69,10 +72,11 @@ class _Instance:
             self.root.execute(_secret(name, lake.data, lake.keys))
         if "://" not in lake.data:
             Path(lake.data).mkdir(parents=True, exist_ok=True)
-        self.root.execute(
-            f"ATTACH {quoted(f'ducklake:{lake.catalog}')} AS {name} "
-            f"(DATA_PATH {quoted(lake.data)}, DATA_INLINING_ROW_LIMIT 0)"
-        )
+        with _alone_where_new(lake):
+            self.root.execute(
+                f"ATTACH {quoted(f'ducklake:{lake.catalog}')} AS {name} "
+                f"(DATA_PATH {quoted(lake.data)}, DATA_INLINING_ROW_LIMIT 0)"
+            )
         if lake.state is not None:
             try:
                 self.root.execute(f"ATTACH {quoted(lake.state)} AS {name}_state (TYPE postgres)")
@@ -102,6 +106,8 @@ def connected(
     Raises:
         duckdb.Error: the catalog or the data cannot be reached, or another process has the catalog's file.
         ConfigurationError: an extension is missing.
+        WarehouseLocked, WarehouseUnreachable: the lake is new, and somebody else is long in making it; its
+            PostgreSQL cannot be reached.
     """
     instance = _of_this_process()
     name = instance.attach(lake)
@@ -170,6 +176,13 @@ def state_first(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def search_path(connection: duckdb.DuckDBPyConnection) -> str:
     """Where a connection looks for tables: places as `database.schema`, separated by commas."""
     return str(connection.execute("SELECT current_setting('search_path')").fetchall()[0][0])
+
+
+def _alone_where_new(lake: Lake) -> AbstractContextManager[None]:
+    """The catalog of a lake is made by who attaches it first; DuckLake refuses those who do so beside it."""
+    if lake.postgres is None:
+        return nullcontext()
+    return making(lake.postgres, "ducklake_metadata", timeout_seconds=_MAKING_SECONDS)
 
 
 def _needed(lake: Lake) -> Iterator[str]:

@@ -95,6 +95,27 @@ def holding(postgres: str, locks: tuple[Lock, ...], *, timeout_seconds: float) -
 
 
 @contextmanager
+def making(postgres: str, table: str, *, timeout_seconds: float) -> Iterator[None]:
+    """Hold the door while the block makes what is not there: of many who come at once, one makes it.
+
+    Args:
+        postgres: how libpq connects.
+        table: says that it was made; where it is, nothing is held.
+        timeout_seconds: how long to wait for who makes it.
+
+    Raises:
+        WarehouseLocked, WarehouseUnreachable: as in `holding`.
+    """
+    with session(postgres) as connection:
+        found = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+    if found and found[0] is not None:
+        yield
+        return
+    with holding(postgres, ("door",), timeout_seconds=timeout_seconds):
+        yield
+
+
+@contextmanager
 def standing(postgres: str, name: str, *, is_alone: bool) -> Iterator[Callable[[], bool]]:
     """Hold a name until the block or the process ends; gives what says whether it is held, now as later.
 

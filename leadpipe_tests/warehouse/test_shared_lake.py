@@ -1,6 +1,7 @@
 """A lake that several machines share: catalog and locks in a real PostgreSQL."""
 
-import threading
+import subprocess
+import sys
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,8 +20,9 @@ from leadpipe.events.ledger import Run, begin_run, mark_interrupted
 from leadpipe.leads.leads import build_leads, stale_runs
 from leadpipe.leads.scores import load_rules
 from leadpipe.listings.listings import build_listing_analytics, stale_days
+from leadpipe.places import Lake
 from leadpipe.settings import whole_settings
-from leadpipe.warehouse import owning, transaction
+from leadpipe.warehouse import Warehouse, owning, transaction
 from leadpipe.warehouse.locks import ORDER
 from leadpipe_tests.events.builders import event, rows, take_in
 from leadpipe_tests.lakes import tell_all_to_let_go
@@ -231,34 +233,37 @@ def test_a_mart_that_the_door_overtook_is_stale(machine, tmp_path, mart):
     assert actions() == 2
 
 
-def test_two_that_migrate_at_once(postgres, tmp_path):
-    """An empty lake that two connections meet at the same moment has each migration once."""
-    from leadpipe.places import Lake  # noqa: PLC0415
-    from leadpipe.warehouse import Warehouse  # noqa: PLC0415
+_OPEN = """
+import sys
+from pathlib import Path
+from leadpipe.places import Lake
+from leadpipe.warehouse import Warehouse
+catalog, state, data, path = sys.argv[1:]
+with Warehouse(Path(path), lake=Lake(f"postgres:{catalog}", data, state=state)).connect():
+    print("open")
+"""
 
-    address = postgres.new_database()
-    problems = []
 
-    def open_it(name):
-        # Of two addresses, so that the process attaches it twice, as two processes would.
-        lake = Lake(f"postgres:{address} application_name={name}", f"{tmp_path}/lake/")
-        try:
-            with Warehouse(tmp_path / name / "leadpipe.duckdb", lake=lake).connect():
-                pass
-        except Exception as error:  # noqa: BLE001 - told below
-            problems.append(error)
-
-    threads = [threading.Thread(target=open_it, args=(name,)) for name in ("one", "two")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
-    lake = Lake(f"postgres:{address}", f"{tmp_path}/lake/")
-    with Warehouse(tmp_path / "three" / "leadpipe.duckdb", lake=lake).connect() as connection:
-        assert connection.execute(
-            "SELECT count(*) - count(DISTINCT name) FROM migrations"
-        ).fetchone() == (0,)
+def test_many_that_make_a_lake_at_once(postgres, tmp_path):
+    """Where processes meet before there is anything, one makes the catalog; each migration is there once."""
+    catalog, state, data = postgres.new_database(), postgres.new_database(), f"{tmp_path}/lake/"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _OPEN, catalog, state, data, f"{tmp_path}/{n}/leadpipe.duckdb"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(4)
+    ]
+    ends = [process.communicate(timeout=60) for process in processes]
+    assert [out for out, _ in ends] == ["open\n"] * 4, ends
+    lake = Lake(f"postgres:{catalog}", data, state=state)
+    found = rows(
+        Warehouse(tmp_path / "own" / "leadpipe.duckdb", lake=lake),
+        "SELECT count(*) - count(DISTINCT name) FROM migrations",
+    )
+    assert found == [(0,)]
 
 
 def test_a_server_that_came_back(shared, lake):
