@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shlex
 from datetime import UTC, datetime, timedelta
 
@@ -122,6 +123,7 @@ def test_a_draw_is_made_once_and_shown(sandbox, stored):
     shown = typed("show", DATE).stdout
     assert "status: superseded" in shown
     assert "withdrawn reason: wrong prizes" in shown
+    assert re.search(r"^drawn at: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", shown, re.MULTILINE)
     [winner] = json.loads(typed("show", DATE, "--json").stdout)
     [full] = json.loads(typed("show", DATE, "--json", "--show-pii").stdout)
     assert winner["draw_id"] == full["draw_id"] == "draw-2026-11-20-2"

@@ -241,9 +241,10 @@ def show(*, draw_date: datetime, show_pii: bool, output: str | None) -> None:
         for one in known.as_dicts():
             for name, value in one.items():
                 if value is not None:
-                    console.print(
-                        f"{name.replace('_', ' ')}: {value}", markup=False, soft_wrap=True
+                    said = (
+                        f"{value:%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, datetime) else value
                     )
+                    console.print(f"{name.replace('_', ' ')}: {said}", markup=False, soft_wrap=True)
             console.print()
     if not show_pii:
         _print_draw(settings, day, output)
