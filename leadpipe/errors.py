@@ -93,6 +93,10 @@ class WarehouseUnreachable(WarehouseError):  # noqa: N818
     """PostgreSQL or the store of a lake does not answer; what waits is done later."""
 
 
+class WarehouseRefused(WarehouseUnreachable):
+    """The store of a lake answers and refuses: nothing passes until somebody gives a right or a bucket."""
+
+
 class WarehouseTooNew(WarehouseError):  # noqa: N818
     """The file carries migrations that this version of leadpipe does not know."""
 

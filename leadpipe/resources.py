@@ -23,6 +23,7 @@ from leadpipe.errors import (
     PostHogUnavailable,
     WarehouseConflict,
     WarehouseLocked,
+    WarehouseRefused,
     WarehouseUnreachable,
 )
 from leadpipe.posthog import PostHog
@@ -193,12 +194,13 @@ def failing_clearly() -> Iterator[None]:
 def retried_later(context: dg.AssetExecutionContext, *, is_manual: bool) -> Iterator[None]:
     """Let Dagster run the step again when what stood in the way passes; nobody waits at a keyboard.
 
-    A person who started the run by hand is told at once instead.
+    A person who started the run by hand is told at once instead, and so is everybody of what a person has to
+    change.
     """
     try:
         yield
     except _PASSING as error:
-        if is_manual:
+        if is_manual or isinstance(error, WarehouseRefused):
             raise
         context.log.warning("%s; trying again later", error)
         raise dg.RetryRequested(

@@ -7,7 +7,7 @@ import re
 
 import duckdb
 
-from leadpipe.errors import WarehouseUnreachable
+from leadpipe.errors import WarehouseRefused, WarehouseUnreachable
 
 _CONFLICT = re.compile(
     r"transaction conflict|could not serialize access|write-write conflict|conflict on (tuple|update)"
@@ -25,10 +25,12 @@ _LOST = re.compile(
 )
 _ANSWERS = (
     (
+        WarehouseRefused,
         re.compile(r"NoSuchBucket"),
         "There is no such bucket: make it or correct LEADPIPE_LAKE_DATA, then run it again.",
     ),
     (
+        WarehouseRefused,
         re.compile(
             r"HTTP(?: code)? 40[13]\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch"
         ),
@@ -38,11 +40,13 @@ _ANSWERS = (
         ),
     ),
     (
+        WarehouseUnreachable,
         re.compile(r"HTTP(?: code)? 5\d\d\b"),
         "The store answers, and fails: look at it and its logs, then run it again.",
     ),
 )
-"""What a store says, and what to do about it."""
+"""What a store says, which error that is, and what to do about it."""
+_AGAIN = "Run it again; `leadpipe check` tries each part of the lake."
 _SECRETS = re.compile(r"(password|passfile|sslpassword)\s*=\s*('[^']*'|\S+)", re.IGNORECASE)
 _LONGEST = 300
 
@@ -58,24 +62,22 @@ def is_lost(error: duckdb.Error) -> bool:
 
 
 def unreachable(error: duckdb.Error, what: str, outcome: str) -> WarehouseUnreachable:
-    """The error for a part of a lake that does not answer, with what became of the work."""
-    state = "cannot be reached" if _step_at_the_store(error) is None else "cannot be used"
-    return WarehouseUnreachable(
-        f"{what} {state}; {outcome}: {reason_of(error)}. {next_step(error)}"
-    )
+    """The error for a part of a lake that does not answer, or refuses, with what became of the work."""
+    kind, step = _answer_of_the_store(error) or (WarehouseUnreachable, _AGAIN)
+    state = "cannot be reached" if step is _AGAIN else "cannot be used"
+    return kind(f"{what} {state}; {outcome}: {reason_of(error)}. {step}")
 
 
 def next_step(error: duckdb.Error) -> str:
     """What somebody has to do about a lost part of a lake."""
-    return _step_at_the_store(error) or (
-        "Run it again; `leadpipe check` tries each part of the lake."
-    )
+    _, step = _answer_of_the_store(error) or (None, _AGAIN)
+    return step
 
 
-def _step_at_the_store(error: duckdb.Error) -> str | None:
-    """The same where the store has answered; None where it has not, or it was not the store."""
+def _answer_of_the_store(error: duckdb.Error) -> tuple[type[WarehouseUnreachable], str] | None:
+    """Which error it is and what to do; None where the store has not answered, or it was not the store."""
     text = str(error)
-    return next((step for words, step in _ANSWERS if words.search(text)), None)
+    return next(((kind, step) for kind, words, step in _ANSWERS if words.search(text)), None)
 
 
 def reason_of(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from leadpipe.errors import WarehouseError, WarehouseUnreachable
+from leadpipe.errors import WarehouseError, WarehouseRefused, WarehouseUnreachable
 from leadpipe.warehouse import maintain, snapshots
 from leadpipe.warehouse.maintaining import erase
 from leadpipe_tests.events.builders import event, rows, take_in
@@ -59,6 +59,7 @@ def test_what_a_store_answers(behind, tmp_path):
         with pytest.raises(WarehouseUnreachable, match="nothing was written") as error:
             take_in(kept.warehouse, tmp_path, ROWS)
         assert step in str(error.value), (status, str(error.value))
+        assert isinstance(error.value, WarehouseRefused) == (status[0] == "4")
         assert secret_of("writer") not in str(error.value)
         assert "\n" not in str(error.value)
         refuse(proxy, b"", only=())
