@@ -9,12 +9,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import time_machine
 
 from leadpipe.places import Lake, StoreKeys
 from leadpipe.warehouse import Warehouse
 from leadpipe.warehouse import lake as lakes_of_process
-from leadpipe_tests.clocks import NOW
 from leadpipe_tests.postgres import Postgres
 
 Machine = Callable[[str], Warehouse]
@@ -33,10 +31,7 @@ def migrated(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 
 def _migrate(lake: Lake, folder: Path) -> None:
-    with (
-        time_machine.travel(NOW, tick=False),
-        Warehouse(folder / "own" / "leadpipe.duckdb", lake=lake).connect(),
-    ):
+    with Warehouse(folder / "own" / "leadpipe.duckdb", lake=lake).connect():
         pass
 
 
