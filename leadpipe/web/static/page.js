@@ -23,6 +23,16 @@ function setText(node, text) {
   if (node && node.textContent !== text) node.textContent = text;
 }
 
+// What stands between backticks, as code: `with_code.html` does the same.
+function setWords(node, text) {
+  node.replaceChildren(...text.split("`").map((part, number) => {
+    if (number % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  }));
+}
+
 // How long ago something was, in the server's words; what is a month away keeps its day.
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"]];
@@ -129,7 +139,7 @@ async function start(event) {
     if (content.error) throw new Error(content.error); // a part of it did not start
   } catch (error) {
     problem.dataset.is = "refused";
-    problem.textContent = error instanceof TypeError ? "leadpipe does not answer." : error.message;
+    setWords(problem, error instanceof TypeError ? "leadpipe does not answer." : error.message);
     problem.hidden = false;
     tellOnce("lost");
     setBusy(Boolean(started.length));

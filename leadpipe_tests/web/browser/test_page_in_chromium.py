@@ -153,7 +153,7 @@ def test_a_refusal_stays_to_be_read(serve, open_page):
 def test_a_dagster_that_is_down_is_named(serve, open_page):
     """Without Dagster the page says so once, and what to do; pressing the button says it aloud."""
     page = open_page(serve().page, complaints=_NO_ANSWER)
-    down = re.compile("Dagster does not answer at .* Start it with `make up`")
+    down = re.compile("Dagster does not answer at .* Start it with make up")
     expect(page.locator("#progress .problem")).to_have_text(down)
     page.get_by_role("button", name="Only visitors").click()
     expect(page.get_by_role("alert")).to_have_text(down)
