@@ -102,20 +102,22 @@ def _copy_of_an_empty_one(lake, module: ModuleType) -> None:
     """Make a lake with all its tables, which takes a second and more by migrations."""
     from leadpipe.places import Lake  # noqa: PLC0415
 
-    empty = Path(os.environ[ON_A_LAKE])
-    if not (empty / "catalog").exists():
+    empty = Path(os.environ[ON_A_LAKE]) / "lake"
+    if not empty.exists():
         if os.environ.get("LEADPIPE_TESTS_MAKING_A_LAKE"):
             return
         os.environ["LEADPIPE_TESTS_MAKING_A_LAKE"] = "1"
-        empty.mkdir(parents=True, exist_ok=True)
+        empty.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=empty.parent) as name:
-            folder = Path(name)
+            folder = Path(name) / "lake"
             made = Lake(f"{folder}/catalog", f"{folder}/data/")
             with module.Warehouse(folder / "none", lake=made).connect():
                 pass
-            shutil.copytree(folder / "data", empty / "data", dirs_exist_ok=True)
-            shutil.copy(folder / "catalog", empty / "catalog.part")
-            (empty / "catalog.part").replace(empty / "catalog")
+            try:
+                folder.rename(empty)  # whole, or not at all
+            except OSError:
+                if not empty.exists():  # no other process was faster
+                    raise
         del os.environ["LEADPIPE_TESTS_MAKING_A_LAKE"]
     copy_lake(empty, lake)
 
