@@ -182,7 +182,7 @@ def _alone_where_new(lake: Lake) -> AbstractContextManager[None]:
     """The catalog of a lake is made by who attaches it first; DuckLake refuses those who do so beside it."""
     if lake.postgres is None:
         return nullcontext()
-    return making(lake.postgres, "ducklake_metadata", timeout_seconds=_MAKING_SECONDS)
+    return making(lake.postgres, "public.ducklake_metadata", timeout_seconds=_MAKING_SECONDS)
 
 
 def _needed(lake: Lake) -> Iterator[str]:

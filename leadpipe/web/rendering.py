@@ -140,18 +140,20 @@ def _day(value: datetime, zone: str = "UTC") -> str:
 @pass_context
 def _since(context: Context, value: datetime) -> Markup:
     """How long ago something was; the page of syncs keeps it true."""
-    return _time(context, value, "since", ago(value, context["now"], context["zone"]))
+    zone = context["zone"]
+    return _time(value, "since", ago(value, context["now"], zone), zone)
 
 
 @pass_context
-def _clock(context: Context, value: datetime) -> Markup:
-    """Up to when something is known, as the team's clock shows it."""
-    return _time(context, value, "clock", clock_text(value, context["now"], context["zone"]))
+def _clock(context: Context, value: datetime, zone: str | None = None) -> Markup:
+    """Up to when something is known, as the team's clock shows it, or that of a page's days."""
+    zone = zone or context["zone"]
+    return _time(value, "clock", clock_text(value, context["now"], zone), zone)
 
 
-def _time(context: Context, value: datetime, kind: str, text: str) -> Markup:
+def _time(value: datetime, kind: str, text: str, zone: str) -> Markup:
     return Markup('<time class="{}" datetime="{}" title="{}">{}</time>').format(
-        kind, value.isoformat(), _moment(value, context["zone"]), text
+        kind, value.isoformat(), _moment(value, zone), text
     )
 
 

@@ -34,14 +34,19 @@ def deliver(live):
     return delivered
 
 
-def tick(settings, instance):
-    """What the sensor does now: the reason why nothing, or the tags of its run."""
+def look(settings, instance):
+    """What the sensor says now."""
     definitions = build_defs(settings=settings)
     repository = definitions.get_repository_def()
     with dg.build_sensor_context(
         instance=instance, resources=definitions.resources, repository_def=repository
     ) as context:
-        data = repository.get_sensor_def("store_webhook_events").evaluate_tick(context)
+        return repository.get_sensor_def("store_webhook_events").evaluate_tick(context)
+
+
+def tick(settings, instance):
+    """What the sensor does now: the reason why nothing, or the tags of its run."""
+    data = look(settings, instance)
     if data.run_requests:
         return [request.tags["leadpipe/kind"] for request in data.run_requests]
     return data.skip_message
@@ -66,13 +71,8 @@ def test_the_check_is_told_of_as_green_only_while_it_holds(live, instance, deliv
         deliver(uuid="no uuid")
     if waits:
         deliver()
-    definitions = build_defs(settings=live)
-    repository = definitions.get_repository_def()
-    with dg.build_sensor_context(
-        instance=instance, resources=definitions.resources, repository_def=repository
-    ) as context:
-        data = repository.get_sensor_def("store_webhook_events").evaluate_tick(context)
-    told = [one for one in data.asset_events if isinstance(one, dg.AssetCheckEvaluation)]
+    events = look(live, instance).asset_events
+    told = [one for one in events if isinstance(one, dg.AssetCheckEvaluation)]
     assert [(one.check_name, one.passed) for one in told] == [("no_dead_letters", True)] * (
         not is_dead
     )
