@@ -11,6 +11,7 @@ from leadpipe.settings import Settings, whole_settings
 from leadpipe.warehouse import Warehouse
 from leadpipe_tests.clocks import OneClock
 from leadpipe_tests.dagster_ui.builders import HISTORY_DAYS
+from leadpipe_tests.dagster_ui.engines import PLACES, Engines
 from posthog_sandbox.process import SandboxProcess
 
 
@@ -51,6 +52,23 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """A Dagster instance that is forgotten, but can be asked while the test lasts."""
     with dg.instance_for_test() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """What Dagster reads its SQLite storage by, in all tests."""
+    made = Engines()
+    with pytest.MonkeyPatch.context() as patch:
+        for place in PLACES:
+            patch.setattr(place, made)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def engines_of_a_test(engines: Engines) -> Iterator[None]:
+    """No connection outlives the test."""
+    yield
+    engines.close()
 
 
 @pytest.fixture
