@@ -1,7 +1,8 @@
 """A warehouse with years of events, made by SQL alone: no HTTP, nothing to type; kept in `benchmarks/out`.
 
-Every day has 11,000 events, so a longer history has more days, not fuller ones. 2,000 listings are live on a
-day: nine of ten for four months, the others for all time. Persons come and go.
+Every day has 11,000 events, so a longer history has more days, not fuller ones. Four syncs a day read
+them, and their ids have no order. 2,000 listings are live on a day: nine of ten for four months, the others
+for all time. Persons come and go.
 """
 
 from datetime import date
@@ -9,13 +10,13 @@ from pathlib import Path
 
 from benchmarks.measure import OUT
 from benchmarks.replay import DAY
-from leadpipe.events.ledger import Run, begin_run
 from leadpipe.events.mapping.reading import built_in
 from leadpipe.events.mapping.versions import adopt
 from leadpipe.warehouse import Warehouse
 
 TODAY = date(2026, 11, 21)
 EVENTS_A_DAY = 11_000
+_EVENTS_A_RUN = EVENTS_A_DAY // 4
 _AT_ONCE = 2_000_000
 _MEMORY = "2GB"
 
@@ -62,21 +63,47 @@ EVENTS = """
         CASE event WHEN 'property_view' THEN 'view' WHEN '$pageview' THEN 'pageview'
              WHEN 'impression_share' THEN 'share' WHEN 'impression_social_media' THEN 'social_media'
              WHEN 'listing_sold' THEN 'sale' ELSE 'lead' END AS meaning,
-        3 AS person_rank
+        3 AS person_rank{more}
     FROM named
 """
 """Events of numbers from `first` to before `until`; number // a_day counts days, and day `last` is today."""
 
+_RUN_ID = f"CAST(CAST(md5('run ' || number // {_EVENTS_A_RUN}) AS UUID) AS VARCHAR)"
+_RUNS = f"""
+    INSERT INTO runs BY NAME SELECT
+        {_RUN_ID} AS run_id, 'scheduled' AS kind, 'succeeded' AS status,
+        event_date AS window_start, event_date AS window_end, {_EVENTS_A_RUN} AS events_fetched,
+        {_EVENTS_A_RUN} AS events_new, 0 AS events_duplicate, 0 AS events_rejected,
+        '{{}}' AS rejected_reasons, 3 AS api_calls, 0 AS retries, 0 AS rate_limits, 1 AS version,
+        'localhost' AS host, 1 AS pid, started_at, started_at + INTERVAL 1 MINUTE AS finished_at, 1 AS parts
+    FROM (
+        SELECT number, DATE '{TODAY}' - INTERVAL 1 DAY * ($last - number // {EVENTS_A_DAY}) AS event_date,
+               event_date + INTERVAL 6 HOUR * (1 + number % {EVENTS_A_DAY} // {_EVENTS_A_RUN}) AS started_at
+        FROM range(0, $last * {EVENTS_A_DAY}, {_EVENTS_A_RUN}) AS numbers(number)
+    )
+"""
+_PARTS = """
+    INSERT INTO run_parts BY NAME SELECT
+        run_id, run_id AS part_id, run_id AS attempt_id, 1 AS attempt, status, window_start, window_end,
+        started_at, finished_at
+    FROM runs
+"""
 
-def events_sql(first: int, until: int, *, last_day: int) -> str:
-    """The SELECT of events by number, with columns of `raw_events` but run_id."""
+
+def events_sql(first: int, until: int, *, last_day: int, more: str = "") -> str:
+    """The SELECT of events by number, with columns of `raw_events` but run_id, and with `more`."""
     return EVENTS.format(
-        first=first, until=until, last=last_day, today=TODAY.isoformat(), a_day=EVENTS_A_DAY
+        first=first,
+        until=until,
+        last=last_day,
+        today=TODAY.isoformat(),
+        a_day=EVENTS_A_DAY,
+        more=more,
     )
 
 
 def long_history(events: int) -> Path:
-    """A DuckDB file with so many events up to yesterday, each run of two million; no marts."""
+    """A DuckDB file with so many events up to yesterday; no marts."""
     path = OUT / f"history-{events}.duckdb"
     if path.exists():
         return path
@@ -86,15 +113,18 @@ def long_history(events: int) -> Path:
     last_day = events // EVENTS_A_DAY
     with Warehouse(unfinished, memory_limit=_MEMORY).connect() as connection:
         adopt(connection, built_in(), now=DAY)
+        connection.execute(_RUNS, {"last": last_day})
+        connection.execute(_PARTS)
         for first in range(0, last_day * EVENTS_A_DAY, _AT_ONCE):
             until = min(first + _AT_ONCE, last_day * EVENTS_A_DAY)
-            run = Run(f"history-{first}", "backfill")
-            begin_run(connection, run, days=[], now=DAY)
+            more = f", {_RUN_ID} AS run_id, number"
+            rows = events_sql(first, until, last_day=last_day, more=more)
             connection.execute(
-                "INSERT INTO raw_events BY NAME SELECT *, $run AS run_id "
-                f"FROM ({events_sql(first, until, last_day=last_day)}) ORDER BY event_date",
-                {"run": run.run_id},
+                f"INSERT INTO raw_events BY NAME SELECT * EXCLUDE (number) FROM ({rows}) ORDER BY number"
             )
+        connection.execute(
+            "INSERT INTO run_days SELECT DISTINCT run_id, event_date FROM raw_events ORDER BY ALL"
+        )
         connection.execute(
             """
             INSERT INTO event_days BY NAME
@@ -106,6 +136,5 @@ def long_history(events: int) -> Path:
             """,
             {"now": DAY},
         )
-        connection.execute("UPDATE runs SET version = 1, status = 'succeeded'")
     unfinished.rename(path)
     return path

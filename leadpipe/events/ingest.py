@@ -19,6 +19,7 @@ from leadpipe import tracing
 from leadpipe.events.known_uuids import hashed, open_uuids
 from leadpipe.events.mapping.versions import in_use, note_taken_in, takes_the_place
 from leadpipe.events.persons import PersonRank
+from leadpipe.events.run_days import note_days
 from leadpipe.events.staging import Staged
 from leadpipe.events.versions import mark_changed
 from leadpipe.warehouse import (
@@ -469,6 +470,8 @@ def _merge(
     for source, old, new, _ in changed:
         days_of_one = IngestResult(changed_days=(old, new))
         found[source] = found.get(source, IngestResult()) + days_of_one
+    new_days = {(run_id, day) for _, day, _, _ in fresh}
+    note_days(connection, new_days | {(run, new) for _, _, new, run in changed})
     days = {day for brought in found.values() for day in brought.changed_days}
     # A run that brought something new has its version raised with its counts.
     runs = {run for _, _, _, run in changed} - ({run_id} if fresh else set())

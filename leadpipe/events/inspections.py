@@ -80,6 +80,23 @@ def _lost_on(
     }
 
 
+def _runs_not_noted_on(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, parts: Sequence[str]
+) -> Mapping[str, int]:
+    """By day how many runs have events on it and are not noted; they are, from then on."""
+    del settings
+    lacking = f"""
+        SELECT DISTINCT run_id, event_date FROM raw_events WHERE event_date IN ({date_literals(parts)})
+        EXCEPT FROM run_days
+    """
+    found = connection.execute(
+        f"SELECT CAST(event_date AS VARCHAR), count(*) FROM ({lacking}) GROUP BY event_date"
+    ).fetchall()
+    if found:
+        connection.execute(f"INSERT INTO run_days {lacking}")
+    return dict(found)
+
+
 def _miscounted_on(
     connection: duckdb.DuckDBPyConnection, settings: Settings, parts: Sequence[str]
 ) -> Mapping[str, int]:
@@ -122,6 +139,12 @@ INSPECTIONS = (
         at_once=1,
     ),
     NO_EVENT_LOST,
+    Inspection(
+        "days_of_runs_are_noted",
+        "Of each run it is noted on which days its events are: lead records are made of those days.",
+        _DAYS,
+        _runs_not_noted_on,
+    ),
     Inspection(
         "days_are_counted",
         "The published counts of events by day are those of the events.",

@@ -40,6 +40,7 @@ TABLES = (
     "inspections",
     "day_counts",
     "day_count_builds",
+    "run_days",
 )
 # Mappings, accepted days and files that were taken commit together with the events they are about.
 STATE = {"sources": (), "source_moves": (), "dismissed_events": ()}
@@ -430,6 +431,14 @@ def remember_inspections(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def remember_days_of_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    """On which days the events of a run are: they were looked for in all history, as ids have no order."""
+    connection.execute("""
+        CREATE TABLE run_days (run_id VARCHAR NOT NULL, event_date DATE NOT NULL);
+        INSERT INTO run_days SELECT DISTINCT run_id, event_date FROM raw_events ORDER BY ALL
+    """)
+
+
 MIGRATIONS = (
     Split(create_tables, create_state),
     prove_by_checksum,
@@ -445,4 +454,5 @@ MIGRATIONS = (
     remember_downloads,
     divide_by_days,
     remember_inspections,
+    remember_days_of_runs,
 )

@@ -7,6 +7,7 @@ import dagster as dg
 from leadpipe.catalog import ARRIVALS, table_of
 from leadpipe.events.assets import run_of
 from leadpipe.events.connecting import event_mapping
+from leadpipe.events.run_days import of_runs
 from leadpipe.inbox.connecting import open_inbox
 from leadpipe.inbox.drain import drain
 from leadpipe.inbox.settings import InboxSettings
@@ -51,8 +52,8 @@ def webhook_events(
             by_name = preview(
                 connection,
                 "SELECT event, count(*) AS events, min(timestamp) AS first_at, max(timestamp) AS last_at "
-                "FROM raw_events WHERE run_id = $run_id GROUP BY ALL ORDER BY ALL",
-                {"run_id": run.run_id},
+                f"FROM raw_events WHERE {of_runs('event_date')} GROUP BY ALL ORDER BY ALL",
+                {"runs": [run.run_id]},
             )
     context.log.info(
         "%s events moved, %s new, %s set aside", report.moved, report.ingested.new, report.buried

@@ -1,10 +1,11 @@
 -- Lead records: what each run was the first to bring, per listing (or profile) and seeker.
 -- grain: one row per run, listing or profile, and seeker; key: run_id, lead_id
--- inputs: raw_events, runs, lead_edits, score_rules
+-- inputs: raw_events, run_days, runs, lead_edits, score_rules
 -- $runs: the ids of the runs to build; $score_version: the rules to score them by
 -- lead_id is made of the texts a|b|c; where an id has the separator in it, its length tells the parts apart.
 -- created_at is when the run began; a status or note given to the lead later is shown on the record, unless it
 -- was taken back.
+-- Stored in the order of time, however many runs are built at once: a month of records is read without the others.
 WITH actions AS (
     SELECT
         substr(md5(concat_ws(
@@ -48,6 +49,7 @@ WITH actions AS (
     FROM raw_events
     LEFT JOIN (SELECT * FROM score_rules WHERE version = $score_version) USING (lead_type)
     WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))
+      AND event_date IN (SELECT event_date FROM run_days WHERE run_id IN (SELECT unnest($runs::VARCHAR[])))
       AND lead_type IS NOT NULL
       AND rejected_reason IS NULL
 ),
@@ -116,4 +118,4 @@ SELECT
 FROM records
 JOIN runs USING (run_id)
 LEFT JOIN edits USING (run_id, lead_id)
-ORDER BY run_id, first_action_at, lead_id
+ORDER BY first_action_at, run_id, lead_id

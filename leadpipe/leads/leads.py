@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import duckdb
 
 from leadpipe.errors import ConfigurationError
+from leadpipe.events.run_days import of_runs
 from leadpipe.leads.months import months_followed
 from leadpipe.leads.scores import ScoreRules
 from leadpipe.warehouse import read_sql
@@ -58,8 +59,7 @@ def build_leads(
         by_version.setdefault(kept.get(run_id, rules.version), []).append(run_id)
     with months_followed(connection, runs, edited=edited):
         connection.execute(
-            "DELETE FROM leads WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
-            {"runs": list(runs)},
+            f"DELETE FROM leads WHERE {of_runs('first_action_date')}", {"runs": list(runs)}
         )
         connection.execute(
             "DELETE FROM lead_builds WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
@@ -77,7 +77,7 @@ def build_leads(
             )
     found = connection.execute(
         "SELECT count(*), coalesce(sum(total_actions), 0) FROM leads "
-        "WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))",
+        f"WHERE {of_runs('first_action_date')}",
         {"runs": list(runs)},
     ).fetchone()
     records, actions = found or (0, 0)

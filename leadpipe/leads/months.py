@@ -11,6 +11,7 @@ from datetime import date
 
 import duckdb
 
+from leadpipe.events.run_days import of_runs
 from leadpipe.warehouse import (
     Hashes,
     KeyFilter,
@@ -29,10 +30,10 @@ _UNSETTLED = """
 """
 _OF_MONTH = "SELECT lead_id, month FROM lead_months WHERE month = DATE '{}'"
 
-_RECORDS = """
+_RECORDS = f"""
     SELECT run_id, lead_id, CAST(date_trunc('month', first_action_date) AS DATE) AS month,
            hash(leads) AS content
-    FROM leads WHERE run_id IN (SELECT unnest($runs::VARCHAR[]))
+    FROM leads WHERE {of_runs("first_action_date")}
 """
 
 
@@ -64,14 +65,29 @@ def months_followed(
         {"edited": list(edited)},
     )
     known = _months_before(connection)
-    # No record of a lead is older than its month was, or than one that came.
+    # Records that came tell a lead's month without a look at the others. One that went may have been the
+    # first: then the others are looked at, none of which is older than the lead's month was.
     connection.execute("""
+        CREATE OR REPLACE TEMP TABLE leads_that_lost AS
+        SELECT lead_id, month FROM (
+            SELECT run_id, lead_id, month FROM records_before EXCEPT
+            SELECT run_id, lead_id, month FROM records_after
+        );
         CREATE OR REPLACE TEMP TABLE months_after AS
-        SELECT lead_id, CAST(date_trunc('month', min(first_action_date)) AS DATE) AS month
+        SELECT lead_id, min(month) AS month FROM (
+            SELECT lead_id, month FROM months_before
+            UNION ALL SELECT lead_id, month FROM records_after
+        )
+        WHERE lead_id IN (FROM touched) AND lead_id NOT IN (SELECT lead_id FROM leads_that_lost)
+        GROUP BY lead_id
+        UNION ALL
+        SELECT lead_id, CAST(date_trunc('month', min(first_action_date)) AS DATE)
         FROM leads
-        WHERE lead_id IN (FROM touched)
-          AND first_action_date >= least(
-              (SELECT min(month) FROM months_before), (SELECT min(month) FROM records_changed)
+        WHERE lead_id IN (SELECT lead_id FROM leads_that_lost)
+          AND first_action_date >= (
+              SELECT min(month) FROM (
+                  FROM months_before UNION ALL SELECT lead_id, month FROM records_after
+              ) WHERE lead_id IN (SELECT lead_id FROM leads_that_lost)
           )
         GROUP BY lead_id;
         CREATE OR REPLACE TEMP TABLE leads_moved AS
@@ -92,7 +108,7 @@ def months_followed(
     connection.execute(
         "DROP TABLE records_before; DROP TABLE records_after; DROP TABLE records_changed; "
         "DROP TABLE touched; DROP TABLE months_before; DROP TABLE months_after; "
-        "DROP TABLE leads_moved; DROP TABLE leads_come"
+        "DROP TABLE leads_that_lost; DROP TABLE leads_moved; DROP TABLE leads_come"
     )
 
 

@@ -13,6 +13,7 @@ must have the bits of all that is stored, and says too much rather than too litt
 Which keys those are is the business of the domains.
 """
 
+import mmap
 import os
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -72,8 +73,9 @@ class KeyFilter:
 
     keys: Keys
     path: Path
-    header: "np.memmap[tuple[int, ...], np.dtype[np.uint64]]"
-    blocks: "np.memmap[tuple[int, ...], np.dtype[np.uint64]]"
+    file: mmap.mmap
+    header: Hashes
+    blocks: Hashes
 
     @property
     def file_id(self) -> str:
@@ -107,17 +109,18 @@ class KeyFilter:
     def add(self, batches: Iterable[Hashes]) -> None:
         """Set the bits of keys, for good: they are on disk when it returns."""
         added = 0
-        words = np.asarray(self.blocks)
         for hashes in batches:
             ordered = np.sort(hashes)
             for start in range(0, len(ordered), _AT_ONCE):
-                places, bits = _places_of(ordered[start : start + _AT_ONCE], len(words) // _WORDS)
+                places, bits = _places_of(
+                    ordered[start : start + _AT_ONCE], len(self.blocks) // _WORDS
+                )
                 for word in range(_WORDS):
-                    np.bitwise_or.at(words, places + word, bits[word])
+                    np.bitwise_or.at(self.blocks, places + word, bits[word])
             added += len(hashes)
-        self.blocks.flush()
+        self.file.flush()
         self.header[4] += np.uint64(added)  # a count that is too high would promise bits
-        self.header.flush()
+        self.file.flush(0, _HEADER_BYTES)
 
 
 def _places_of(hashes: Hashes, blocks: int) -> tuple[NDArray[np.int64], list[Hashes]]:
@@ -269,9 +272,10 @@ def _opened(keys: Keys, path: Path) -> KeyFilter | None:
 
 
 def _mapped(keys: Keys, path: Path) -> KeyFilter:
-    header = np.memmap(path, dtype=np.uint64, mode="r+", shape=(8,))
-    blocks = np.memmap(path, dtype=np.uint64, mode="r+", offset=_HEADER_BYTES)
-    return KeyFilter(keys, path, header, blocks)
+    with path.open("r+b") as opened:
+        file = mmap.mmap(opened.fileno(), 0)
+    words = np.frombuffer(file, dtype=np.uint64)
+    return KeyFilter(keys, path, file, words[:8], words[_HEADER_BYTES // 8 :])
 
 
 def _sync_folder(folder: Path) -> None:

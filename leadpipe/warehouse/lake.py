@@ -10,7 +10,7 @@ Belongs here: attaching, and handing out connections. Does not belong here: who 
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import duckdb
@@ -59,7 +59,10 @@ class _Instance:
             self.users[lake] -= 1
             if self.users[lake] == 0 and not lake.is_shared:
                 self.prepared.discard(lake)
-                self.root.execute(f"DETACH {self.names.pop(lake)}")
+                # A catalog that cannot be checkpointed, as its disk is full, is left all the same: what was
+                # committed stays in its log, as it does with a file, and whoever comes next reads it there.
+                with suppress(duckdb.IOException):
+                    self.root.execute(f"DETACH {self.names.pop(lake)}")
 
     def _attach(self, lake: Lake, name: str) -> None:
         missing = tuple(one for one in _needed(lake) if one not in self.extensions)

@@ -36,6 +36,10 @@ FAULTS = {
         """,
         {"uuids_are_unique", "days_are_counted"},
     ),
+    "a day of a run is not noted": (
+        f"DELETE FROM run_days WHERE event_date = {OLD}",
+        {"days_of_runs_are_noted"},
+    ),
     "an hour has another count": (
         f"UPDATE listing_analytics SET views_from_home = views_from_home + 1 WHERE date = {OLD}",
         {"hours_equal_their_events", "listing_days_equal_their_events"},

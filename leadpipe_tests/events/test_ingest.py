@@ -251,6 +251,8 @@ def test_any_order_and_repetition_gives_the_same_tables(tmp_path_factory, delive
             build_marts(piecemeal)
     assert outcome(piecemeal) == outcome(at_once)
     _assert_each_lead_event_is_in_one_record(piecemeal)
+    not_noted = "SELECT run_id, event_date FROM raw_events EXCEPT FROM run_days"
+    assert rows(piecemeal, not_noted) == []
 
 
 def _assert_each_lead_event_is_in_one_record(warehouse: Warehouse) -> None:
