@@ -52,13 +52,22 @@ def take_in_events(
 ) -> IntakeReport:
     """Put the leads of `lead_captured` events that are not in the outbox yet there; call it in a transaction.
 
+    Only days that changed since they were looked at are looked at.
+
     Args:
         connection: of the warehouse.
         region: the country of phone numbers without a country code.
         now: when (UTC).
         sent: the fields that the partner gets.
     """
-    rows = connection.execute(read_sql("delivery", "captured_leads.sql")).fetchall()
+    changed = connection.execute("""
+        SELECT event_date, event_days.version FROM event_days LEFT JOIN captured_days USING (event_date)
+        WHERE event_days.version > 0 AND event_days.version IS DISTINCT FROM captured_days.version
+    """).fetchall()
+    if not changed:
+        return IntakeReport()
+    days = {"days": [day for day, _ in changed]}
+    rows = connection.execute(read_sql("delivery", "captured_leads.sql"), days).fetchall()
     leads: list[tuple[Lead, str | None, datetime]] = []
     for event_uuid, captured_at, properties in rows:
         item = _item(properties or "{}")
@@ -66,11 +75,24 @@ def take_in_events(
         leads.append((lead, str(event_uuid), captured_at))
     report = _add(connection, leads, source="event", now=now)
     # Whose lead it is, by the name that a person has in the table of leads.
-    connection.execute("""
+    connection.execute(
+        """
         UPDATE lead_deliveries SET seeker_id = captured.seeker_id
-        FROM (SELECT uuid, seeker_id FROM raw_events WHERE meaning = 'captured_lead') AS captured
+        FROM (
+            SELECT uuid, seeker_id FROM raw_events
+            WHERE event_date IN (SELECT unnest($days::DATE[])) AND meaning = 'captured_lead'
+        ) AS captured
         WHERE lead_deliveries.event_uuid = captured.uuid AND lead_deliveries.seeker_id IS NULL
-    """)
+        """,
+        days,
+    )
+    connection.execute(
+        "DELETE FROM captured_days WHERE event_date IN (SELECT unnest($days::DATE[]))", days
+    )
+    connection.execute(
+        "INSERT INTO captured_days SELECT unnest($days::DATE[]), unnest($versions::INTEGER[])",
+        {**days, "versions": [version for _, version in changed]},
+    )
     return report
 
 

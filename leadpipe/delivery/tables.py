@@ -15,6 +15,7 @@ TABLES = (
     "reconciliation_findings",
     "delivery_alerts",
     "lead_settlements",
+    "captured_days",
 )
 STATE = {
     "lead_deliveries": ("id",),
@@ -27,6 +28,7 @@ STATE = {
     "reconciliation_findings": (),
     "delivery_alerts": (),
     "lead_settlements": (),
+    "captured_days": (),
 }
 
 
@@ -153,4 +155,16 @@ def keep_seekers(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE lead_deliveries ADD COLUMN seeker_id VARCHAR")
 
 
-MIGRATIONS = (InState(create_tables), InState(keep_decisions), InState(keep_seekers))
+def remember_captured_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """From which version of each day captured leads are in the outbox: the next delivery looks at all."""
+    connection.execute(
+        "CREATE TABLE captured_days (event_date DATE NOT NULL, version INTEGER NOT NULL)"
+    )
+
+
+MIGRATIONS = (
+    InState(create_tables),
+    InState(keep_decisions),
+    InState(keep_seekers),
+    InState(remember_captured_days),
+)
