@@ -1,4 +1,4 @@
-"""2 million events of 920 bytes by each lane, with a tuned script and dlt beside them, in one table.
+"""2 million events of 920 bytes by each lane, beside what one would use instead, in one table.
 
 `python -m benchmarks.lanes SIDE URL EVENTS` runs one side and prints its seconds. What PostHog itself takes
 for an export is not measured: a first run asks for all of them, and is no side. The small form has 100,000
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-import venv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -25,8 +24,9 @@ import duckdb
 import httpx
 from pydantic import SecretStr
 
+from benchmarks.foreign import FOREIGN
 from benchmarks.lane_events import END, PAGE_ROWS, LaneEvents, lane_events
-from benchmarks.measure import OUT, Figures, Stopwatch, run_in_turn
+from benchmarks.measure import Figures, Stopwatch, run_in_turn
 from leadpipe.events.connecting import open_bucket, sync_config
 from leadpipe.events.exported.taking import take_files
 from leadpipe.events.ledger import Run
@@ -39,7 +39,6 @@ from leadpipe.warehouse import Warehouse
 from leadpipe_tests.s3_server import S3Bucket, running_s3_server
 
 _NOW = END + timedelta(days=5)
-_DLT = Path(__file__).with_name("lane_dlt.py")
 _CHUNK = 1024 * 1024
 _EVENTS, _FEW_EVENTS = 2_000_000, 100_000
 _BUCKET = "lanes"
@@ -121,7 +120,7 @@ def pages(url: str, folder: Path, made: LaneEvents) -> None:
 def script(url: str, folder: Path, made: LaneEvents) -> None:
     """What a good script does: fetch, `read_parquet`, one `INSERT` with all paths extracted at once."""
     files = ", ".join(f"'{file}'" for file in fetch(url, folder, made))
-    paths = [path for source in built_in().shared.values() for path in source.paths]
+    paths = _paths()
     pointers = ", ".join(quoted(pointer(path)) for path in paths)
     columns = ", ".join(f"v[{n}] AS c{n}" for n in range(1, len(paths) + 1))
     with duckdb.connect(str(folder / "script.duckdb")) as connection:
@@ -148,12 +147,17 @@ def _timed(
     return timed
 
 
-def dlt(url: str, folder: Path, made: LaneEvents) -> None:
-    """Load by dlt's filesystem source, as Arrow, merged by uuid into DuckDB; no property is read."""
+def _paths() -> list[tuple[str, ...]]:
+    """Where the built-in mapping looks for properties."""
+    return [path for source in built_in().shared.values() for path in source.paths]
+
+
+def foreign(name: str, url: str, folder: Path, made: LaneEvents) -> None:
+    """Fetch the files, and load them by a script in an environment of its own."""
     files = folder / "files"
     files.mkdir()
     fetch(url, files, made)
-    subprocess.run([str(_dlt_python()), "-P", str(_DLT), str(files), str(folder)], check=True)
+    FOREIGN[name].run(str(files), str(folder), json.dumps(_paths()))
 
 
 _SIDES: dict[str, Callable[[str, Path, LaneEvents], object]] = {
@@ -164,7 +168,7 @@ _SIDES: dict[str, Callable[[str, Path, LaneEvents], object]] = {
     "folder": lambda url, folder, made: bucket(str(made.folder / "days"), url, folder, made),
     "s3": lambda url, folder, made: bucket(f"s3://{_BUCKET}", url, folder, made),
     "script": _timed(script),
-    "dlt": _timed(dlt),
+    **{name: _timed(partial(foreign, name)) for name in FOREIGN},
 }
 _TITLES = {
     "pages": "fetch of the pages alone",
@@ -174,6 +178,8 @@ _TITLES = {
     "folder": "leadpipe, bucket: a folder",
     "s3": "leadpipe, bucket: S3",
     "script": "tuned script: read_parquet, INSERT",
+    "polars": "polars, a file at a time",
+    "pandas": "pandas, a file at a time",
     "dlt": "dlt",
 }
 
@@ -184,7 +190,7 @@ def run(*, is_full: bool, is_small: bool = False) -> None:
     make = [sys.executable, "-m", "benchmarks.lane_events", str(events)]
     subprocess.run(make, check=True)  # in a process of its own, for its memory would count as ours
     made = lane_events(events)
-    sides = [side for side in _TITLES if side != "dlt" or has_dlt()]
+    sides = [side for side in _TITLES if side not in FOREIGN or FOREIGN[side].is_there()]
     figures: dict[str, Figures] = {}
     counts: dict[str, dict[str, int]] = {}
     with ExitStack() as stack:
@@ -284,23 +290,6 @@ def served(events: int) -> Iterator[str]:
             yield server.stdout.readline().strip() if server.stdout else ""
         finally:
             server.terminate()
-
-
-def has_dlt() -> bool:
-    """Whether dlt is there, in an environment of its own; it is installed if it can be."""
-    python = _dlt_python()
-    if not python.exists():
-        venv.create(python.parents[1], clear=True, with_pip=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "dlt[duckdb]", "pyarrow"]
-        subprocess.run(install, check=False)
-    works = subprocess.run([str(python), "-c", "import dlt, duckdb, pyarrow"], check=False)
-    if works.returncode:
-        print(f"dlt could not be installed into {python.parents[1]}: it is left out")
-    return works.returncode == 0
-
-
-def _dlt_python() -> Path:
-    return OUT / "dlt" / "bin" / "python"
 
 
 def main() -> None:

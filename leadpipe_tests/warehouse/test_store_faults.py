@@ -1,5 +1,6 @@
-"""A store that answers with errors, or late: clear, with the next step, and nothing lost or doubled."""
+"""A store that answers with errors, late, or never: clear, with the next step; nothing lost or doubled."""
 
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -75,6 +76,33 @@ def test_a_slow_store(behind, tmp_path):
     proxy.delay_seconds = 0.3
     take_in(kept.warehouse, tmp_path, ROWS)
     proxy.delay_seconds = 0.0
+    assert counts(kept.warehouse) == [(5, 5, 5)]
+
+
+def test_a_store_that_never_answers(behind, tmp_path):
+    """It is given up, after five minutes or sooner as here; the door is open again, and all is there once."""
+    kept, proxy = behind
+    take_in(kept.warehouse, tmp_path, ROWS[:2])
+    is_over = threading.Event()
+
+    def hold(line):
+        if line.startswith((b"PUT ", b"POST ")):
+            is_over.wait()
+
+    proxy.answer = hold
+    with kept.warehouse.connect() as connection:
+        connection.execute("SET GLOBAL http_timeout = 1; SET GLOBAL http_retries = 0")
+    try:
+        with pytest.raises(WarehouseUnreachable, match=r"nothing was written: .*Timeout") as error:
+            take_in(kept.warehouse, tmp_path, ROWS)
+    finally:
+        with kept.warehouse.connect() as connection:
+            connection.execute("RESET GLOBAL http_timeout; RESET GLOBAL http_retries")
+        is_over.set()
+        proxy.answer = lambda _: None
+    assert "\n" not in str(error.value)
+    assert counts(kept.warehouse) == [(2, 2, 2)]
+    take_in(kept.warehouse, tmp_path, ROWS)
     assert counts(kept.warehouse) == [(5, 5, 5)]
 
 
