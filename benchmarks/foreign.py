@@ -6,6 +6,7 @@ The benchmark makes the environments in `benchmarks/out`; what cannot be install
 import subprocess
 import venv
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.measure import OUT
@@ -48,8 +49,11 @@ class Foreign:
         subprocess.run([str(self._python), "-P", str(script), *arguments], check=True)
 
 
+# All write the same DuckDB, and pandas is the one the project is tested with.
+_DUCKDB = f"duckdb=={version('duckdb')}"
+_PANDAS = f"pandas=={version('pandas')}"
 FOREIGN = {
-    "polars": Foreign("polars", ("polars", "duckdb", "pyarrow"), "polars, duckdb, pyarrow"),
-    "pandas": Foreign("pandas", ("pandas", "duckdb", "pyarrow"), "pandas, duckdb, pyarrow"),
-    "dlt": Foreign("dlt", ("dlt[duckdb]", "pyarrow"), "dlt, duckdb, pyarrow"),
+    "polars": Foreign("polars", ("polars", _DUCKDB, "pyarrow"), "polars, duckdb, pyarrow"),
+    "pandas": Foreign("pandas", (_PANDAS, _DUCKDB, "pyarrow"), "pandas, duckdb, pyarrow"),
+    "dlt": Foreign("dlt", ("dlt[duckdb]", _DUCKDB, "pyarrow"), "dlt, duckdb, pyarrow"),
 }

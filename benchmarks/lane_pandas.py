@@ -24,11 +24,11 @@ def _text_at(properties: object, path: list[str]) -> str | None:
 
 with duckdb.connect(f"{folder}/pandas.duckdb") as connection:
     for file_number, file in enumerate(sorted(Path(files).iterdir())):
-        events = pd.read_parquet(file)
-        parsed = [json.loads(text) for text in events["properties"]]
+        frame = pd.read_parquet(file)
+        parsed = [json.loads(text) for text in frame["properties"]]
         for number, path in enumerate(paths):
-            events[f"c{number}"] = pd.Series(
+            frame[f"c{number}"] = pd.Series(
                 [_text_at(each, path) for each in parsed], dtype=object
             )
         begin = "INSERT INTO events" if file_number else "CREATE TABLE events AS"
-        connection.execute(f"{begin} FROM events")
+        connection.execute(f"{begin} FROM frame")
