@@ -57,7 +57,7 @@ test: programs examples lint  ## Check format, lint, types and import walls, the
 	$(BIN)/pytest $(PARALLEL)
 	$(BIN)/python -m pytest $(PARALLEL) -p leadpipe_tests.on_a_lake $(ON_A_LAKE)
 
-test-long: programs $(READY)  ## Run the tests that `make test` leaves out, since each takes half a minute and more.
+test-long: programs $(READY)  ## Run the tests that `make test` leaves out, since each takes long beside a shorter one.
 	$(BIN)/pytest $(PARALLEL) -m long
 
 test-lake: programs examples $(READY)  ## Run all tests with every warehouse a lake, but those of the file itself (slow).

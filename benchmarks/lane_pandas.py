@@ -27,8 +27,6 @@ with duckdb.connect(f"{folder}/pandas.duckdb") as connection:
         frame = pd.read_parquet(file)
         parsed = [json.loads(text) for text in frame["properties"]]
         for number, path in enumerate(paths):
-            frame[f"c{number}"] = pd.Series(
-                [_text_at(each, path) for each in parsed], dtype=object
-            )
+            frame[f"c{number}"] = pd.Series([_text_at(each, path) for each in parsed], dtype=object)
         begin = "INSERT INTO events" if file_number else "CREATE TABLE events AS"
         connection.execute(f"{begin} FROM frame")

@@ -59,7 +59,13 @@ def test_the_rest_is_green(copy):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("domain", DELETABLE)
+@pytest.mark.parametrize(
+    "domain",
+    [
+        pytest.param(domain, marks=() if domain == _DOMAIN else pytest.mark.long)
+        for domain in DELETABLE
+    ],
+)
 def test_leadpipe_works_without_it(domain, tmp_path):
     """Command line, Dagster, the page and the warehouse have what the others bring, and nothing of it."""
     copy = copy_without(domain, tmp_path / "copy")

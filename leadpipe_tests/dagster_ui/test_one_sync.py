@@ -77,6 +77,7 @@ def test_one_tick_is_one_run(scattered, live, stored, instance, today):
     assert [attempt for (attempt,) in published.rows] == ids
 
 
+@pytest.mark.long
 def test_a_tick_that_is_evaluated_again_is_the_same_sync(scattered, live, stored, instance):
     """Dagster goes on with a tick that was interrupted by asking the schedule once more."""
     first, *_ = tick(live, instance)
@@ -101,6 +102,7 @@ def test_the_check_of_uuids_looks_at_what_the_sync_brought(scattered, live, inst
     assert (check.passed, check.metadata["days compared"].value) == (True, 1)
 
 
+@pytest.mark.long
 def test_a_part_is_not_red_for_days_that_others_are_yet_to_read(scattered, live, stored, instance):
     """Days that a plan found to differ are looked at when all parts are over, and by none of them before."""
     job = build_defs(settings=live).resolve_job_def("sync")
@@ -148,6 +150,7 @@ def test_a_single_run_and_its_retry_are_one(posthog, live, stored, instance, tod
     ]
 
 
+@pytest.mark.long
 def test_what_had_succeeded_is_a_run_of_its_own_when_it_is_executed_again(
     posthog, live, stored, instance, today
 ):
@@ -201,6 +204,7 @@ def test_one_command_is_one_run(scattered, live, stored, runs_forgotten, capsys,
     assert {part["window_start"] for part in json.loads(shown.stdout)} == {*map(str, scattered)}
 
 
+@pytest.mark.long
 def test_a_command_closes_its_run_whatever_became_of_its_parts(
     scattered, live, stored, runs_forgotten, monkeypatch
 ):
@@ -232,6 +236,7 @@ def clear(settings, instance):
         return repository.get_sensor_def("clear_left_behind").evaluate_tick(context).skip_message
 
 
+@pytest.mark.long
 def test_a_sync_whose_parts_never_come_is_closed(scattered, live, stored, instance):
     """While Dagster has a part of it in its queue it waits; when that was cancelled, it is over."""
     requests = tick(live, instance)

@@ -112,9 +112,9 @@ relocate(Warehouse(Path(source)), target, landing=Path(landing), now=datetime.no
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        pytest.param("copying", "_make", id="after the state"),
+        pytest.param("copying", "_make", id="after the state", marks=pytest.mark.long),
         pytest.param("copying", "_keep_migrations", id="in the lake's transaction"),
-        pytest.param("moving", "_write_receipt", id="before the receipt"),
+        pytest.param("moving", "_write_receipt", id="before the receipt", marks=pytest.mark.long),
     ],
 )
 def test_a_move_that_was_killed_leaves_the_file_in_force(
@@ -247,6 +247,7 @@ def test_a_lake_is_backed_up_whole_and_restored_anywhere(source, kept, request, 
     assert content(single) == before
 
 
+@pytest.mark.long
 def test_nobody_cleans_up_while_a_backup_is_made(source, request, tmp_path, monkeypatch):
     """Writers wait only until both databases are caught; maintenance waits until the copy is made."""
     kept = make_kept("shared", request, tmp_path, is_made=False)

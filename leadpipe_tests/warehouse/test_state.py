@@ -424,7 +424,10 @@ def erase_ama(warehouse: Warehouse) -> None:
     in_transaction(warehouse, follow)
 
 
-@pytest.mark.parametrize("commits", [1, 2, 3])
+@pytest.mark.parametrize(
+    "commits",
+    [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)],
+)
 def test_an_update_that_was_killed_between_two_databases_is_gone_on_with(
     shared, file, monkeypatch, same_chance, commits
 ):
