@@ -166,6 +166,10 @@ def _stamp(truth: Warehouse, stored: Warehouse) -> None:
                 ") WHERE uuid = brought",
                 {"uuids": [uuid for uuid, _ in brought], "runs": [run for _, run in brought]},
             )
+            connection.execute(
+                "DELETE FROM run_days; "
+                "INSERT INTO run_days SELECT DISTINCT run_id, event_date FROM raw_events"
+            )
 
 
 def _compared(
@@ -185,6 +189,10 @@ def _odd(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """What must hold whatever PostHog shows."""
     if table(connection, _ACTIONS) != table(connection, _LEAD_EVENTS):
         yield "a lead event is in no record, or in several"
+    if unnoted := table(
+        connection, "SELECT run_id, event_date FROM raw_events EXCEPT FROM run_days"
+    ):
+        yield f"it is not noted that a run has events on a day: {unnoted}"
     for day, *counts in connection.execute(
         "SELECT event_date, read_until, posthog_events, warehouse_events FROM event_days "
         "WHERE posthog_checksum IS DISTINCT FROM warehouse_checksum OR differs_since IS NOT NULL "
