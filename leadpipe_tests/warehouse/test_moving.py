@@ -17,14 +17,14 @@ from leadpipe.living import living
 from leadpipe.warehouse import Warehouse, back_up, copying, restore
 from leadpipe_tests.clocks import NOW
 from leadpipe_tests.events.builders import event, rows, take_in
-from leadpipe_tests.warehouse.stores import KINDS, make_kept
+from leadpipe_tests.warehouse.stores import make_kept
 from leadpipe_tests.warehouse.test_state import file, walk
 
 __all__ = ["file"]
 pytestmark = pytest.mark.file_only("moves a file to a lake and back")
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[pytest.param("folder", marks=pytest.mark.long), "bucket"])
 def kept(request, tmp_path):
     """Where a lake of each kind is to be."""
     return make_kept(request.param, request, tmp_path, is_made=False)
@@ -154,6 +154,7 @@ def _kill(*_, **__):
     raise _Killed
 
 
+@pytest.mark.long
 def test_an_attempt_that_had_only_to_be_noted_is_noted(source, request, tmp_path, monkeypatch):
     """Killed after all rows were in the lake: the next attempt finds them equal, and sets the file aside."""
     kept = make_kept("folder", request, tmp_path, is_made=False)
@@ -223,9 +224,6 @@ def test_a_table_that_came_out_otherwise_is_not_believed(source, request, tmp_pa
     assert source.path.exists()
 
 
-@pytest.mark.parametrize(
-    "kept", [pytest.param("folder", marks=pytest.mark.long), "bucket"], indirect=True
-)
 def test_a_lake_is_backed_up_whole_and_restored_anywhere(source, kept, request, tmp_path):
     """Catalog, files and state as of one moment, in one archive: into an empty lake, or a file."""
     before = content(source)
