@@ -12,6 +12,8 @@ import duckdb
 
 def note_days(connection: duckdb.DuckDBPyConnection, days: Collection[tuple[str, date]]) -> None:
     """Remember, in the transaction that stores them, that events are on these days: runs and days."""
+    if not days:
+        return
     connection.execute(
         """
         INSERT INTO run_days
